@@ -1,0 +1,1 @@
+//! podmeter shows what a pod does without touching its code.
