@@ -1,1 +1,4 @@
 //! podmeter shows what a pod does without touching its code.
+
+pub mod clock;
+pub mod observe;

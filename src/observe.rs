@@ -1,0 +1,265 @@
+//! Observers read along with a connection and say what they saw, without touching a byte.
+//!
+//! An observer is a pure state machine: it is shown chunks of bytes with a [`Direction`] and the
+//! time they [`Passed`], and tells a [`Sink`] its [`Event`]s. It knows no sockets and no metrics.
+//! Its law: however the bytes of a direction are split into chunks, the events add up to the same.
+//!
+//! [`Watcher`] is what a connection owns. It tells protocols apart by the first bytes ([`sniff`]),
+//! shows the bytes to the protocol's observer ([`http1`]), and meters as TCP whatever nobody
+//! understands.
+
+pub mod host;
+pub mod http1;
+pub mod sniff;
+mod watcher;
+
+pub use watcher::Watcher;
+
+use crate::clock::Nanos;
+use host::HostId;
+
+/// Which way a chunk of bytes travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the client to the app.
+    Request,
+    /// From the app to the client.
+    Response,
+}
+
+/// When a chunk of bytes came in and when the kernel had taken it for the other side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Read from the side that sent it.
+    pub read: Nanos,
+    /// Handed to the kernel for the other side.
+    pub written: Nanos,
+}
+
+impl Passed {
+    /// Nanoseconds the chunk spent inside podmeter.
+    pub fn held(self) -> u64 {
+        self.written.since(self.read)
+    }
+}
+
+/// Receives what an observer has to say, in order.
+pub trait Sink {
+    /// Takes one event.
+    fn event(&mut self, event: Event);
+}
+
+impl Sink for Vec<Event> {
+    fn event(&mut self, event: Event) {
+        self.push(event);
+    }
+}
+
+/// Something an observer saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A request's head is complete, or its unreadable request is being answered: one more
+    /// exchange is in flight.
+    Began,
+    /// An exchange is over: one fewer in flight, and this is its one recording.
+    Exchange(Exchange),
+    /// A request that began will never be recorded, because nobody can say what became of it.
+    Dropped,
+    /// The observer stopped understanding the connection.
+    Unparsed {
+        /// What it had taken the connection for.
+        protocol: Protocol,
+        /// Why it stopped.
+        reason: Reason,
+    },
+    /// From here on the connection is metered as TCP.
+    TcpOpened,
+    /// Bytes of a connection that is metered as TCP.
+    TcpBytes {
+        /// Which way they went.
+        direction: Direction,
+        /// How many.
+        bytes: u64,
+    },
+    /// A connection that was metered as TCP is over.
+    TcpClosed {
+        /// How it ended.
+        flags: Flags,
+    },
+}
+
+/// One request and its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Which of the pod's own names the request's `Host` named.
+    pub host: HostId,
+    /// The answer's status code; 503 when the app refused or broke off; 0 when there was none.
+    pub status: u16,
+    /// What went wrong, if anything.
+    pub flags: Flags,
+    /// When the request's first byte was read.
+    pub started: Nanos,
+    /// When the answer's last byte was handed to the kernel, or the exchange was given up.
+    pub ended: Nanos,
+    /// When the answer's first byte was handed to the kernel.
+    pub first_byte: Option<Nanos>,
+    /// Nanoseconds that the end of the request's head and the end of the answer spent inside
+    /// podmeter.
+    pub held: u64,
+    /// Bytes of the request on the wire, head included.
+    pub request_bytes: u64,
+    /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.
+    pub response_bytes: u64,
+}
+
+/// What a connection speaks, as far as an observer can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// A TLS handshake; what is inside stays encrypted.
+    Tls,
+    /// Anything else.
+    Other,
+}
+
+impl Protocol {
+    /// As a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::Tls => "tls",
+            Self::Other => "tcp",
+        }
+    }
+}
+
+/// Why an observer stopped understanding a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A request head that is not valid HTTP, or that two servers could read differently.
+    MalformedRequest,
+    /// A request head longer than `--max-head-bytes`.
+    RequestHeadTooLarge,
+    /// The request's `Content-Length` and `Transfer-Encoding` leave its end open to debate.
+    AmbiguousRequestLength,
+    /// Chunked framing that is broken in the request.
+    MalformedRequestChunk,
+    /// More unanswered pipelined requests than are kept track of.
+    PipelineTooDeep,
+    /// More bytes after an upgrade request than are kept until it is answered.
+    UpgradeBacklog,
+    /// The app answered before the request's head was complete.
+    AnsweredEarly,
+    /// An answer to no request.
+    UnsolicitedResponse,
+    /// A response head that is not valid HTTP.
+    MalformedResponse,
+    /// A response head longer than `--max-head-bytes`.
+    ResponseHeadTooLarge,
+    /// The response's `Content-Length` and `Transfer-Encoding` leave its end open to debate.
+    AmbiguousResponseLength,
+    /// Chunked framing that is broken in the response.
+    MalformedResponseChunk,
+    /// A protocol that this version does not read.
+    Unsupported,
+}
+
+impl Reason {
+    /// Every reason, in the order of the metric's series.
+    pub const ALL: [Self; 13] = [
+        Self::MalformedRequest,
+        Self::RequestHeadTooLarge,
+        Self::AmbiguousRequestLength,
+        Self::MalformedRequestChunk,
+        Self::PipelineTooDeep,
+        Self::UpgradeBacklog,
+        Self::AnsweredEarly,
+        Self::UnsolicitedResponse,
+        Self::MalformedResponse,
+        Self::ResponseHeadTooLarge,
+        Self::AmbiguousResponseLength,
+        Self::MalformedResponseChunk,
+        Self::Unsupported,
+    ];
+
+    /// As a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformed_request",
+            Self::RequestHeadTooLarge => "request_head_too_large",
+            Self::AmbiguousRequestLength => "ambiguous_request_length",
+            Self::MalformedRequestChunk => "malformed_request_chunk",
+            Self::PipelineTooDeep => "pipeline_too_deep",
+            Self::UpgradeBacklog => "upgrade_backlog",
+            Self::AnsweredEarly => "answered_early",
+            Self::UnsolicitedResponse => "unsolicited_response",
+            Self::MalformedResponse => "malformed_response",
+            Self::ResponseHeadTooLarge => "response_head_too_large",
+            Self::AmbiguousResponseLength => "ambiguous_response_length",
+            Self::MalformedResponseChunk => "malformed_response_chunk",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}
+
+/// What went wrong with an exchange or a connection, spelled as in Envoy's access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Flags {
+    /// Nothing.
+    None,
+    /// The app could not be connected to.
+    UpstreamConnectFailure,
+    /// A limit of podmeter's turned the connection away.
+    UpstreamOverflow,
+    /// The app closed the connection before it gave a status.
+    UpstreamClosed,
+    /// The app broke off an answer it had begun.
+    UpstreamProtocolError,
+    /// The client went away.
+    DownstreamClosed,
+    /// The request could not be read, but was answered.
+    DownstreamProtocolError,
+}
+
+impl Flags {
+    /// As a metric label; `-` for none.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "-",
+            Self::UpstreamConnectFailure => "UF",
+            Self::UpstreamOverflow => "UO",
+            Self::UpstreamClosed => "UC",
+            Self::UpstreamProtocolError => "UPE",
+            Self::DownstreamClosed => "DC",
+            Self::DownstreamProtocolError => "DPE",
+        }
+    }
+}
+
+/// Why a connection is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both sides finished sending.
+    Finished,
+    /// The client reset the connection or takes no more bytes.
+    ClientReset,
+    /// The app reset the connection.
+    AppReset,
+    /// The app could not be connected to.
+    Refused,
+    /// podmeter gave the connection up: it was idle for too long, or the drain is over.
+    GivenUp,
+}
+
+/// What observers are told about the pod and its limits; shared by all connections of a listener.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The names this pod is known by.
+    pub hosts: host::KnownHosts,
+    /// Longest head, in bytes, that is kept while it is incomplete.
+    pub max_head_bytes: usize,
+}

@@ -1,0 +1,323 @@
+//! Reads along with HTTP/1.0 and HTTP/1.1: which requests were sent and what became of each.
+//!
+//! Requests wait in a queue for their answers, in order (RFC 9112, 9.3.2). Bodies are followed by
+//! their framing and never kept; what is kept is one incomplete head for each direction, bounded,
+//! and a few words for each unanswered request, bounded too.
+//!
+//! Where a request cannot be read, the requests after it cannot be found either: the connection is
+//! metered as TCP from there, and only the one answer to what was unreadable is still waited for,
+//! because an answer that the app gave counts.
+
+mod body;
+mod gather;
+mod head;
+mod pending;
+mod responses;
+
+use super::watcher::TcpMeter;
+use super::{Direction, Event, Passed, Protocol, Reason, Rules, Sink};
+use crate::clock::Nanos;
+use body::{Body, Progress};
+use gather::{Gathered, gather, skip_empty_lines};
+use head::{Method, RequestHead};
+use pending::{Answer, Pending};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The observer of one HTTP/1 connection.
+#[derive(Debug)]
+pub(super) struct Http1 {
+    rules: Arc<Rules>,
+    requests: Requests,
+    responses: Responses,
+    /// An incomplete request head, or what came after an upgrade request.
+    partial_request: Vec<u8>,
+    /// When the first of those bytes was read.
+    partial_since: Nanos,
+    partial_response: Vec<u8>,
+    /// Requests whose answer is not complete, oldest first.
+    queue: VecDeque<Pending>,
+    /// The answer to the oldest of them so far.
+    answer: Answer,
+    client_finished: bool,
+}
+
+/// Where in the stream of requests the next byte belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Requests {
+    Head,
+    Body(Body, Then),
+    /// An offer to leave HTTP waits for its answer, and the bytes after it wait with it. If it is
+    /// declined, this body and then the next request follow.
+    Offered(Option<Body>, Then),
+    /// The client said that it sends no more. Whatever comes is not a request.
+    Last {
+        stray: bool,
+    },
+    Lost(Lost),
+}
+
+/// What follows a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Head,
+    Offered,
+    Last,
+}
+
+/// What is known of a request that could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lost {
+    since: Nanos,
+    bytes: u64,
+    method: Method,
+    /// An answer to it is still to come.
+    answerable: bool,
+    /// Nothing has shown yet that this is HTTP at all.
+    doubtful: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Responses {
+    Head,
+    Body(Body),
+    /// The app said that this was its last answer.
+    Last,
+    Lost,
+}
+
+impl Http1 {
+    pub(super) fn new(rules: Arc<Rules>) -> Self {
+        Self {
+            rules,
+            requests: Requests::Head,
+            responses: Responses::Head,
+            partial_request: Vec::new(),
+            partial_since: Nanos::default(),
+            partial_response: Vec::new(),
+            queue: VecDeque::new(),
+            answer: Answer::default(),
+            client_finished: false,
+        }
+    }
+
+    /// For a client that did not say anything like HTTP, in case the app answers as if it had.
+    pub(super) fn unread(rules: Arc<Rules>, seen: &[u8], since: Nanos) -> Self {
+        let mut this = Self::new(rules);
+        this.requests = Requests::Lost(Lost {
+            since,
+            bytes: seen.len() as u64,
+            method: method_of_unread(seen),
+            answerable: true,
+            doubtful: true,
+        });
+        this
+    }
+
+    /// Nothing that is still to come can be of interest.
+    pub(super) fn is_over(&self) -> bool {
+        self.responses == Responses::Lost
+    }
+
+    /// A first request has been read, or is known to be unreadable.
+    pub(super) fn has_request(&self) -> bool {
+        self.requests != Requests::Head || !self.queue.is_empty()
+    }
+
+    /// The client sends no more. It may well still want its answer (RFC 9293, 3.6).
+    pub(super) fn client_done(&mut self) {
+        self.client_finished = true;
+    }
+
+    /// Bytes from the client.
+    pub(super) fn request(
+        &mut self,
+        bytes: &[u8],
+        passed: Passed,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        if tcp.is_open() {
+            tcp.bytes(Direction::Request, bytes.len(), sink);
+        }
+        let limit = self.rules.max_head_bytes;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match &mut self.requests {
+                Requests::Head => rest = self.request_head(rest, passed, tcp, sink),
+                Requests::Body(body, then) => match body.advance(rest, limit) {
+                    Progress::More => return self.add_request_bytes(rest.len()),
+                    Progress::Done(here) => {
+                        let then = *then;
+                        self.add_request_bytes(here);
+                        rest = &rest[here..];
+                        self.requests = self.after_body(then);
+                    }
+                    Progress::Malformed(here) => {
+                        self.add_request_bytes(here);
+                        if let Some(unreadable) = self.queue.back_mut() {
+                            unreadable.readable = false;
+                        }
+                        let reason = Reason::MalformedRequestChunk;
+                        return self.lose(reason, &rest[here..], 0, tcp, sink);
+                    }
+                },
+                Requests::Offered(..) => return self.keep_offered(rest, passed, tcp, sink),
+                Requests::Last { stray } => {
+                    if !*stray && rest.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
+                        *stray = true;
+                        self.partial_since = passed.read;
+                    }
+                    return;
+                }
+                Requests::Lost(lost) => {
+                    lost.bytes += rest.len() as u64;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads a request head, or keeps what there is of it. Gives the bytes after it.
+    fn request_head<'a>(
+        &mut self,
+        rest: &'a [u8],
+        passed: Passed,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) -> &'a [u8] {
+        let rest = skip_empty_lines(&mut self.partial_request, rest);
+        if self.partial_request.is_empty() {
+            self.partial_since = passed.read;
+        }
+        let (reason, seen, more) =
+            match gather(&mut self.partial_request, rest, self.rules.max_head_bytes) {
+                Gathered::Incomplete => return &[],
+                Gathered::TooLarge { seen, more } => (Reason::RequestHeadTooLarge, seen, more),
+                Gathered::Whole { head, rest } => match head::request(&head, &self.rules.hosts) {
+                    Ok(read) if self.queue.len() < MAX_PIPELINED => {
+                        self.began(&read, head.len(), passed, sink);
+                        return rest;
+                    }
+                    Ok(_) => (Reason::PipelineTooDeep, head, rest.len()),
+                    Err(reason) => (reason, head, rest.len()),
+                },
+            };
+        self.lose(reason, &seen, more, tcp, sink);
+        &[]
+    }
+
+    fn began(&mut self, head: &RequestHead, bytes: usize, passed: Passed, sink: &mut impl Sink) {
+        self.queue.push_back(Pending {
+            started: self.partial_since,
+            bytes: bytes as u64,
+            held: passed.held(),
+            host: head.host,
+            method: head.method,
+            last: head.last,
+            readable: true,
+        });
+        sink.event(Event::Began);
+        let then = if head.last { Then::Last } else { Then::Head };
+        let body = Body::of_request(head.framing);
+        self.requests = match (head.method, body) {
+            // What follows is a body only if the tunnel is refused (RFC 9110, 9.3.6).
+            (Method::Connect, body) => Requests::Offered(body, then),
+            (_, Some(body)) if head.upgrade => Requests::Body(body, Then::Offered),
+            (_, None) if head.upgrade => Requests::Offered(None, then),
+            (_, Some(body)) => Requests::Body(body, then),
+            (_, None) => after(then),
+        };
+    }
+
+    fn after_body(&self, then: Then) -> Requests {
+        match then {
+            // The offer may have been declined while its body was still being sent.
+            Then::Offered if self.queue.is_empty() || self.answer.status != 0 => Requests::Head,
+            Then::Offered => Requests::Offered(None, Then::Head),
+            Then::Head | Then::Last => after(then),
+        }
+    }
+
+    /// Bytes of the request that is being sent, if it is not answered already.
+    fn add_request_bytes(&mut self, bytes: usize) {
+        if let Some(pending) = self.queue.back_mut() {
+            pending.bytes += bytes as u64;
+        }
+    }
+
+    fn keep_offered(
+        &mut self,
+        rest: &[u8],
+        passed: Passed,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        if self.partial_request.is_empty() {
+            self.partial_since = passed.read;
+        }
+        if self.partial_request.len() + rest.len() > self.rules.max_head_bytes {
+            let seen = std::mem::take(&mut self.partial_request);
+            return self.lose(Reason::UpgradeBacklog, &seen, rest.len(), tcp, sink);
+        }
+        self.partial_request.extend_from_slice(rest);
+    }
+
+    /// The offer to leave HTTP was declined: what came after it is read as HTTP after all.
+    fn declined(&mut self, tcp: &mut TcpMeter, sink: &mut impl Sink) {
+        let Requests::Offered(body, then) = self.requests else { return };
+        self.requests = match body {
+            Some(body) => Requests::Body(body, then),
+            None => after(then),
+        };
+        let kept = std::mem::take(&mut self.partial_request);
+        let passed = Passed { read: self.partial_since, written: self.partial_since };
+        self.request(&kept, passed, tcp, sink);
+    }
+
+    /// Stops reading requests. `seen` and `more` bytes after it belong to none.
+    fn lose(
+        &mut self,
+        reason: Reason,
+        seen: &[u8],
+        more: usize,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        let protocol = Protocol::Http1;
+        sink.event(Event::Unparsed { protocol, reason });
+        let bytes = seen.len() + more;
+        if !tcp.is_open() {
+            tcp.bytes(Direction::Request, bytes, sink);
+        }
+        self.requests = Requests::Lost(Lost {
+            since: self.partial_since,
+            bytes: bytes as u64,
+            method: method_of_unread(seen),
+            answerable: matches!(
+                reason,
+                Reason::MalformedRequest
+                    | Reason::RequestHeadTooLarge
+                    | Reason::AmbiguousRequestLength
+                    | Reason::AnsweredEarly
+            ),
+            doubtful: false,
+        });
+    }
+}
+
+fn after(then: Then) -> Requests {
+    match then {
+        Then::Head | Then::Offered => Requests::Head,
+        Then::Last => Requests::Last { stray: false },
+    }
+}
+
+/// Whether a request that cannot be read asks for a head only is clear from its first word.
+fn method_of_unread(seen: &[u8]) -> Method {
+    if seen.starts_with(b"HEAD ") { Method::Head } else { Method::Other }
+}
+
+/// Requests that may wait for their answers on one connection before they are too many to keep
+/// track of; no client in use pipelines as deep.
+const MAX_PIPELINED: usize = 1024;

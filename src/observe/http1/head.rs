@@ -1,0 +1,437 @@
+//! Reads the head of an HTTP/1 message: where it ends, and the few facts that framing needs.
+//!
+//! Strict on purpose: a head that two servers could read differently (a bare LF, a folded line,
+//! white space before a colon, two lengths) is not understood rather than read one way
+//! (RFC 9112, sections 2.2, 5 and 6.3).
+
+use crate::observe::Reason;
+use crate::observe::host::{HostId, KnownHosts};
+use crate::observe::sniff::is_token;
+
+/// What a request's head says about itself and its framing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestHead {
+    pub(super) method: Method,
+    pub(super) host: HostId,
+    pub(super) framing: Framing,
+    /// The client will send no further request on this connection.
+    pub(super) last: bool,
+    /// The client offers to go on in another protocol (RFC 9110, 7.8).
+    pub(super) upgrade: bool,
+}
+
+/// The methods whose answers are framed in their own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    Head,
+    Connect,
+    Other,
+}
+
+/// What a response's head says about itself and its framing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ResponseHead {
+    pub(super) status: u16,
+    /// How the body is framed, for a status and a method that allow one; the reason where that
+    /// is open to debate.
+    pub(super) framing: Result<Framing, Reason>,
+    /// The app will send no further response on this connection.
+    pub(super) last: bool,
+}
+
+/// How a message body ends (RFC 9112, 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// No field says anything: no body in a request, until the connection closes in a response.
+    Unsaid,
+    Length(u64),
+    Chunked,
+}
+
+/// Where the head that `bytes` begin with ends, if it ends here: after the first empty line.
+/// Looks for it from `from` on, which may stand up to 3 bytes before news.
+pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
+    memchr::memchr_iter(b'\n', &bytes[from..])
+        .map(|lf| from + lf)
+        .find(|&lf| lf >= 3 && bytes[lf - 3..lf] == *b"\r\n\r")
+        .map(|lf| lf + 1)
+}
+
+/// Reads a whole request head, as cut by [`end`].
+pub(super) fn request(head: &[u8], hosts: &KnownHosts) -> Result<RequestHead, Reason> {
+    let (line, fields) = first_line(head).ok_or(Reason::MalformedRequest)?;
+    let (method, minor) = request_line(line).ok_or(Reason::MalformedRequest)?;
+    let fields = Fields::read(fields).ok_or(Reason::MalformedRequest)?;
+    let framing = match (fields.coding, fields.length) {
+        (Coding::None, Length::None) => Framing::Unsaid,
+        (Coding::None, Length::One(length)) => Framing::Length(length),
+        // HTTP/1.0 has no transfer codings; with Content-Length beside, servers differ (RFC 9112, 6.1).
+        (Coding::Chunked, Length::None) if minor == 1 => Framing::Chunked,
+        _ => return Err(Reason::AmbiguousRequestLength),
+    };
+    Ok(RequestHead {
+        method,
+        host: fields.host.map_or(HostId::UNKNOWN, |host| hosts.find(host)),
+        framing,
+        last: fields.is_last(minor),
+        upgrade: fields.upgrade && fields.connection_upgrade && minor == 1,
+    })
+}
+
+/// Reads a whole response head, as cut by [`end`].
+pub(super) fn response(head: &[u8]) -> Result<ResponseHead, Reason> {
+    let (line, fields) = first_line(head).ok_or(Reason::MalformedResponse)?;
+    let (status, minor) = status_line(line).ok_or(Reason::MalformedResponse)?;
+    let Some(fields) = Fields::read(fields) else {
+        // Every client reads the status, and none agree on the rest.
+        return Ok(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true });
+    };
+    let framing = match (fields.coding, fields.length) {
+        (Coding::None, Length::None) => Ok(Framing::Unsaid),
+        (Coding::None, Length::One(length) | Length::Repeated(length)) => {
+            Ok(Framing::Length(length))
+        }
+        (Coding::Chunked, Length::None) if minor == 1 => Ok(Framing::Chunked),
+        // A final coding that is not chunked ends with the connection (RFC 9112, 6.3).
+        (Coding::Other | Coding::ChunkedInside, Length::None) if minor == 1 => Ok(Framing::Unsaid),
+        _ => Err(Reason::AmbiguousResponseLength),
+    };
+    Ok(ResponseHead { status, framing, last: fields.is_last(minor) })
+}
+
+/// Whether `bytes` can still become a status line.
+pub(super) fn could_be_status_line(bytes: &[u8]) -> bool {
+    let prefix = b"HTTP/1.";
+    let len = bytes.len().min(prefix.len());
+    bytes[..len] == prefix[..len]
+}
+
+fn first_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let lf = memchr::memchr(b'\n', head)?;
+    let line = head[..lf].strip_suffix(b"\r")?;
+    Some((line, &head[lf + 1..]))
+}
+
+/// `method SP request-target SP HTTP-version` (RFC 9112, 3). Gives the minor version.
+fn request_line(line: &[u8]) -> Option<(Method, u8)> {
+    let space = memchr::memchr(b' ', line)?;
+    let (method, rest) = (&line[..space], &line[space + 1..]);
+    let (target, version) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
+    let minor = match version {
+        b" HTTP/1.1" => 1,
+        b" HTTP/1.0" => 0,
+        _ => return None,
+    };
+    if method.is_empty() || !method.iter().copied().all(is_token) {
+        return None;
+    }
+    // Servers agree on any target without white space; what they do not take they answer.
+    if !target.iter().all(|&b| b > b' ' && b != 0x7f) {
+        return None;
+    }
+    let method = match method {
+        b"HEAD" => Method::Head,
+        b"CONNECT" => Method::Connect,
+        b"OPTIONS" if target == b"*" => return Some((Method::Other, minor)),
+        _ => Method::Other,
+    };
+    let has_form = match method {
+        Method::Connect => !target.is_empty(),
+        _ => target.first() == Some(&b'/') || memchr::memmem::find(target, b"://").is_some(),
+    };
+    has_form.then_some((method, minor))
+}
+
+/// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112, 4); the last space is often
+/// left out and everyone takes that.
+fn status_line(line: &[u8]) -> Option<(u16, u8)> {
+    let (version, rest) = line.split_at_checked(9)?;
+    let minor = match version {
+        b"HTTP/1.1 " => 1,
+        b"HTTP/1.0 " => 0,
+        _ => return None,
+    };
+    let (code, phrase) = rest.split_at_checked(3)?;
+    let digits = code.iter().all(u8::is_ascii_digit) && code[0] != b'0';
+    let phrase_ok = phrase.is_empty() || (phrase[0] == b' ' && is_field_value(phrase));
+    let status = code.iter().fold(0, |status, &digit| status * 10 + u16::from(digit & 0xf));
+    (digits && phrase_ok).then_some((status, minor))
+}
+
+/// The fields that framing needs, gathered over all lines.
+#[expect(clippy::struct_excessive_bools, reason = "each is a token that was seen or was not")]
+struct Fields<'a> {
+    host: Option<&'a [u8]>,
+    length: Length,
+    coding: Coding,
+    close: bool,
+    keep_alive: bool,
+    connection_upgrade: bool,
+    upgrade: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    None,
+    One(u64),
+    /// The same value more than once, in one field or in several.
+    Repeated(u64),
+    Conflicting,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    None,
+    /// `chunked` once, and last.
+    Chunked,
+    /// Codings, but not `chunked`.
+    Other,
+    /// `chunked` once, and then another.
+    ChunkedInside,
+    /// `chunked` twice.
+    Conflicting,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads field lines up to the empty one; `None` if any is malformed.
+    fn read(mut lines: &'a [u8]) -> Option<Self> {
+        let mut fields = Self {
+            host: None,
+            length: Length::None,
+            coding: Coding::None,
+            close: false,
+            keep_alive: false,
+            connection_upgrade: false,
+            upgrade: false,
+        };
+        while let Some(lf) = memchr::memchr(b'\n', lines) {
+            let line = lines[..lf].strip_suffix(b"\r")?;
+            lines = &lines[lf + 1..];
+            if line.is_empty() {
+                break;
+            }
+            let colon = line.iter().position(|&b| !is_token(b))?;
+            if line[colon] != b':' || colon == 0 || !is_field_value(&line[colon + 1..]) {
+                return None;
+            }
+            fields.take(&line[..colon], trim(&line[colon + 1..]));
+        }
+        Some(fields)
+    }
+
+    fn take(&mut self, name: &[u8], value: &'a [u8]) {
+        match name.len() {
+            4 if name.eq_ignore_ascii_case(b"host") => {
+                // Two Hosts: servers differ on which one counts, so neither does.
+                self.host = Some(if self.host.is_none() { value } else { b"" });
+            }
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            10 if name.eq_ignore_ascii_case(b"connection") => {
+                for option in list(value) {
+                    self.close |= option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+                }
+            }
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                for item in value.split(|&b| b == b',') {
+                    self.length = self.length.and(decimal(trim(item)));
+                }
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                // An empty field is there all the same: servers differ on what it means.
+                self.coding = if self.coding == Coding::None { Coding::Other } else { self.coding };
+                for coding in list(value) {
+                    self.coding = match (self.coding, coding.eq_ignore_ascii_case(b"chunked")) {
+                        (Coding::None | Coding::Other, true) => Coding::Chunked,
+                        (_, true) => Coding::Conflicting,
+                        (Coding::Chunked, false) => Coding::ChunkedInside,
+                        (other, false) => other,
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the connection ends after this message (RFC 9112, 9.3).
+    fn is_last(&self, minor: u8) -> bool {
+        self.close || (minor == 0 && !self.keep_alive)
+    }
+}
+
+impl Length {
+    fn and(self, next: Option<u64>) -> Self {
+        match (self, next) {
+            (Self::None, Some(length)) => Self::One(length),
+            (Self::One(seen) | Self::Repeated(seen), Some(length)) if seen == length => {
+                Self::Repeated(length)
+            }
+            _ => Self::Conflicting,
+        }
+    }
+}
+
+/// The non-empty members of a comma-separated list (RFC 9110, 5.6.1).
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&b| b == b',').map(trim).filter(|item| !item.is_empty())
+}
+
+/// Digits only; `None` also where they do not fit.
+fn decimal(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0u64, |number, &digit| {
+        let digit = digit.is_ascii_digit().then_some(u64::from(digit & 0xf))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// No control characters but the tab (RFC 9110, 5.5); without branches, so that the compiler
+/// looks at many bytes at a time.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be a branch for each byte")]
+fn is_field_value(value: &[u8]) -> bool {
+    !value.iter().fold(false, |bad, &b| bad | (b < b' ' && b != b'\t') | (b == 0x7f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(head: &str) -> Result<RequestHead, Reason> {
+        assert_eq!(end(head.as_bytes(), 0), Some(head.len()), "one whole head: {head:?}");
+        request(head.as_bytes(), &KnownHosts::new(&["shop"]))
+    }
+
+    fn framing(fields: &str) -> Result<Framing, Reason> {
+        read(&format!("POST / HTTP/1.1\r\n{fields}\r\n")).map(|head| head.framing)
+    }
+
+    #[test]
+    fn the_framing_of_a_request_is_read_only_where_all_servers_agree() {
+        use Framing::{Chunked, Length, Unsaid};
+        let ambiguous = Err(Reason::AmbiguousRequestLength);
+        for (fields, expected) in [
+            ("", Ok(Unsaid)),
+            ("Content-Length: 5\r\n", Ok(Length(5))),
+            ("content-LENGTH:\t 003 \r\n", Ok(Length(3))),
+            ("Content-Length: 18446744073709551615\r\n", Ok(Length(u64::MAX))),
+            ("Content-Length: 18446744073709551616\r\n", ambiguous),
+            ("Content-Length: 5, 5\r\n", ambiguous),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", ambiguous),
+            ("Content-Length: +5\r\n", ambiguous),
+            ("Content-Length: -0\r\n", ambiguous),
+            ("Content-Length:\r\n", ambiguous),
+            ("Content-Length: 4 2\r\n", ambiguous),
+            ("Transfer-Encoding: chunked\r\n", Ok(Chunked)),
+            ("Transfer-Encoding: gzip, Chunked \r\n", Ok(Chunked)),
+            ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Ok(Chunked)),
+            ("Transfer_Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", Ok(Chunked)),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", ambiguous),
+            ("Transfer-Encoding: chunked, deflate\r\n", ambiguous),
+            ("Transfer-Encoding: identity, chunked, identity, chunked\r\n", ambiguous),
+            ("Transfer-Encoding: chunked, chunked\r\n", ambiguous),
+            ("Transfer-Encoding: chunkedchunked\r\n", ambiguous),
+            ("Transfer-Encoding:\r\n", ambiguous),
+        ] {
+            assert_eq!(framing(fields), expected, "{fields:?}");
+        }
+        assert_eq!(read("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), {
+            Err(Reason::AmbiguousRequestLength)
+        });
+    }
+
+    #[test]
+    fn a_head_that_servers_read_differently_is_not_understood() {
+        for head in [
+            "GET / HTTP/1.1\nHost: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+            "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: one\r\n two\r\n\r\n",
+            "GET / HTTP/1.1\r\nbaz\r\n\r\n",
+            "GET / HTTP/1.1\r\n: empty\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: a\rB: b\r\n\r\n",
+            "GET / HTTP/1.1\r\nA: \0\r\n\r\n",
+            "GET / HTTP/1.1\r\nFo@: a\r\n\r\n",
+            "GET  / HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1 \r\n\r\n",
+            "GET /foo bar HTTP/1.1\r\n\r\n",
+            "GET * HTTP/1.1\r\n\r\n",
+            "GET foo/bar HTTP/1.1\r\n\r\n",
+            "GET / HTTP/2.0\r\n\r\n",
+            "GET / HTTP/111\r\n\r\n",
+            "GET: / HTTP/1.1\r\n\r\n",
+            " / HTTP/1.1\r\n\r\n",
+        ] {
+            assert_eq!(read(head), Err(Reason::MalformedRequest), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_tells_its_method_host_persistence_and_upgrade() {
+        let head = read("GET /a HTTP/1.1\r\nHost: shop:80\r\n\r\n").unwrap();
+        assert_eq!((head.method, head.host, head.last), (Method::Other, HostId(0), false));
+        assert!(read("GET / HTTP/1.0\r\n\r\n").unwrap().last);
+        assert!(!read("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").unwrap().last);
+        assert!(read("GET / HTTP/1.1\r\nConnection: te, CLOSE\r\n\r\n").unwrap().last);
+        assert_eq!(read("HEAD / HTTP/1.1\r\n\r\n").unwrap().method, Method::Head);
+        assert_eq!(read("CONNECT a:443 HTTP/1.1\r\n\r\n").unwrap().method, Method::Connect);
+        let upgrade = "GET / HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: ws\r\n\r\n";
+        assert!(read(upgrade).unwrap().upgrade);
+        assert!(!read("GET / HTTP/1.1\r\nUpgrade: ws\r\n\r\n").unwrap().upgrade);
+        let two_hosts = "GET / HTTP/1.1\r\nHost: shop\r\nHost: evil\r\n\r\n";
+        assert_eq!(read(two_hosts).unwrap().host, HostId::UNKNOWN);
+        assert!(read("GET http://a?b HTTP/1.1\r\n\r\n").is_ok());
+        assert!(read("OPTIONS * HTTP/1.1\r\n\r\n").is_ok());
+        assert!(read("GET /\u{e0} HTTP/1.1\r\nA: caf\u{e9}\r\n\r\n").is_ok());
+    }
+
+    #[test]
+    fn a_status_line_is_read_with_or_without_a_phrase() {
+        let status =
+            |line: &str| response(format!("{line}\r\n\r\n").as_bytes()).map(|head| head.status);
+        for line in ["HTTP/1.1 301", "HTTP/1.1 301 ", "HTTP/1.0 301  Moved", "HTTP/1.1 301 \u{eb}"]
+        {
+            assert_eq!(status(line), Ok(301), "{line}");
+        }
+        for line in [
+            "HTP/1.1 200 OK",
+            "HTTP/01.1 200 OK",
+            "HTTP/1.01 200 OK",
+            "HTTP/1.1\t200 OK",
+            "HTTP/1.1  200 OK",
+            "HTTP/1.1 2 OK",
+            "HTTP/1.1 099 OK",
+            "HTTP/1.1 2000 OK",
+            "HTTP/5.6 200 OK",
+            "RTSP/1.0 200 OK",
+            "HTTP/1.1 200 O\rK",
+        ] {
+            assert_eq!(status(line), Err(Reason::MalformedResponse), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_framing_of_a_response_follows_what_clients_do() {
+        let framing = |fields: &str| {
+            response(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()).unwrap().framing
+        };
+        assert_eq!(framing(""), Ok(Framing::Unsaid));
+        assert_eq!(framing("Content-Length: 5, 5\r\n"), Ok(Framing::Length(5)));
+        assert_eq!(framing("Transfer-Encoding: gzip\r\n"), Ok(Framing::Unsaid));
+        assert_eq!(framing("Transfer-Encoding: chunked, deflate\r\n"), Ok(Framing::Unsaid));
+        let ambiguous = Err(Reason::AmbiguousResponseLength);
+        assert_eq!(framing("Content-Length: 5, 6\r\n"), ambiguous);
+        assert_eq!(framing("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), ambiguous);
+        assert_eq!(framing("A : b\r\n"), Err(Reason::MalformedResponse));
+    }
+}

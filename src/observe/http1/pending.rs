@@ -1,0 +1,30 @@
+//! What is kept of a request until its answer is complete, and of the answer.
+
+use super::head::Method;
+use crate::clock::Nanos;
+use crate::observe::host::HostId;
+
+/// A request whose answer is not complete.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    pub(super) started: Nanos,
+    pub(super) bytes: u64,
+    pub(super) held: u64,
+    pub(super) host: HostId,
+    pub(super) method: Method,
+    /// The client announced that it is its last.
+    pub(super) last: bool,
+    /// Its framing could be read to the end.
+    pub(super) readable: bool,
+}
+
+/// The answer to the oldest pending request so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Answer {
+    /// 0 until the final response's head has been read.
+    pub(super) status: u16,
+    pub(super) bytes: u64,
+    pub(super) first_byte: Option<Nanos>,
+    /// The app announced that it is its last.
+    pub(super) last: bool,
+}

@@ -1,0 +1,326 @@
+//! The answering half of the HTTP/1 observer: finds each request's answer, and what became of
+//! requests that get none.
+
+use super::body::{Body, Progress};
+use super::gather::{Gathered, gather, skip_empty_lines};
+use super::head::{self, Method, ResponseHead};
+use super::pending::Pending;
+use super::{Http1, Lost, Requests, Responses};
+use crate::clock::Nanos;
+use crate::observe::watcher::TcpMeter;
+use crate::observe::{
+    Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
+};
+
+impl Http1 {
+    /// Bytes from the app.
+    pub(in crate::observe) fn response(
+        &mut self,
+        bytes: &[u8],
+        passed: Passed,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        if tcp.is_open() {
+            tcp.bytes(Direction::Response, bytes.len(), sink);
+        }
+        let limit = self.rules.max_head_bytes;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match &mut self.responses {
+                Responses::Head => rest = self.response_head(rest, passed, tcp, sink),
+                Responses::Body(body) => match body.advance(rest, limit) {
+                    Progress::More => return self.answer.bytes += rest.len() as u64,
+                    Progress::Done(here) => {
+                        self.answer.bytes += here as u64;
+                        rest = &rest[here..];
+                        self.answered(passed, sink);
+                    }
+                    Progress::Malformed(here) => {
+                        self.answer.bytes += here as u64;
+                        self.record(Flags::UpstreamProtocolError, passed, sink);
+                        let reason = Reason::MalformedResponseChunk;
+                        return self.lose_responses(reason, rest.len() - here, tcp, sink);
+                    }
+                },
+                Responses::Last if is_empty_lines(rest) => return,
+                Responses::Last => {
+                    let reason = Reason::UnsolicitedResponse;
+                    return self.lose_responses(reason, rest.len(), tcp, sink);
+                }
+                Responses::Lost => return,
+            }
+        }
+    }
+
+    /// The app sends no more.
+    pub(in crate::observe) fn app_finished(&mut self, now: Nanos, sink: &mut impl Sink) {
+        if self.responses == Responses::Body(Body::UntilClose) {
+            self.answered(Passed { read: now, written: now }, sink);
+        }
+        self.broken_off_by_app(now, sink);
+    }
+
+    /// The connection is over.
+    pub(in crate::observe) fn closed(&mut self, ending: Ending, now: Nanos, sink: &mut impl Sink) {
+        match ending {
+            Ending::AppReset => self.broken_off_by_app(now, sink),
+            Ending::Refused => {
+                if self.queue.is_empty() && self.requests == Requests::Head {
+                    // Sniffed as HTTP, though its head was still on the way.
+                    self.queue.push_back(Pending {
+                        started: self.partial_since,
+                        bytes: self.partial_request.len() as u64,
+                        held: 0,
+                        host: HostId::UNKNOWN,
+                        method: Method::Other,
+                        last: true,
+                        readable: true,
+                    });
+                    sink.event(Event::Began);
+                }
+                self.give_up(Flags::UpstreamConnectFailure, 503, now, sink);
+            }
+            Ending::Finished | Ending::ClientReset | Ending::GivenUp => {
+                self.give_up(Flags::DownstreamClosed, 0, now, sink);
+            }
+        }
+    }
+
+    /// Reads a response head, or keeps what there is of it. Gives the bytes after it.
+    fn response_head<'a>(
+        &mut self,
+        rest: &'a [u8],
+        passed: Passed,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) -> &'a [u8] {
+        // Clients skip empty lines here as servers do.
+        let rest = skip_empty_lines(&mut self.partial_response, rest);
+        if rest.is_empty() {
+            return rest;
+        }
+        let gathered = gather(&mut self.partial_response, rest, self.rules.max_head_bytes);
+        let (reason, bytes) = match gathered {
+            Gathered::Incomplete => {
+                if head::could_be_status_line(&self.partial_response) {
+                    self.answer.first_byte.get_or_insert(passed.written);
+                    return &[];
+                }
+                let bytes = std::mem::take(&mut self.partial_response).len();
+                (Reason::MalformedResponse, bytes)
+            }
+            Gathered::TooLarge { seen, more } => (Reason::ResponseHeadTooLarge, seen.len() + more),
+            Gathered::Whole { head, rest } => match head::response(&head) {
+                Ok(read) if self.expects_response() => {
+                    self.answer.first_byte.get_or_insert(passed.written);
+                    self.answer.bytes += head.len() as u64;
+                    return self.status(&read, rest, passed, tcp, sink);
+                }
+                Ok(_) => (Reason::UnsolicitedResponse, head.len() + rest.len()),
+                Err(reason) => (reason, head.len() + rest.len()),
+            },
+        };
+        self.lose_responses(reason, bytes, tcp, sink);
+        &[]
+    }
+
+    /// Whether there is anything that an answer could be to.
+    fn expects_response(&self) -> bool {
+        !self.queue.is_empty()
+            || match self.requests {
+                Requests::Head => !self.partial_request.is_empty(),
+                Requests::Last { stray } => stray,
+                Requests::Lost(lost) => lost.answerable,
+                Requests::Body(..) | Requests::Offered(..) => false,
+            }
+    }
+
+    /// A response head is complete. Gives the bytes after it that are still to be read.
+    fn status<'a>(
+        &mut self,
+        head: &ResponseHead,
+        rest: &'a [u8],
+        passed: Passed,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) -> &'a [u8] {
+        if matches!(head.status, 100 | 102..=199) {
+            self.answer.first_byte = None;
+            return rest;
+        }
+        if self.queue.is_empty() {
+            self.answers_unread(rest.len(), tcp, sink);
+        }
+        let Some(pending) = self.queue.front() else { return rest };
+        let (method, last) = (pending.method, pending.last || head.last);
+        self.answer.status = head.status;
+        self.answer.last = last;
+        let is_tunnel = head.status == 101 || (method == Method::Connect && head.status / 100 == 2);
+        if is_tunnel {
+            self.record(Flags::None, passed, sink);
+            self.became_tunnel(rest.len(), tcp, sink);
+            return &[];
+        }
+        if self.queue.len() == 1 {
+            self.declined(tcp, sink);
+        }
+        // RFC 9112, 6.3: these have no body whatever their fields say.
+        if method == Method::Head || matches!(head.status, 204 | 304) {
+            self.answered(passed, sink);
+            return rest;
+        }
+        match head.framing {
+            Ok(framing) => match Body::of_response(framing) {
+                Some(body) => self.responses = Responses::Body(body),
+                None => self.answered(passed, sink),
+            },
+            Err(reason) => {
+                // The status is beyond doubt; where the answer ends is not.
+                let flags = match reason {
+                    Reason::MalformedResponse => Flags::UpstreamProtocolError,
+                    _ => Flags::None,
+                };
+                self.record(flags, passed, sink);
+                self.lose_responses(reason, rest.len(), tcp, sink);
+                return &[];
+            }
+        }
+        rest
+    }
+
+    /// The app answers something that could not be read as a request: the answer counts.
+    fn answers_unread(&mut self, more: usize, tcp: &mut TcpMeter, sink: &mut impl Sink) {
+        let doubtful = matches!(self.requests, Requests::Lost(Lost { doubtful: true, .. }));
+        if doubtful {
+            let (protocol, reason) = (Protocol::Http1, Reason::MalformedRequest);
+            sink.event(Event::Unparsed { protocol, reason });
+        } else if !matches!(self.requests, Requests::Lost(_)) {
+            let seen = std::mem::take(&mut self.partial_request);
+            let reason =
+                if seen.is_empty() { Reason::MalformedRequest } else { Reason::AnsweredEarly };
+            self.lose(reason, &seen, 0, tcp, sink);
+            let answer = usize::try_from(self.answer.bytes).unwrap_or(usize::MAX);
+            tcp.bytes(Direction::Response, answer.saturating_add(more), sink);
+        }
+        if let Requests::Lost(lost) = &mut self.requests {
+            lost.answerable = false;
+            self.queue.push_back(Pending {
+                started: lost.since,
+                bytes: lost.bytes,
+                held: 0,
+                host: HostId::UNKNOWN,
+                method: lost.method,
+                last: true,
+                readable: false,
+            });
+            sink.event(Event::Began);
+        }
+    }
+
+    /// An answer is complete.
+    fn answered(&mut self, passed: Passed, sink: &mut impl Sink) {
+        let is_last = self.answer.last;
+        self.record(Flags::None, passed, sink);
+        self.responses = match self.requests {
+            _ if is_last => Responses::Last,
+            // After what could not be read, nobody can tell which answer is to what.
+            Requests::Lost(lost) if self.queue.is_empty() && !lost.answerable => Responses::Lost,
+            _ => Responses::Head,
+        };
+    }
+
+    /// Writes down what became of the oldest request.
+    fn record(&mut self, flags: Flags, passed: Passed, sink: &mut impl Sink) {
+        let Some(pending) = self.queue.pop_front() else { return };
+        let answer = std::mem::take(&mut self.answer);
+        let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
+        sink.event(Event::Exchange(Exchange {
+            host: pending.host,
+            status: answer.status,
+            flags,
+            started: pending.started,
+            ended: passed.written,
+            first_byte: answer.first_byte,
+            held: pending.held + passed.held(),
+            request_bytes: pending.bytes,
+            response_bytes: answer.bytes,
+        }));
+    }
+
+    fn broken_off_by_app(&mut self, now: Nanos, sink: &mut impl Sink) {
+        if self.client_finished {
+            // An app that sees its client leave has no reason to go on.
+            self.give_up(Flags::DownstreamClosed, 0, now, sink);
+        } else {
+            self.give_up(Flags::UpstreamClosed, 503, now, sink);
+        }
+    }
+
+    /// No more answers come. Requests without a status get `status`.
+    fn give_up(&mut self, flags: Flags, status: u16, now: Nanos, sink: &mut impl Sink) {
+        let passed = Passed { read: now, written: now };
+        while let Some(pending) = self.queue.front() {
+            let begun = self.answer.status != 0;
+            // After its last answer the app owes none, and to what it could not read neither.
+            if !begun && (self.responses == Responses::Last || !pending.readable) {
+                self.queue.pop_front();
+                sink.event(Event::Dropped);
+                continue;
+            }
+            let flags = match flags {
+                Flags::UpstreamClosed if begun => Flags::UpstreamProtocolError,
+                other => other,
+            };
+            if !begun {
+                self.answer.status = status;
+            }
+            self.record(flags, passed, sink);
+        }
+        self.responses = Responses::Lost;
+    }
+
+    fn became_tunnel(&mut self, rest: usize, tcp: &mut TcpMeter, sink: &mut impl Sink) {
+        if !tcp.is_open() {
+            tcp.open(sink);
+            let kept = std::mem::take(&mut self.partial_request);
+            tcp.bytes(Direction::Request, kept.len(), sink);
+            tcp.bytes(Direction::Response, rest, sink);
+        }
+        self.drop_requests(sink);
+    }
+
+    /// Stops reading responses. `bytes` of them belong to no answer.
+    fn lose_responses(
+        &mut self,
+        reason: Reason,
+        bytes: usize,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        let was_http = !matches!(self.requests, Requests::Lost(_));
+        if was_http {
+            let protocol = Protocol::Http1;
+            sink.event(Event::Unparsed { protocol, reason });
+        }
+        if !tcp.is_open() {
+            tcp.bytes(Direction::Response, bytes, sink);
+        }
+        self.drop_requests(sink);
+    }
+
+    /// Gives up on reading; requests that wait will never be known to have been answered.
+    fn drop_requests(&mut self, sink: &mut impl Sink) {
+        for _ in self.queue.drain(..) {
+            sink.event(Event::Dropped);
+        }
+        self.responses = Responses::Lost;
+        self.queue = std::collections::VecDeque::new();
+        self.partial_request = Vec::new();
+        self.partial_response = Vec::new();
+    }
+}
+
+fn is_empty_lines(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| matches!(b, b'\r' | b'\n'))
+}

@@ -1,0 +1,201 @@
+//! What a connection owns to be read along with: it picks the observer and meters the rest as TCP.
+
+use super::http1::Http1;
+use super::sniff::sniff;
+use super::{Direction, Ending, Event, Flags, Passed, Protocol, Reason, Rules, Sink};
+use crate::clock::Nanos;
+use std::sync::Arc;
+
+/// Reads along with one connection. Show it every chunk in the order in which it passed.
+#[derive(Debug)]
+pub struct Watcher {
+    stage: Stage,
+    tcp: TcpMeter,
+    /// The client finished sending.
+    client_done: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The client's first bytes could still be more than one protocol.
+    Sniffing {
+        rules: Arc<Rules>,
+        seen: Vec<u8>,
+        first: Option<Passed>,
+    },
+    Http1(Http1),
+    /// Nobody reads along any more.
+    Opaque,
+}
+
+impl Watcher {
+    /// Finds out by itself what the connection speaks.
+    pub fn new(rules: &Arc<Rules>) -> Self {
+        let stage = Stage::Sniffing { rules: Arc::clone(rules), seen: Vec::new(), first: None };
+        Self { stage, tcp: TcpMeter::default(), client_done: false }
+    }
+
+    /// Reads nothing and meters TCP (`--opaque-ports`).
+    pub fn opaque(sink: &mut impl Sink) -> Self {
+        let mut tcp = TcpMeter::default();
+        tcp.open(sink);
+        Self { stage: Stage::Opaque, tcp, client_done: false }
+    }
+
+    /// Whether the bytes' times matter to anyone; if not, the caller may save itself the clock.
+    pub fn wants_time(&self) -> bool {
+        !matches!(self.stage, Stage::Opaque)
+    }
+
+    /// Whether enough is known of a refused client's first bytes to say what was refused.
+    pub fn knows_request(&self) -> bool {
+        match &self.stage {
+            Stage::Sniffing { .. } => false,
+            Stage::Http1(http1) => http1.has_request(),
+            Stage::Opaque => true,
+        }
+    }
+
+    /// A chunk passed.
+    pub fn data(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        passed: Passed,
+        sink: &mut impl Sink,
+    ) {
+        match &mut self.stage {
+            Stage::Http1(http1) => {
+                match direction {
+                    Direction::Request => http1.request(bytes, passed, &mut self.tcp, sink),
+                    Direction::Response => http1.response(bytes, passed, &mut self.tcp, sink),
+                }
+                if http1.is_over() {
+                    self.stage = Stage::Opaque;
+                }
+            }
+            Stage::Opaque => self.tcp.bytes(direction, bytes.len(), sink),
+            Stage::Sniffing { .. } => match direction {
+                Direction::Request => self.sniff(bytes, passed, sink),
+                Direction::Response => self.answered_while_sniffing(bytes, passed, sink),
+            },
+        }
+    }
+
+    /// One side finished sending (FIN).
+    pub fn finished(&mut self, direction: Direction, now: Nanos, sink: &mut impl Sink) {
+        self.client_done |= direction == Direction::Request;
+        if let Stage::Http1(http1) = &mut self.stage {
+            match direction {
+                Direction::Request => http1.client_done(),
+                Direction::Response => http1.app_finished(now, sink),
+            }
+        }
+    }
+
+    /// The connection is over; nothing may be shown after this.
+    pub fn closed(&mut self, ending: Ending, now: Nanos, sink: &mut impl Sink) {
+        if let Stage::Http1(http1) = &mut self.stage {
+            http1.closed(ending, now, sink);
+        } else if let Stage::Sniffing { seen, .. } = &self.stage {
+            // Nothing was sent, or too little to tell: a connection all the same.
+            self.tcp.bytes(Direction::Request, seen.len(), sink);
+        }
+        self.stage = Stage::Opaque;
+        let flags = match ending {
+            Ending::Finished => Flags::None,
+            Ending::AppReset if self.client_done => Flags::DownstreamClosed,
+            Ending::ClientReset | Ending::GivenUp => Flags::DownstreamClosed,
+            Ending::AppReset => Flags::UpstreamClosed,
+            Ending::Refused => Flags::UpstreamConnectFailure,
+        };
+        self.tcp.close(flags, sink);
+    }
+
+    fn sniff(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
+        let Stage::Sniffing { rules, seen, first } = &mut self.stage else { return };
+        let so_far = if seen.is_empty() {
+            bytes
+        } else {
+            seen.extend_from_slice(bytes);
+            seen.as_slice()
+        };
+        let began = *first.get_or_insert(passed);
+        let Some(protocol) = sniff(so_far) else {
+            if seen.is_empty() {
+                seen.extend_from_slice(bytes);
+            }
+            return;
+        };
+        let rules = Arc::clone(rules);
+        let whole = std::mem::take(seen);
+        let whole = if whole.is_empty() { bytes } else { &whole };
+        let passed = Passed { read: began.read, written: passed.written };
+        self.stage = match protocol {
+            Protocol::Http1 => {
+                let mut http1 = Http1::new(rules);
+                http1.request(whole, passed, &mut self.tcp, sink);
+                Stage::Http1(http1)
+            }
+            Protocol::Other => {
+                self.tcp.bytes(Direction::Request, whole.len(), sink);
+                Stage::Http1(Http1::unread(rules, whole, passed.read))
+            }
+            Protocol::Http2 | Protocol::Tls => {
+                if protocol == Protocol::Http2 {
+                    sink.event(Event::Unparsed { protocol, reason: Reason::Unsupported });
+                }
+                self.tcp.bytes(Direction::Request, whole.len(), sink);
+                Stage::Opaque
+            }
+        };
+    }
+
+    /// The app spoke before the client's first bytes told the protocol.
+    fn answered_while_sniffing(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
+        let Stage::Sniffing { rules, seen, first } = &mut self.stage else { return };
+        self.tcp.open(sink);
+        self.tcp.bytes(Direction::Request, seen.len(), sink);
+        let Some(first) = first else {
+            // A server that speaks first (MySQL, SMTP, FTP, SSH) is none that we read along with.
+            self.stage = Stage::Opaque;
+            return self.tcp.bytes(Direction::Response, bytes.len(), sink);
+        };
+        let mut http1 = Http1::unread(Arc::clone(rules), seen, first.read);
+        http1.response(bytes, passed, &mut self.tcp, sink);
+        self.stage = if http1.is_over() { Stage::Opaque } else { Stage::Http1(http1) };
+    }
+}
+
+/// Meters a connection as TCP from the moment it is opened.
+#[derive(Debug, Default)]
+pub(super) struct TcpMeter {
+    is_open: bool,
+}
+
+impl TcpMeter {
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    pub(super) fn open(&mut self, sink: &mut impl Sink) {
+        if !self.is_open {
+            self.is_open = true;
+            sink.event(Event::TcpOpened);
+        }
+    }
+
+    pub(super) fn bytes(&mut self, direction: Direction, count: usize, sink: &mut impl Sink) {
+        self.open(sink);
+        if count > 0 {
+            sink.event(Event::TcpBytes { direction, bytes: count as u64 });
+        }
+    }
+
+    fn close(&mut self, flags: Flags, sink: &mut impl Sink) {
+        if self.is_open {
+            self.is_open = false;
+            sink.event(Event::TcpClosed { flags });
+        }
+    }
+}
