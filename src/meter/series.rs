@@ -1,0 +1,116 @@
+//! The small keys by which a request finds its series, and what a series counts.
+
+use super::cell::Cell;
+use super::histogram::Histogram;
+use super::{Layout, Route};
+use crate::observe::Flags;
+use crate::observe::host::HostId;
+
+/// A position in [`Layout::routes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RouteId(pub u16);
+
+impl RouteId {
+    /// The id of the route at `index`; configuration has fewer than 65,536 of them.
+    pub(crate) fn from_index(index: usize) -> Self {
+        Self(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// The route itself.
+    pub fn of(self, layout: &Layout) -> Option<&Route> {
+        layout.routes.get(usize::from(self.0))
+    }
+}
+
+/// What tells one HTTP series from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HttpKey {
+    /// The port.
+    pub route: RouteId,
+    /// The service named by the `Host` header.
+    pub host: HostId,
+    /// The status code; 0 for none.
+    pub status: u16,
+    /// What went wrong.
+    pub flags: Flags,
+}
+
+impl HttpKey {
+    /// Everything beyond `--max-series`, counted together.
+    pub const OVERFLOW: Self = Self {
+        route: RouteId(u16::MAX),
+        host: HostId::UNKNOWN,
+        status: u16::MAX,
+        flags: Flags::None,
+    };
+}
+
+/// What tells one TCP series from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TcpKey {
+    /// The port.
+    pub route: RouteId,
+    /// What went wrong.
+    pub flags: Flags,
+}
+
+/// The exchanges of one key.
+#[derive(Debug)]
+pub(super) struct HttpSeries {
+    pub(super) durations: Histogram,
+    pub(super) request_bytes: Histogram,
+    pub(super) response_bytes: Histogram,
+}
+
+impl HttpSeries {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self {
+            durations: Histogram::new(&layout.durations),
+            request_bytes: Histogram::new(&layout.sizes),
+            response_bytes: Histogram::new(&layout.sizes),
+        }
+    }
+}
+
+/// The connections of one key that are metered as TCP.
+#[derive(Debug, Default)]
+pub(super) struct TcpSeries {
+    pub(super) opened: Cell,
+    pub(super) closed: Cell,
+    pub(super) received: Cell,
+    pub(super) sent: Cell,
+}
+
+/// What is counted of each port whatever the protocol.
+#[derive(Debug)]
+pub(super) struct RouteCells {
+    pub(super) connections: Cell,
+    pub(super) connections_closed: Cell,
+    pub(super) connections_refused: Cell,
+    pub(super) connections_overflowed: Cell,
+    pub(super) connect_times: Histogram,
+    pub(super) connection_lengths: Histogram,
+    pub(super) received: Cell,
+    pub(super) sent: Cell,
+    pub(super) requests_begun: Cell,
+    pub(super) requests_over: Cell,
+    pub(super) held: Histogram,
+}
+
+impl RouteCells {
+    pub(super) fn new(layout: &Layout) -> Self {
+        Self {
+            connections: Cell::default(),
+            connections_closed: Cell::default(),
+            connections_refused: Cell::default(),
+            connections_overflowed: Cell::default(),
+            connect_times: Histogram::new(&layout.durations),
+            connection_lengths: Histogram::new(&layout.durations),
+            received: Cell::default(),
+            sent: Cell::default(),
+            requests_begun: Cell::default(),
+            requests_over: Cell::default(),
+            held: Histogram::new(&layout.held),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! All that has been counted, added up over the threads at one moment.
+
+use super::Layout;
+use super::histogram::Totals;
+use super::series::{HttpKey, TcpKey};
+use super::shard::{Cells, PROTOCOLS};
+use crate::observe::{Protocol, Reason};
+use std::collections::BTreeMap;
+
+/// The meter's numbers at one moment. Keys are in a fixed order.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Exchanges.
+    pub http: BTreeMap<HttpKey, HttpTotals>,
+    /// Connections metered as TCP.
+    pub tcp: BTreeMap<TcpKey, TcpTotals>,
+    /// Each port, in the order of [`Layout::routes`].
+    pub routes: Vec<RouteTotals>,
+    /// Connections that an observer stopped understanding; those that happened.
+    pub unparsed: Vec<Unparsed>,
+}
+
+/// The exchanges of one key.
+#[derive(Clone, Debug)]
+pub struct HttpTotals {
+    /// Latencies in nanoseconds; their number is the number of requests.
+    pub durations: Totals,
+    /// Sizes of the requests in bytes.
+    pub request_bytes: Totals,
+    /// Sizes of the answers in bytes.
+    pub response_bytes: Totals,
+}
+
+/// The TCP connections of one key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpTotals {
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections closed.
+    pub closed: u64,
+    /// Bytes from clients.
+    pub received: u64,
+    /// Bytes to clients.
+    pub sent: u64,
+}
+
+/// What is counted of a port whatever the protocol.
+#[derive(Clone, Debug)]
+pub struct RouteTotals {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Of these, how many are open.
+    pub connections_active: u64,
+    /// Connections that the app refused.
+    pub connections_refused: u64,
+    /// Connections turned away by `--max-connections`.
+    pub connections_overflowed: u64,
+    /// Nanoseconds that connecting to the app took.
+    pub connect_times: Totals,
+    /// Nanoseconds that connections lasted.
+    pub connection_lengths: Totals,
+    /// Bytes from clients.
+    pub received: u64,
+    /// Bytes to clients.
+    pub sent: u64,
+    /// Requests read.
+    pub requests: u64,
+    /// Of these, how many are unanswered.
+    pub requests_active: u64,
+    /// Nanoseconds that exchanges spent inside podmeter.
+    pub held: Totals,
+}
+
+/// Connections that an observer stopped understanding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unparsed {
+    /// What the connection had been taken for.
+    pub protocol: Protocol,
+    /// Why it was not understood.
+    pub reason: Reason,
+    /// How many.
+    pub connections: u64,
+}
+
+impl Snapshot {
+    pub(super) fn of<'a>(layout: &Layout, shards: impl Iterator<Item = &'a Cells>) -> Self {
+        let mut all = Self {
+            routes: layout.routes.iter().map(|_| RouteTotals::new(layout)).collect(),
+            ..Self::default()
+        };
+        let mut unparsed = [[0; Reason::ALL.len()]; PROTOCOLS.len()];
+        for shard in shards {
+            for (key, series) in shard.http.iter() {
+                let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
+                totals.durations.add(&series.durations);
+                totals.request_bytes.add(&series.request_bytes);
+                totals.response_bytes.add(&series.response_bytes);
+            }
+            for (key, series) in shard.tcp.iter() {
+                let totals = all.tcp.entry(*key).or_default();
+                totals.opened += series.opened.get();
+                totals.closed += series.closed.get();
+                totals.received += series.received.get();
+                totals.sent += series.sent.get();
+            }
+            for (totals, cells) in all.routes.iter_mut().zip(&shard.routes) {
+                // Ends before beginnings, so that nothing seems to end that has not begun.
+                let (closed, over) = (cells.connections_closed.get(), cells.requests_over.get());
+                let (connections, requests) = (cells.connections.get(), cells.requests_begun.get());
+                totals.connections += connections;
+                totals.connections_active += connections.saturating_sub(closed);
+                totals.requests += requests;
+                totals.requests_active += requests.saturating_sub(over);
+                totals.connections_refused += cells.connections_refused.get();
+                totals.connections_overflowed += cells.connections_overflowed.get();
+                totals.received += cells.received.get();
+                totals.sent += cells.sent.get();
+                totals.connect_times.add(&cells.connect_times);
+                totals.connection_lengths.add(&cells.connection_lengths);
+                totals.held.add(&cells.held);
+            }
+            for (protocol, row) in PROTOCOLS.iter().zip(&mut unparsed) {
+                for (reason, total) in Reason::ALL.iter().zip(row) {
+                    *total += shard.unparsed(*protocol, *reason).get();
+                }
+            }
+        }
+        all.unparsed = PROTOCOLS
+            .iter()
+            .zip(unparsed)
+            .flat_map(|(&protocol, row)| {
+                Reason::ALL.into_iter().zip(row).map(move |(reason, connections)| Unparsed {
+                    protocol,
+                    reason,
+                    connections,
+                })
+            })
+            .filter(|unparsed| unparsed.connections > 0)
+            .collect();
+        all
+    }
+
+    /// Exchanges that were counted under [`HttpKey::OVERFLOW`] for want of a series.
+    pub fn overflowed(&self) -> u64 {
+        self.http.get(&HttpKey::OVERFLOW).map_or(0, HttpTotals::requests)
+    }
+
+    /// Connections open now, over all ports.
+    pub fn connections_active(&self) -> u64 {
+        self.routes.iter().map(|route| route.connections_active).sum()
+    }
+}
+
+impl HttpTotals {
+    fn new(layout: &Layout) -> Self {
+        Self {
+            durations: Totals::new(&layout.durations),
+            request_bytes: Totals::new(&layout.sizes),
+            response_bytes: Totals::new(&layout.sizes),
+        }
+    }
+
+    /// How many requests there were.
+    pub fn requests(&self) -> u64 {
+        self.durations.count()
+    }
+}
+
+impl RouteTotals {
+    fn new(layout: &Layout) -> Self {
+        Self {
+            connections: 0,
+            connections_active: 0,
+            connections_refused: 0,
+            connections_overflowed: 0,
+            connect_times: Totals::new(&layout.durations),
+            connection_lengths: Totals::new(&layout.durations),
+            received: 0,
+            sent: 0,
+            requests: 0,
+            requests_active: 0,
+            held: Totals::new(&layout.held),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The meter counts exactly, whoever counts and however many.
+
+use super::*;
+use crate::clock::Nanos;
+use crate::observe::{Direction, Event, Exchange, Sink};
+
+fn layout(shards: usize, max_series: usize) -> Layout {
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    Layout {
+        routes: vec![
+            Route { listen: any, target: any, opaque: false },
+            Route { listen: any, target: any, opaque: true },
+        ],
+        first_host: HostId(0),
+        durations: Bounds::union([[10, 20].as_slice()]),
+        sizes: Bounds::union([[100].as_slice()]),
+        held: Bounds::union([[5].as_slice()]),
+        shards,
+        max_series,
+    }
+}
+
+fn exchange(status: u16, nanos: u64) -> Event {
+    Event::Exchange(Exchange {
+        host: HostId(0),
+        status,
+        flags: Flags::None,
+        started: Nanos(1000),
+        ended: Nanos(1000 + nanos),
+        first_byte: None,
+        held: 3,
+        request_bytes: 7,
+        response_bytes: 700,
+    })
+}
+
+fn key(status: u16) -> HttpKey {
+    HttpKey { route: RouteId(0), host: HostId(0), status, flags: Flags::None }
+}
+
+#[test]
+fn known_ports_have_their_series_before_the_first_request() {
+    let meter = Meter::new(layout(1, 10));
+    let _shard = meter.shard(0).unwrap();
+    let snapshot = meter.snapshot();
+    assert_eq!(snapshot.http.keys().copied().collect::<Vec<_>>(), [key(200)]);
+    assert_eq!(snapshot.http[&key(200)].requests(), 0);
+    assert_eq!(snapshot.tcp.len(), 1);
+    assert_eq!(snapshot.routes.len(), 2);
+}
+
+#[test]
+fn each_shard_has_one_owner() {
+    let meter = Meter::new(layout(1, 10));
+    assert!(meter.shard(0).is_some());
+    assert!(meter.shard(0).is_none());
+    assert!(meter.shard(1).is_none());
+}
+
+#[test]
+fn what_several_threads_count_adds_up() {
+    let meter = Meter::new(layout(4, 10));
+    std::thread::scope(|scope| {
+        for index in 0..4 {
+            let meter = Arc::clone(&meter);
+            scope.spawn(move || {
+                let shard = meter.shard(index).unwrap();
+                for n in 0..1000 {
+                    let mut recorder = Recorder::new(&shard, RouteId(0));
+                    recorder.event(Event::Began);
+                    recorder.event(exchange(if n % 10 == 0 { 500 } else { 200 }, n % 30));
+                }
+            });
+        }
+    });
+    let snapshot = meter.snapshot();
+    assert_eq!(snapshot.http[&key(200)].requests(), 3600);
+    assert_eq!(snapshot.http[&key(500)].requests(), 400);
+    assert_eq!(snapshot.http[&key(500)].request_bytes.sum(), 2800);
+    let route = &snapshot.routes[0];
+    assert_eq!((route.connections, route.connections_active), (4000, 0));
+    assert_eq!((route.requests, route.requests_active), (4000, 0));
+    assert_eq!(route.held.sum(), 12_000);
+}
+
+#[test]
+fn beyond_the_limit_one_series_takes_the_rest_and_the_others_stay_exact() {
+    let meter = Meter::new(layout(1, 3));
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for status in (100..999).chain(100..999) {
+        recorder.event(exchange(status, 1));
+    }
+    let snapshot = meter.snapshot();
+    assert_eq!(snapshot.http.len(), 4);
+    assert_eq!(snapshot.http[&key(100)].requests(), 2);
+    assert_eq!(snapshot.http[&key(101)].requests(), 2);
+    assert_eq!(snapshot.http[&HttpKey::OVERFLOW].requests(), 899 * 2 - 6);
+    let total: u64 = snapshot.http.values().map(HttpTotals::requests).sum();
+    assert_eq!(total, 899 * 2);
+    assert_eq!(snapshot.overflowed(), 899 * 2 - 6);
+}
+
+#[test]
+fn a_connection_metered_as_tcp_is_opened_under_no_flag_and_closed_under_its_own() {
+    let meter = Meter::new(layout(1, 10));
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(1));
+    recorder.event(Event::TcpOpened);
+    recorder.event(Event::TcpBytes { direction: Direction::Request, bytes: 5 });
+    recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 9 });
+    recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
+    let tcp = meter.snapshot().tcp;
+    let opened = tcp[&TcpKey { route: RouteId(1), flags: Flags::None }];
+    assert_eq!((opened.opened, opened.closed, opened.received, opened.sent), (1, 0, 5, 9));
+    let closed = tcp[&TcpKey { route: RouteId(1), flags: Flags::UpstreamClosed }];
+    assert_eq!((closed.opened, closed.closed), (0, 1));
+}
