@@ -1,8 +1,32 @@
 //! What the proxy is told to do: a flag, a variable or a key of the file becomes a [`Config`].
+//!
+//! Settings travel in two shapes. [`ProxyArgs`] holds them as a person wrote them, one string
+//! each; [`Config`] holds them as the proxy uses them, and cannot hold a contradiction. The way
+//! from the first to the second is [`Config::try_from`], and each way it can fail is one sentence
+//! of a [`ConfigError`]. [`load`] lays the layers over one another first: a flag beats the
+//! variable, which beats the file, which beats the default. This module is the only reader of the
+//! environment.
+
+mod address;
+mod app_metrics;
+mod args;
+mod error;
+mod file;
+mod forward;
+mod layers;
+mod quantity;
+mod read;
+mod show;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+pub use self::address::Resolve;
+pub use self::args::{ProxyArgs, describe, variable};
+pub use self::error::ConfigError;
+pub use self::file::FileError;
+pub use self::layers::{LoadError, Origin, Surroundings, load};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -86,7 +110,7 @@ impl Dialect {
 /// for a label that the pod does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The Deployment, StatefulSet or other owner.
+    /// The Deployment or other owner.
     pub workload: Option<String>,
     /// The pod's namespace.
     pub namespace: Option<String>,
