@@ -1,3 +1,5 @@
 //! podmeter shows what a pod does without touching its code.
 
+pub mod cli;
 pub mod config;
+pub mod logging;

@@ -280,10 +280,10 @@ pub fn describe(command: clap::Command) -> clap::Command {
     let defaults = ProxyArgs::defaults().said();
     command.mut_args(|arg| {
         let (Some(flag), Some(help)) = (arg.get_long(), arg.get_help()) else { return arg };
-        let mut help = format!("{help} [env: {}]", variable(flag));
-        if let Some((_, values)) = defaults.iter().find(|(name, _)| *name == flag) {
-            help = format!("{help} [default: {}]", values.join(","));
-        }
+        let default = defaults.iter().find(|(name, _)| *name == flag);
+        let default = default.map(|(_, values)| format!(" [default: {}]", values.join(",")));
+        // clap takes the last full stop off a comment.
+        let help = format!("{help}.\n[env: {}]{}", variable(flag), default.unwrap_or_default());
         // `-1` is then a bad value, with our sentence, and not an unknown flag.
         arg.help(help).allow_negative_numbers(true)
     })
