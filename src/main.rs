@@ -1,2 +1,7 @@
-//! The `podmeter` program: reads the command line and makes one call into the library.
-fn main() {}
+//! The `podmeter` program: one call into the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    podmeter::cli::run()
+}

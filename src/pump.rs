@@ -8,7 +8,7 @@
 mod connect;
 mod half;
 
-pub(crate) use connect::carry;
+pub(crate) use connect::{Carriage, carry};
 
 use crate::clock::{Clock, Nanos};
 use crate::meter::Recorder;
@@ -39,13 +39,15 @@ pub(crate) struct Books {
     watcher: Watcher,
     recorder: Recorder,
     opened: Nanos,
+    /// When the client's first bytes were there, if they had to wait for the app to accept.
+    asked: Option<Nanos>,
     /// Why the connection ended, once it did.
     ending: Option<Ending>,
 }
 
 impl Books {
     pub(crate) fn open(clock: Clock, watcher: Watcher, recorder: Recorder) -> Self {
-        Self { clock, watcher, recorder, opened: clock.now(), ending: None }
+        Self { clock, watcher, recorder, opened: clock.now(), asked: None, ending: None }
     }
 
     /// The time, if anybody wants to know it.
@@ -53,7 +55,12 @@ impl Books {
         if self.watcher.wants_time() { self.clock.now() } else { Nanos::default() }
     }
 
-    fn data(&mut self, direction: Direction, bytes: &[u8], passed: Passed) {
+    fn data(&mut self, direction: Direction, bytes: &[u8], mut passed: Passed) {
+        if direction == Direction::Request
+            && let Some(asked) = self.asked.take()
+        {
+            passed.read = asked;
+        }
         self.recorder.passed(direction, bytes.len());
         self.watcher.data(direction, bytes, passed, &mut self.recorder);
     }
@@ -166,8 +173,17 @@ impl Future for Pump {
     }
 }
 
+impl Drop for Pump {
+    fn drop(&mut self) {
+        if self.books.ending.is_none() {
+            reset_on_close(&self.client);
+            reset_on_close(&self.app);
+        }
+    }
+}
+
 /// Makes closing the socket send a reset (RFC 9293, 3.10.4) instead of an orderly end.
-fn reset_on_close(socket: &TcpStream) {
+pub(crate) fn reset_on_close(socket: &TcpStream) {
     // Only a socket that is no longer connected refuses, and that one needs no reset.
     let _: io::Result<()> = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }

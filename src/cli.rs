@@ -1,0 +1,79 @@
+//! The command line: which command was asked for, and how the program ends.
+//!
+//! Exit codes: 0 for success, 2 for a bad command line or configuration (nothing was started), 1
+//! for everything that failed later. Every failure is one line on standard error.
+
+mod mistake;
+mod proxy;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config;
+
+/// Does what the arguments of this process ask for.
+pub fn run() -> ExitCode {
+    let failure = match parse(std::env::args_os()) {
+        Ok(Cli { command: Command::Proxy(args) }) => proxy::run(args).err(),
+        // Help and version: asked for, so they are an answer and not a mistake.
+        Err(answer) if !answer.use_stderr() => answer.print().err().map(Failure::from_run),
+        Err(mistake) => Some(Failure::Usage(mistake::sentence(&mistake))),
+    };
+    match failure {
+        None => ExitCode::SUCCESS,
+        Some(failure) => {
+            // Where standard error is gone there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "podmeter: {failure}");
+            failure.code()
+        }
+    }
+}
+
+/// Shows what a pod does without touching its code.
+#[derive(Debug, Parser)]
+#[command(name = "podmeter", version, subcommand_required = true, arg_required_else_help = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Proxy(proxy::Args),
+}
+
+/// Why the program ends without success.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// It was asked for something that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// What it was asked for failed.
+    #[error("{0:#}")]
+    Run(anyhow::Error),
+}
+
+impl Failure {
+    fn from_run(error: impl Into<anyhow::Error>) -> Self {
+        Self::Run(error.into())
+    }
+
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Run(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// The parser of the whole command line.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("proxy", config::describe)
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(args)?)
+}

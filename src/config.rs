@@ -1,0 +1,171 @@
+//! What the proxy is told to do: a flag, a variable or a key of the file becomes a [`Config`].
+//!
+//! Settings travel in two shapes. [`ProxyArgs`] holds them as a person wrote them, one string
+//! each; [`Config`] holds them as the proxy uses them, and cannot hold a contradiction. The way
+//! from the first to the second is [`Config::try_from`], and each way it can fail is one sentence
+//! of a [`ConfigError`]. [`load`] lays the layers over one another first: a flag beats the
+//! variable, which beats the file, which beats the default. This module is the only reader of the
+//! environment.
+
+mod address;
+mod app_metrics;
+mod args;
+mod error;
+mod file;
+mod forward;
+mod layers;
+mod quantity;
+mod read;
+mod show;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+pub use self::address::Resolve;
+pub use self::args::{ProxyArgs, describe, variable};
+pub use self::error::ConfigError;
+pub use self::file::FileError;
+pub use self::layers::{LoadError, Origin, Surroundings, load};
+
+/// Everything `podmeter proxy` can be told, ready for use.
+///
+/// As JSON it has one key for each flag that has a value, under the flag's name and in the
+/// flag's notation; that JSON is itself a file that `--config` takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The ports that are metered, at least one. No two listen on one address, and none forwards
+    /// to a listener of this process.
+    pub forwards: Vec<Forward>,
+    /// Where Prometheus scrapes; `None` is off.
+    pub stats_listen: Option<SocketAddr>,
+    /// Where operators look, always a loopback address; `None` is off.
+    pub admin_listen: Option<SocketAddr>,
+    /// Where the kubelet asks after our health; `None` is off.
+    pub health_listen: Option<SocketAddr>,
+    /// The app's own expositions, each with a name of its own.
+    pub app_metrics: Vec<AppMetrics>,
+    /// The most bytes that one app source may send, after decompression.
+    pub app_metrics_max_bytes: u64,
+    /// The families that the recording is shown as, at least one, none twice.
+    pub dialects: Vec<Dialect>,
+    /// Who this pod is, for labels.
+    pub identity: Identity,
+    /// What protects the pod.
+    pub limits: Limits,
+    /// Target ports that are metered as TCP without being parsed: sorted, not overlapping.
+    pub opaque_ports: Vec<RangeInclusive<u16>>,
+    /// Threads that carry traffic, 1 to 256.
+    pub workers: usize,
+    /// How long open connections may finish after SIGTERM.
+    pub drain_timeout: Duration,
+    /// How long to wait for one last scrape once the last connection is gone.
+    pub linger: Duration,
+    /// The most series of one family; what comes beyond shares one overflow series.
+    pub max_series: usize,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// One metered port: connections accepted on `listen` are carried to `target`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Where clients connect; port 0 lets the kernel pick one.
+    pub listen: SocketAddr,
+    /// Where the app listens; the port is never 0.
+    pub target: SocketAddr,
+}
+
+/// One exposition of the app, merged into ours on every scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppMetrics {
+    /// Where it is: scheme `http`, a host, and the path and query as they were written.
+    pub url: http::Uri,
+    /// What it is called in labels and on `/sources`; unique.
+    pub name: String,
+    /// Whether each of its samples gets a label `source="name"` (`mode=label`).
+    pub label: bool,
+}
+
+/// A set of metric families that the one recording can be shown as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dialect {
+    /// `istio_requests_total` and kin.
+    Istio,
+    /// `envoy_cluster_upstream_rq` and kin.
+    Envoy,
+}
+
+impl Dialect {
+    /// The name that `--dialect` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Istio => "istio",
+            Self::Envoy => "envoy",
+        }
+    }
+}
+
+/// Who this pod is. `None` was not told, or told with an empty value, as the downward API does
+/// for a label that the pod does not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The Deployment or other owner.
+    pub workload: Option<String>,
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+    /// The pod's name.
+    pub pod: Option<String>,
+    /// The app, from its `app` or `app.kubernetes.io/name` label.
+    pub app: Option<String>,
+    /// The app's version (`--version-label`).
+    pub version: Option<String>,
+    /// The Services that select this pod: lower case, none twice, in the order given.
+    pub services: Vec<String>,
+    /// The canonical revision.
+    pub revision: Option<String>,
+    /// The Kubernetes cluster.
+    pub cluster: Option<String>,
+}
+
+/// What protects the pod; no default breaks a working app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open downstream connections, at least 1; one more is reset.
+    pub max_connections: usize,
+    /// How long connecting to the app may take.
+    pub connect_timeout: Duration,
+    /// How long a connection may carry nothing; `None` is for ever.
+    pub idle_timeout: Option<Duration>,
+    /// The most bytes of one HTTP head that are kept to be read; a longer one is carried
+    /// unchanged, but its connection is metered as TCP from there on.
+    pub max_head_bytes: usize,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// A filter in the notation of `tracing_subscriber::EnvFilter`, known to parse.
+    pub level: String,
+    /// The shape of one line.
+    pub format: LogFormat,
+}
+
+/// The shape of one line of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// The name that `--log-format` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The settings of the proxy as a person writes them: one string each, not yet understood.
+//!
+//! One struct is the flags of the command line, the keys of the YAML file and the variables of the
+//! environment, so that the three cannot drift apart.
+
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+const TRAFFIC: &str = "Traffic";
+const LOOK: &str = "Where to look";
+const APP: &str = "The app's own metrics";
+const WHO: &str = "Who this pod is";
+const LIMITS: &str = "Limits";
+const STOPPING: &str = "Stopping";
+const LOGGING: &str = "Logging";
+
+/// What `podmeter proxy` was told, setting by setting; what is `None` or empty was not said.
+///
+/// A list may be one string: its items are separated by white space, and by commas where an item
+/// has none of its own (all but `app_metrics`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ProxyArgs {
+    /// Meter one port: accept connections on LISTEN and carry them, unchanged, to the app on
+    /// TARGET. `8080=8081` listens on every IPv4 address and reaches the app on 127.0.0.1;
+    /// addresses and host names work too, as in `[::]:8080=[::1]:8081`. An IPv6 LISTEN takes IPv6
+    /// connections only. Repeat it for more ports; at least one is needed.
+    #[arg(long, value_name = "LISTEN=TARGET", help_heading = TRAFFIC)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub forward: Vec<String>,
+
+    /// App ports (those of TARGET) that are never parsed but metered as TCP, which saves CPU:
+    /// ports and ranges such as `3306,5432,6000-6010`. None is needed for any protocol to work.
+    #[arg(long, value_name = "PORTS", help_heading = TRAFFIC)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub opaque_ports: Vec<String>,
+
+    /// Threads that carry traffic, 1 to 256. One is enough for most pods and leaves the app its
+    /// cores.
+    #[arg(long, value_name = "COUNT", help_heading = TRAFFIC)]
+    pub workers: Option<String>,
+
+    /// Where Prometheus scrapes `/stats/prometheus` (also as `/metrics`), and `/ready` answers:
+    /// an address and port, a port alone for every IPv4 address, or `off`.
+    #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
+    pub stats_listen: Option<String>,
+
+    /// Where operators look (`/stats`, `/server_info`, `/config_dump`, `/sources`): a loopback
+    /// address and port, a port alone for 127.0.0.1, or `off`.
+    #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
+    pub admin_listen: Option<String>,
+
+    /// Where the kubelet asks `/healthz/ready`: an address and port, a port alone for every IPv4
+    /// address, or `off`.
+    #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
+    pub health_listen: Option<String>,
+
+    /// Which metric families the traffic is shown as: `istio`, `envoy`, or both with a
+    /// comma between.
+    #[arg(long, value_name = "NAMES", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub dialect: Vec<String>,
+
+    /// An exposition of the app itself, merged into ours on every scrape: a URL such as
+    /// `http://127.0.0.1:9102/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for
+    /// more. `name=` is what the source is called (else its host, port and path); `mode=label`
+    /// adds the label `source="NAME"` to each of its samples.
+    #[arg(long, value_name = "URL[,name=NAME][,mode=label]", help_heading = APP)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub app_metrics: Vec<String>,
+
+    /// The most that one source may send, after decompression, up to 1GiB; of a source that
+    /// sends more nothing is merged.
+    #[arg(long, value_name = "SIZE", help_heading = APP)]
+    pub app_metrics_max_bytes: Option<String>,
+
+    /// The workload this pod belongs to: the name of its Deployment or other owner.
+    #[arg(long, value_name = "NAME", help_heading = WHO)]
+    pub workload: Option<String>,
+
+    /// The pod's namespace.
+    #[arg(long, value_name = "NAME", help_heading = WHO)]
+    pub namespace: Option<String>,
+
+    /// The pod's own name.
+    #[arg(long, value_name = "NAME", help_heading = WHO)]
+    pub pod: Option<String>,
+
+    /// The app's name, as in the pod's label `app`; it becomes the canonical service, which is the
+    /// workload otherwise.
+    #[arg(long, value_name = "NAME", help_heading = WHO)]
+    pub app: Option<String>,
+
+    /// The app's version, as in the pod's label `version`.
+    #[arg(long, value_name = "TEXT", help_heading = WHO)]
+    pub version_label: Option<String>,
+
+    /// The Services that lead to this pod, with a comma between or repeated: a request counts for
+    /// the one that its Host header names, else for the first.
+    #[arg(long, value_name = "NAMES", help_heading = WHO)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub service: Vec<String>,
+
+    /// The canonical revision; without it the version, and without that `latest`.
+    #[arg(long, value_name = "TEXT", help_heading = WHO)]
+    pub revision: Option<String>,
+
+    /// The name of the Kubernetes cluster.
+    #[arg(long, value_name = "NAME", help_heading = WHO)]
+    pub cluster: Option<String>,
+
+    /// The most connections open at once, up to 1000000; one more is reset, and counted.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub max_connections: Option<String>,
+
+    /// How long connecting to the app may take before the client's connection is reset.
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
+    pub connect_timeout: Option<String>,
+
+    /// How long a connection may carry nothing before it is closed; `off` is for ever.
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
+    pub idle_timeout: Option<String>,
+
+    /// The most of one HTTP head that is kept to be read, up to 16MiB. A longer head is carried
+    /// unchanged too, but its connection is metered as TCP from there on.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_head_bytes: Option<String>,
+
+    /// The most series of one family, up to 1000000; what comes beyond shares one overflow
+    /// series, so memory stays bounded.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub max_series: Option<String>,
+
+    /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
+    #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
+    pub drain_timeout: Option<String>,
+
+    /// How long to wait, once the connections are done, for one last scrape.
+    #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
+    pub linger: Option<String>,
+
+    /// What is logged, on standard error: `error`, `warn`, `info`, `debug`, `trace` or `off`,
+    /// for all or by module as in `info,podmeter::scrape=debug`.
+    #[arg(long, value_name = "FILTER", help_heading = LOGGING)]
+    pub log_level: Option<String>,
+
+    /// The shape of a line of the log: `text` for people, `json` for machines.
+    #[arg(long, value_name = "FORMAT", help_heading = LOGGING)]
+    pub log_format: Option<String>,
+}
+
+/// Where one setting is held.
+pub(super) enum Slot<'a> {
+    One(&'a mut Option<String>),
+    Many(&'a mut Vec<String>),
+}
+
+impl ProxyArgs {
+    /// What holds where nothing else is said, in the notation of the flags. A setting that is
+    /// missing here has no default.
+    pub fn defaults() -> Self {
+        let text = |value: &str| Some(value.to_owned());
+        Self {
+            workers: text("1"),
+            stats_listen: text("0.0.0.0:15090"),
+            admin_listen: text("127.0.0.1:15000"),
+            health_listen: text("0.0.0.0:15021"),
+            dialect: vec!["istio,envoy".to_owned()],
+            app_metrics_max_bytes: text("16MiB"),
+            max_connections: text("10000"),
+            connect_timeout: text("10s"),
+            idle_timeout: text("off"),
+            max_head_bytes: text("64KiB"),
+            max_series: text("10000"),
+            drain_timeout: text("30s"),
+            linger: text("0s"),
+            log_level: text("info"),
+            log_format: text("text"),
+            ..Self::default()
+        }
+    }
+
+    /// Fills in what this layer does not say from the `lower` one. Lists are not joined: the
+    /// upper one holds.
+    pub(super) fn fill_from(&mut self, mut lower: Self) {
+        for ((_, mine), (_, theirs)) in self.slots().into_iter().zip(lower.slots()) {
+            match (mine, theirs) {
+                (Slot::One(mine @ None), Slot::One(theirs)) => *mine = theirs.take(),
+                (Slot::Many(mine), Slot::Many(theirs)) if mine.is_empty() => {
+                    *mine = std::mem::take(theirs);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What this layer says, as pairs of a flag's name and its values.
+    pub(super) fn said(mut self) -> Vec<(&'static str, Vec<String>)> {
+        let taken = self.slots().map(|(name, slot)| match slot {
+            Slot::One(value) => (name, value.take().into_iter().collect()),
+            Slot::Many(values) => (name, std::mem::take(values)),
+        });
+        taken.into_iter().filter(|(_, values): &(_, Vec<_>)| !values.is_empty()).collect()
+    }
+
+    /// Every setting under its flag's name, in the order of the help.
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 26] {
+        use Slot::{Many, One};
+        // Taken apart by name, so that a setting that is missing below does not compile.
+        let Self {
+            forward,
+            opaque_ports,
+            workers,
+            stats_listen,
+            admin_listen,
+            health_listen,
+            dialect,
+            app_metrics,
+            app_metrics_max_bytes,
+            workload,
+            namespace,
+            pod,
+            app,
+            version_label,
+            service,
+            revision,
+            cluster,
+            max_connections,
+            connect_timeout,
+            idle_timeout,
+            max_head_bytes,
+            max_series,
+            drain_timeout,
+            linger,
+            log_level,
+            log_format,
+        } = self;
+        [
+            ("forward", Many(forward)),
+            ("opaque-ports", Many(opaque_ports)),
+            ("workers", One(workers)),
+            ("stats-listen", One(stats_listen)),
+            ("admin-listen", One(admin_listen)),
+            ("health-listen", One(health_listen)),
+            ("dialect", Many(dialect)),
+            ("app-metrics", Many(app_metrics)),
+            ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
+            ("workload", One(workload)),
+            ("namespace", One(namespace)),
+            ("pod", One(pod)),
+            ("app", One(app)),
+            ("version-label", One(version_label)),
+            ("service", Many(service)),
+            ("revision", One(revision)),
+            ("cluster", One(cluster)),
+            ("max-connections", One(max_connections)),
+            ("connect-timeout", One(connect_timeout)),
+            ("idle-timeout", One(idle_timeout)),
+            ("max-head-bytes", One(max_head_bytes)),
+            ("max-series", One(max_series)),
+            ("drain-timeout", One(drain_timeout)),
+            ("linger", One(linger)),
+            ("log-level", One(log_level)),
+            ("log-format", One(log_format)),
+        ]
+    }
+}
+
+/// The environment variable of a flag: `stats-listen` is `PODMETER_STATS_LISTEN`.
+pub fn variable(flag: &str) -> String {
+    format!("PODMETER_{}", flag.replace('-', "_").to_ascii_uppercase())
+}
+
+/// Adds to each flag's help what it has besides: its variable and its default.
+///
+/// The parser itself is told neither: a value has to be known by the layer it came from.
+pub fn describe(command: clap::Command) -> clap::Command {
+    let defaults = ProxyArgs::defaults().said();
+    command.mut_args(|arg| {
+        let (Some(flag), Some(help)) = (arg.get_long(), arg.get_help()) else { return arg };
+        let default = defaults.iter().find(|(name, _)| *name == flag);
+        let default = default.map(|(_, values)| format!(" [default: {}]", values.join(",")));
+        // clap takes the last full stop off a comment.
+        let help = format!("{help}.\n[env: {}]{}", variable(flag), default.unwrap_or_default());
+        // `-1` is then a bad value, with our sentence, and not an unknown flag.
+        arg.help(help).allow_negative_numbers(true)
+    })
+}
+
+/// Reads a list from YAML, where a list of one may be written without the list.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct OneOrMany;
+
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("one text or a list of texts")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+            Ok(vec![number.to_string()])
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+            Ok(vec![number.to_string()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_any(OneOrMany)
+}

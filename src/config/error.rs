@@ -1,0 +1,175 @@
+//! What can be wrong with a setting, each case one sentence that a person can act on.
+
+use std::net::SocketAddr;
+
+/// Why settings are not a [`Config`](super::Config). Values are shown quoted and cut short.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No port to meter.
+    #[error(
+        "--forward is missing; name the port to meter and the app's own, such as --forward \
+         8080=8081 (interception without it comes with podmeter redirect, which this version \
+         does not have yet)"
+    )]
+    NoForward,
+    /// A value that the setting does not take.
+    #[error("--{setting} is {value}, but it takes {expected}")]
+    Invalid {
+        /// The flag's name.
+        setting: &'static str,
+        /// What it was given.
+        value: String,
+        /// What it takes.
+        expected: String,
+    },
+    /// A value that belongs to a later version.
+    #[error("--{setting} is {value}, but this version does not have {feature} yet; use {instead}")]
+    NotYet {
+        /// The flag's name.
+        setting: &'static str,
+        /// What it was given.
+        value: String,
+        /// What is missing.
+        feature: String,
+        /// What there is.
+        instead: &'static str,
+    },
+    /// A host name without an address.
+    #[error("--{setting} is {value}, but the host {host} could not be resolved: {reason}")]
+    Unresolved {
+        /// The flag's name.
+        setting: &'static str,
+        /// What it was given.
+        value: String,
+        /// The host name.
+        host: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// A target that nothing can listen on.
+    #[error("--forward is {value}, but no app listens on port 0; name the port of the app")]
+    TargetPortZero {
+        /// What it was given.
+        value: String,
+    },
+    /// Forwards that lead back to where they began.
+    #[error("--forward {forwards} would go round in a loop; name the port of the app as TARGET")]
+    Loop {
+        /// The forwards of the loop.
+        forwards: String,
+    },
+    /// A forward that leads to a listener of podmeter itself.
+    #[error(
+        "--forward {forward} leads to --{setting} on {address}, which is podmeter itself; name \
+         the port of the app as TARGET"
+    )]
+    ForwardToItself {
+        /// The forward.
+        forward: String,
+        /// The flag of the listener.
+        setting: &'static str,
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// Two listeners that want one address.
+    #[error(
+        "--{first} on {first_address} and --{second} on {second_address} want the same port; \
+         give each its own"
+    )]
+    Clash {
+        /// The flag of one listener.
+        first: &'static str,
+        /// Its address.
+        first_address: SocketAddr,
+        /// The flag of the other listener.
+        second: &'static str,
+        /// Its address.
+        second_address: SocketAddr,
+    },
+    /// An admin listener that others could reach.
+    #[error(
+        "--admin-listen is {value}, which others can reach; it takes a loopback address such as \
+         127.0.0.1:15000, or off"
+    )]
+    AdminNotLoopback {
+        /// What it was given.
+        value: String,
+    },
+    /// A user or password in a URL, which is not repeated here.
+    #[error(
+        "--app-metrics has a user or password in its URL, which this version does not have yet; \
+         use a URL without"
+    )]
+    Credentials,
+    /// An option of a source that does not exist.
+    #[error(
+        "--app-metrics is {value}, but {option} is no option of a source; after the URL come \
+         ,name=NAME and ,mode=label, and a comma within the URL is written %2C"
+    )]
+    SourceOption {
+        /// What it was given.
+        value: String,
+        /// What is no option.
+        option: String,
+    },
+    /// An option of a source that is there twice.
+    #[error("--app-metrics is {value}, but has {option}= twice; give it once")]
+    SourceOptionTwice {
+        /// What it was given.
+        value: String,
+        /// The option.
+        option: &'static str,
+    },
+    /// Two sources of one name.
+    #[error("--app-metrics gives the name {name} to two sources; give each its own")]
+    SourceNameTwice {
+        /// The name.
+        name: String,
+    },
+    /// A source that is this very process.
+    #[error(
+        "--app-metrics is {value}, which is --{setting} on {address}, so that each scrape would \
+         start another; name the port of the app's own metrics"
+    )]
+    ScrapeLoop {
+        /// What it was given.
+        value: String,
+        /// The flag of the listener.
+        setting: &'static str,
+        /// Its address.
+        address: SocketAddr,
+    },
+}
+
+impl ConfigError {
+    /// The flags that the sentence is about.
+    pub fn settings(&self) -> Vec<&'static str> {
+        match self {
+            Self::Invalid { setting, .. }
+            | Self::NotYet { setting, .. }
+            | Self::Unresolved { setting, .. } => vec![setting],
+            Self::NoForward | Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
+            Self::ForwardToItself { setting, .. } => vec!["forward", setting],
+            Self::Clash { first, second, .. } if first == second => vec![first],
+            Self::Clash { first, second, .. } => vec![first, second],
+            Self::AdminNotLoopback { .. } => vec!["admin-listen"],
+            Self::Credentials
+            | Self::SourceOption { .. }
+            | Self::SourceOptionTwice { .. }
+            | Self::SourceNameTwice { .. } => vec!["app-metrics"],
+            Self::ScrapeLoop { setting, .. } => vec!["app-metrics", setting],
+        }
+    }
+}
+
+/// A value as a sentence shows it: quoted, on one line, and cut short.
+pub(super) fn shown(value: &str) -> String {
+    match value.char_indices().nth(SHOWN_CHARS) {
+        None => format!("{value:?}"),
+        Some((end, _)) => format!("{:?}...", &value[..end]),
+    }
+}
+
+/// A sentence stays readable with this much of a value; nobody needs more to find it.
+const SHOWN_CHARS: usize = 120;

@@ -1,0 +1,249 @@
+//! The way from what a person wrote to what the proxy uses: each value read, then all compared.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
+use super::error::{ConfigError, shown};
+use super::quantity::{count, duration, size};
+use super::{Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward};
+
+impl TryFrom<ProxyArgs> for Config {
+    type Error = ConfigError;
+
+    /// Reads the settings over their defaults, and asks the system for the addresses of hosts.
+    fn try_from(args: ProxyArgs) -> Result<Self, ConfigError> {
+        Self::from_args(args, &system_resolver)
+    }
+}
+
+impl Config {
+    /// Reads the settings over their defaults, and asks `resolve` for the addresses of hosts.
+    pub fn from_args(mut args: ProxyArgs, resolve: Resolve<'_>) -> Result<Self, ConfigError> {
+        args.fill_from(ProxyArgs::defaults());
+        let forwards = items(&args.forward)
+            .map(|text| forward::read(text, resolve))
+            .collect::<Result<Vec<_>, _>>()?;
+        let listener = |setting, value: Option<&str>, bare| {
+            address::listener(setting, text(value), bare, resolve)
+        };
+        let sources: Vec<&str> =
+            args.app_metrics.iter().flat_map(|text| text.split_whitespace()).collect();
+        let config = Self {
+            forwards,
+            stats_listen: listener("stats-listen", args.stats_listen.as_deref(), EVERYWHERE)?,
+            admin_listen: listener("admin-listen", args.admin_listen.as_deref(), LOOPBACK)?,
+            health_listen: listener("health-listen", args.health_listen.as_deref(), EVERYWHERE)?,
+            app_metrics: app_metrics::read_all(&sources)?,
+            app_metrics_max_bytes: size(
+                "app-metrics-max-bytes",
+                text(args.app_metrics_max_bytes.as_deref()),
+                1 << 30,
+            )?,
+            dialects: dialects(&args.dialect)?,
+            identity: identity(&args)?,
+            limits: limits(&args)?,
+            opaque_ports: opaque_ports(&args.opaque_ports)?,
+            workers: count("workers", text(args.workers.as_deref()), 256)?,
+            drain_timeout: duration(
+                "drain-timeout",
+                text(args.drain_timeout.as_deref()),
+                Duration::ZERO..=A_YEAR,
+            )?,
+            linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
+            max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
+            log: log(&args)?,
+        };
+        config.check_addresses(text(args.admin_listen.as_deref()))?;
+        Ok(config)
+    }
+
+    /// Refuses what each setting may be but not all of them together. What is missing is said
+    /// last, so that a mistyped value is named first.
+    fn check_addresses(&self, admin: &str) -> Result<(), ConfigError> {
+        if self.admin_listen.is_some_and(|address| !address.ip().is_loopback()) {
+            return Err(ConfigError::AdminNotLoopback { value: shown(admin) });
+        }
+        let own: Vec<(&'static str, SocketAddr)> = [
+            ("stats-listen", self.stats_listen),
+            ("admin-listen", self.admin_listen),
+            ("health-listen", self.health_listen),
+        ]
+        .into_iter()
+        .filter_map(|(setting, address)| Some((setting, address?)))
+        .collect();
+        forward::check_targets(&self.forwards, &own)?;
+        app_metrics::check_loops(&self.app_metrics, &own)?;
+
+        let mut listeners = own;
+        listeners.splice(..0, self.forwards.iter().map(|forward| ("forward", forward.listen)));
+        for (number, &(first, first_address)) in listeners.iter().enumerate() {
+            for &(second, second_address) in &listeners[number + 1..] {
+                if address::overlap(first_address, second_address) {
+                    return Err(ConfigError::Clash {
+                        first,
+                        first_address,
+                        second,
+                        second_address,
+                    });
+                }
+            }
+        }
+        if self.forwards.is_empty() { Err(ConfigError::NoForward) } else { Ok(()) }
+    }
+}
+
+fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
+    let mut dialects = Vec::new();
+    for name in items(texts) {
+        let dialect = match name {
+            "istio" => Dialect::Istio,
+            "envoy" => Dialect::Envoy,
+            "linkerd" | "osm" | "http" | "otel" => {
+                return Err(ConfigError::NotYet {
+                    setting: "dialect",
+                    value: shown(name),
+                    feature: "that dialect".to_owned(),
+                    instead: "istio or envoy",
+                });
+            }
+            _ => return Err(invalid("dialect", name, "istio, envoy, or both")),
+        };
+        if !dialects.contains(&dialect) {
+            dialects.push(dialect);
+        }
+    }
+    if dialects.is_empty() {
+        return Err(invalid("dialect", &texts.join(","), "istio, envoy, or both"));
+    }
+    Ok(dialects)
+}
+
+fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
+    let label = |setting, value: Option<&str>| {
+        let text = text(value);
+        if text.len() > LABEL_BYTES || text.contains(char::is_control) {
+            let expected = "at most 253 bytes of text without control characters";
+            return Err(invalid(setting, text, expected));
+        }
+        Ok((!text.is_empty()).then(|| text.to_owned()))
+    };
+    let mut services: Vec<String> = Vec::new();
+    for name in items(&args.service) {
+        if !address::is_host_name(name) {
+            let expected = "names of Services, such as shop or shop.sales.svc.cluster.local";
+            return Err(invalid("service", name, expected));
+        }
+        // Host names are the same in any case (RFC 4343).
+        let name = name.to_ascii_lowercase();
+        if !services.contains(&name) {
+            services.push(name);
+        }
+    }
+    Ok(Identity {
+        workload: label("workload", args.workload.as_deref())?,
+        namespace: label("namespace", args.namespace.as_deref())?,
+        pod: label("pod", args.pod.as_deref())?,
+        app: label("app", args.app.as_deref())?,
+        version: label("version-label", args.version_label.as_deref())?,
+        services,
+        revision: label("revision", args.revision.as_deref())?,
+        cluster: label("cluster", args.cluster.as_deref())?,
+    })
+}
+
+fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
+    let timeout = |setting, text| duration(setting, text, A_MOMENT..=A_YEAR);
+    let idle = match text(args.idle_timeout.as_deref()) {
+        "off" => None,
+        text => Some(timeout("idle-timeout", text)?),
+    };
+    // At most 16 MiB, so it fits whatever the width of a usize.
+    let head = size("max-head-bytes", text(args.max_head_bytes.as_deref()), 16 << 20)?;
+    Ok(Limits {
+        max_connections: count(
+            "max-connections",
+            text(args.max_connections.as_deref()),
+            1_000_000,
+        )?,
+        connect_timeout: timeout("connect-timeout", text(args.connect_timeout.as_deref()))?,
+        idle_timeout: idle,
+        max_head_bytes: usize::try_from(head).unwrap_or(usize::MAX),
+    })
+}
+
+/// Reads ports and ranges; what comes back is sorted, and ranges that touch are one.
+fn opaque_ports(texts: &[String]) -> Result<Vec<RangeInclusive<u16>>, ConfigError> {
+    let mut ranges = Vec::new();
+    for text in items(texts) {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let range = address::port(first).zip(address::port(last));
+        let Some(range) = range.filter(|(first, last)| *first > 0 && first <= last) else {
+            let expected = "ports from 1 to 65535 and ranges such as 6000-6010";
+            return Err(invalid("opaque-ports", text, expected));
+        };
+        ranges.push(range);
+    }
+    ranges.sort_unstable();
+    let mut joined: Vec<(u16, u16)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if u32::from(first) <= u32::from(*end) + 1 => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    Ok(joined.into_iter().map(|(first, last)| first..=last).collect())
+}
+
+fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
+    let level = text(args.log_level.as_deref());
+    if !is_filter(level) {
+        let expected = "error, warn, info, debug, trace or off, or levels by module such as \
+                        info,podmeter::scrape=debug";
+        return Err(invalid("log-level", level, expected));
+    }
+    let format = match text(args.log_format.as_deref()) {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => return Err(invalid("log-format", other, "text or json")),
+    };
+    Ok(Log { level: level.to_owned(), format })
+}
+
+/// Whether a filter means what it seems to. The notation itself takes any word alone as a module
+/// that is to log everything, so that a mistyped level would turn off all the rest.
+fn is_filter(text: &str) -> bool {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_word = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-:.".contains(c));
+    let is_level = |part: &str| levels.iter().any(|level| part.eq_ignore_ascii_case(level));
+    text.split(',').all(|part| !is_word(part.trim()) || is_level(part.trim()))
+        && !text.contains(char::is_control)
+        && EnvFilter::builder().parse(text).is_ok()
+}
+
+/// The text of a setting, without the white space around it.
+fn text(value: Option<&str>) -> &str {
+    value.unwrap_or_default().trim()
+}
+
+/// The items of a list whose items hold neither commas nor white space.
+fn items(texts: &[String]) -> impl Iterator<Item = &str> {
+    texts
+        .iter()
+        .flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()))
+        .filter(|item| !item.is_empty())
+}
+
+fn invalid(setting: &'static str, text: &str, expected: &str) -> ConfigError {
+    ConfigError::Invalid { setting, value: shown(text), expected: expected.to_owned() }
+}
+
+/// The shortest time-out that is one.
+const A_MOMENT: Duration = Duration::from_millis(1);
+/// More than anyone waits, and little enough to be added to any point in time.
+const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
+/// The longest name of a Kubernetes object (RFC 1123).
+const LABEL_BYTES: usize = 253;

@@ -1,0 +1,83 @@
+//! Writes a [`Config`] back in the notation of the flags, for `/config_dump`.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::args::ProxyArgs;
+use super::quantity::{show_duration, show_size};
+use super::{Config, Identity, Limits, Log};
+
+/// The same settings as a person would write them. Reading them again gives the same `Config`.
+impl From<&Config> for ProxyArgs {
+    fn from(config: &Config) -> Self {
+        let text = |value: &dyn ToString| Some(value.to_string());
+        let listener = |address: Option<std::net::SocketAddr>| {
+            Some(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
+        };
+        let Identity { workload, namespace, pod, app, version, services, revision, cluster } =
+            config.identity.clone();
+        let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
+            config.limits;
+        let Log { level, format } = &config.log;
+        Self {
+            forward: config.forwards.iter().map(ToString::to_string).collect(),
+            opaque_ports: config
+                .opaque_ports
+                .iter()
+                .map(|ports| match (ports.start(), ports.end()) {
+                    (first, last) if first == last => first.to_string(),
+                    (first, last) => format!("{first}-{last}"),
+                })
+                .collect(),
+            workers: text(&config.workers),
+            stats_listen: listener(config.stats_listen),
+            admin_listen: listener(config.admin_listen),
+            health_listen: listener(config.health_listen),
+            dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
+            app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
+            workload,
+            namespace,
+            pod,
+            app,
+            version_label: version,
+            service: services,
+            revision,
+            cluster,
+            max_connections: text(&max_connections),
+            connect_timeout: Some(show_duration(connect_timeout)),
+            idle_timeout: Some(idle_timeout.map_or_else(|| "off".to_owned(), show_duration)),
+            max_head_bytes: Some(show_size(max_head_bytes as u64)),
+            max_series: text(&config.max_series),
+            drain_timeout: Some(show_duration(config.drain_timeout)),
+            linger: Some(show_duration(config.linger)),
+            log_level: text(level),
+            log_format: text(&format.as_str()),
+        }
+    }
+}
+
+/// One key for each flag that has a value. Counts are numbers, everything else is text or a list
+/// of texts.
+impl Serialize for Config {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counts = [
+            ("workers", self.workers),
+            ("max-connections", self.limits.max_connections),
+            ("max-series", self.max_series),
+        ];
+        let mut args = ProxyArgs::from(self);
+        let mut map = serializer.serialize_map(None)?;
+        for (name, slot) in args.slots() {
+            if let Some((_, count)) = counts.iter().find(|(counted, _)| *counted == name) {
+                map.serialize_entry(name, count)?;
+                continue;
+            }
+            match slot {
+                super::args::Slot::Many(values) => map.serialize_entry(name, values)?,
+                super::args::Slot::One(Some(value)) => map.serialize_entry(name, value)?,
+                super::args::Slot::One(None) => {}
+            }
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,92 @@
+//! Takes connections from one listening socket and has each carried.
+
+use super::worker::Staff;
+use crate::meter::{Recorder, RouteId, Shard};
+use crate::observe::{Rules, Watcher};
+use crate::pump::{Books, Carriage, Scratch, carry, reset_on_close};
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// One metered port, as every worker sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) route: RouteId,
+    pub(crate) carriage: Carriage,
+    /// What observers are told; `None` for a port that is never parsed.
+    pub(crate) rules: Option<Arc<Rules>>,
+}
+
+/// Accepts for ever.
+pub(super) async fn accept(
+    listener: TcpListener,
+    port: Rc<Port>,
+    shard: Rc<Shard>,
+    scratch: Scratch,
+    staff: Staff,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot watch a listening socket"),
+    };
+    let mut complained = false;
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => welcome(client, &port, &shard, &scratch, &staff),
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors or memory: those who wait go on waiting.
+                if !std::mem::replace(&mut complained, true) {
+                    tracing::warn!(%error, "cannot accept connections; trying on");
+                }
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+fn welcome(
+    client: TcpStream,
+    port: &Rc<Port>,
+    shard: &Rc<Shard>,
+    scratch: &Scratch,
+    staff: &Staff,
+) {
+    let Some(place) = staff.connections.admit() else {
+        Recorder::overflow(shard, port.route);
+        return reset_on_close(&client);
+    };
+    // What the app sent at once shall arrive at once. A client that is gone already does not mind.
+    let _: io::Result<()> = client.set_nodelay(true);
+    let mut recorder = Recorder::new(shard, port.route);
+    let watcher = match &port.rules {
+        Some(rules) => Watcher::new(rules),
+        None => Watcher::opaque(&mut recorder),
+    };
+    let books = Books::open(staff.clock, watcher, recorder);
+    let (port, scratch) = (Rc::clone(port), Rc::clone(scratch));
+    tokio::task::spawn_local(async move {
+        carry(client, &port.carriage, books, &scratch).await;
+        // Whoever waits for the last to leave must find its books closed.
+        drop(place);
+    });
+}
+
+/// Errors of a connection that was gone before it was accepted (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NetworkDown
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
+}
+
+const BREATH: Duration = Duration::from_millis(50);

@@ -1,0 +1,118 @@
+//! Binds listening sockets, one or several to an address.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+/// Why an address could not be listened on.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else has it.
+    #[error("{setting} {addr}: another process listens there already; choose another port")]
+    InUse {
+        /// The setting that named the address.
+        setting: &'static str,
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// A port below 1024, most likely.
+    #[error("{setting} {addr}: not permitted; ports below 1024 need CAP_NET_BIND_SERVICE")]
+    NotPermitted {
+        /// The setting that named the address.
+        setting: &'static str,
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// Anything else that the kernel said.
+    #[error("{setting} {addr}: cannot listen there: {source}")]
+    Other {
+        /// The setting that named the address.
+        setting: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// Listens on `addr`, for nobody else to share.
+pub(crate) fn bind(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, BindError> {
+    open(addr, false).map_err(|source| BindError::new(setting, addr, source))
+}
+
+/// Listens on `addr` with `count` sockets among which the kernel spreads new connections
+/// (`SO_REUSEPORT`), after making sure that no other process is there: one more of ours would
+/// silently take a share of its connections.
+pub(crate) fn bind_shared(
+    setting: &'static str,
+    addr: SocketAddr,
+    count: usize,
+) -> Result<Vec<TcpListener>, BindError> {
+    let alone = bind(setting, addr)?;
+    if count <= 1 {
+        return Ok(vec![alone]);
+    }
+    let sockets = || {
+        // With port 0 the kernel has chosen one by now, and the others join it.
+        let addr = alone.local_addr()?;
+        drop(alone);
+        (0..count).map(|_| open(addr, true)).collect::<io::Result<Vec<_>>>()
+    };
+    sockets().map_err(|source| BindError::new(setting, addr, source))
+}
+
+fn open(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A restart must not wait for the old process's connections to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    if addr.is_ipv6() {
+        // Its IPv4 sibling is an address of its own.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl BindError {
+    fn new(setting: &'static str, addr: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { setting, addr },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { setting, addr },
+            _ => Self::Other { setting, addr, source },
+        }
+    }
+}
+
+/// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn any_port() -> SocketAddr {
+        ([127, 0, 0, 1], 0).into()
+    }
+
+    #[test]
+    fn workers_share_one_port() {
+        let sockets = bind_shared("--forward", any_port(), 3).unwrap();
+        let ports: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
+        assert_eq!(ports.len(), 3);
+        assert!(ports.iter().all(|port| *port == ports[0]));
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_refused_even_if_its_owner_would_share() {
+        let theirs = bind_shared("--forward", any_port(), 2).unwrap();
+        let addr = theirs[0].local_addr().unwrap();
+        let error = bind_shared("--forward", addr, 2).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("--forward {addr}: another process listens there already; choose another port")
+        );
+    }
+}
