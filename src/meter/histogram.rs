@@ -75,6 +75,15 @@ impl Totals {
         }
     }
 
+    /// Adds another histogram that was counted over the same bounds.
+    pub fn merge(&mut self, other: &Self) {
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
+        for (total, count) in self.counts.iter_mut().zip(&other.counts) {
+            *total = total.wrapping_add(*count);
+        }
+    }
+
     /// How many values there are.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()

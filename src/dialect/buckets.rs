@@ -1,0 +1,114 @@
+//! The bucket bounds of each dialect: as they are counted and as they are written.
+
+use crate::exposition::{FamilyBuilder, Labels};
+use crate::meter::{Bounds, Totals};
+
+/// Bounds of a histogram family.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    /// Upper bounds in nanoseconds or bytes, ascending.
+    pub(super) bounds: &'static [u64],
+    /// The same as `le` says them, in the family's unit.
+    texts: &'static [&'static str],
+    /// Nanoseconds or bytes in one of the family's unit.
+    unit: f64,
+}
+
+impl Buckets {
+    /// Istio's and Envoy's bounds over milliseconds.
+    pub(super) const MILLISECONDS: Self = Self {
+        bounds: &[
+            500_000,
+            1_000_000,
+            5_000_000,
+            10_000_000,
+            25_000_000,
+            50_000_000,
+            100_000_000,
+            250_000_000,
+            500_000_000,
+            1_000_000_000,
+            2_500_000_000,
+            5_000_000_000,
+            10_000_000_000,
+            30_000_000_000,
+            60_000_000_000,
+            300_000_000_000,
+            600_000_000_000,
+            1_800_000_000_000,
+            3_600_000_000_000,
+        ],
+        texts: STANDARD,
+        unit: 1e6,
+    };
+
+    /// The same bounds over bytes. Half a byte is never sent, so at most half a byte is none.
+    pub(super) const BYTES: Self = Self {
+        bounds: &[
+            0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
+            600_000, 1_800_000, 3_600_000,
+        ],
+        texts: STANDARD,
+        unit: 1.0,
+    };
+
+    /// Bounds over seconds for the little time that bytes spend inside podmeter.
+    pub(super) const HELD_SECONDS: Self = Self {
+        bounds: &[
+            5_000,
+            10_000,
+            25_000,
+            50_000,
+            100_000,
+            250_000,
+            500_000,
+            1_000_000,
+            2_500_000,
+            5_000_000,
+            10_000_000,
+            100_000_000,
+            1_000_000_000,
+        ],
+        texts: &[
+            "0.000005", "0.00001", "0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001",
+            "0.0025", "0.005", "0.01", "0.1", "1",
+        ],
+        unit: 1e9,
+    };
+
+    /// Adds `totals`, which were counted over `counted`, to a family as one histogram.
+    pub(super) fn show(
+        &self,
+        family: &mut FamilyBuilder<'static>,
+        labels: &Labels,
+        counted: &Bounds,
+        totals: &Totals,
+    ) {
+        let cumulative = totals.cumulative(counted, self.bounds);
+        let buckets: Vec<_> = self.texts.iter().copied().zip(cumulative).collect();
+        family.histogram(labels, &buckets, totals.sum() as f64 / self.unit, totals.count());
+    }
+}
+
+const STANDARD: &[&str] = &[
+    "0.5", "1", "5", "10", "25", "50", "100", "250", "500", "1000", "2500", "5000", "10000",
+    "30000", "60000", "300000", "600000", "1800000", "3600000",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bound_is_counted_at_the_value_that_is_written() {
+        for buckets in [Buckets::MILLISECONDS, Buckets::BYTES, Buckets::HELD_SECONDS] {
+            assert_eq!(buckets.bounds.len(), buckets.texts.len());
+            for (&bound, text) in buckets.bounds.iter().zip(buckets.texts) {
+                let written: f64 = text.parse().unwrap();
+                let counted = (written * buckets.unit + 1e-6).floor();
+                assert!((bound as f64 - counted).abs() < 0.5, "{text} is counted at {bound}");
+            }
+            assert!(buckets.bounds.is_sorted());
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The recording as Envoy's own statistics, in the shape of its `/stats/prometheus`.
+//!
+//! Names and meanings are those of Envoy's documentation (cluster, HTTP connection manager and
+//! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`.
+
+use super::Vitals;
+use super::buckets::Buckets;
+use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
+use crate::meter::{HttpKey, HttpTotals, Layout, RouteTotals, Snapshot, Totals};
+use crate::observe::Flags;
+use std::collections::BTreeMap;
+
+/// Shows `envoy_*`.
+#[derive(Debug)]
+pub(super) struct Envoy {
+    ports: Vec<Port>,
+}
+
+#[derive(Debug)]
+struct Port {
+    cluster: String,
+    cluster_labels: Labels,
+    manager: String,
+    manager_labels: Labels,
+    is_http: bool,
+}
+
+/// What is added up of one port's exchanges.
+#[derive(Debug, Default)]
+struct PortSums {
+    /// By status code.
+    codes: BTreeMap<u16, u64>,
+    /// By class of status code.
+    classes: BTreeMap<u16, u64>,
+    /// Everything recorded, answered or not.
+    recorded: u64,
+    broken_off: u64,
+    durations: Totals,
+}
+
+impl Envoy {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let ports = layout.routes.iter().map(|route| {
+            let cluster = format!("inbound|{}||", route.target.port());
+            let manager = format!("inbound_{}_{}", route.listen.ip(), route.listen.port());
+            Port {
+                cluster_labels: Labels::from_pairs([(CLUSTER, &cluster)]),
+                manager_labels: Labels::from_pairs([(MANAGER, &manager)]),
+                cluster,
+                manager,
+                is_http: !route.opaque,
+            }
+        });
+        Self { ports: ports.collect() }
+    }
+
+    pub(super) fn show(
+        &self,
+        layout: &Layout,
+        snapshot: &Snapshot,
+        vitals: &Vitals,
+        families: &mut Vec<Family<'static>>,
+    ) {
+        let sums = self.sums(snapshot);
+        let ports: Vec<_> = self
+            .ports
+            .iter()
+            .zip(sums.iter().zip(&snapshot.routes))
+            .map(|(port, (sums, totals))| Shown { port, sums, totals })
+            .collect();
+        show_requests(layout, &ports, families);
+        show_connections(layout, &ports, families);
+        show_downstream(layout, &ports, families);
+        show_server(snapshot, vitals, families);
+    }
+
+    fn sums(&self, snapshot: &Snapshot) -> Vec<PortSums> {
+        let mut sums: Vec<PortSums> = self.ports.iter().map(|_| PortSums::default()).collect();
+        // What overflowed belongs to no port any more.
+        let known = snapshot.http.iter().filter(|(key, _)| **key != HttpKey::OVERFLOW);
+        for (key, totals) in known {
+            if let Some(sums) = sums.get_mut(usize::from(key.route.0)) {
+                sums.add(*key, totals);
+            }
+        }
+        sums
+    }
+}
+
+impl PortSums {
+    fn add(&mut self, key: HttpKey, totals: &HttpTotals) {
+        let requests = totals.requests();
+        self.recorded += requests;
+        self.durations.merge(&totals.durations);
+        if key.status != 0 {
+            *self.codes.entry(key.status).or_default() += requests;
+            *self.classes.entry(key.status / 100).or_default() += requests;
+        }
+        if matches!(key.flags, Flags::UpstreamClosed | Flags::UpstreamProtocolError) {
+            self.broken_off += requests;
+        }
+    }
+
+    fn completed(&self) -> u64 {
+        self.codes.values().sum()
+    }
+}
+
+/// A port and its numbers.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    port: &'a Port,
+    sums: &'a PortSums,
+    totals: &'a RouteTotals,
+}
+
+type Families<'a> = &'a mut Vec<Family<'static>>;
+
+fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
+    let http: Vec<_> = ports.iter().copied().filter(|shown| shown.port.is_http).collect();
+    if http.is_empty() {
+        return;
+    }
+    let mut by_code = FamilyBuilder::new(
+        "envoy_cluster_upstream_rq",
+        Kind::Counter,
+        "Requests answered, by status code.",
+    );
+    let mut by_class = FamilyBuilder::new(
+        "envoy_cluster_upstream_rq_xx",
+        Kind::Counter,
+        "Requests answered, by class of status code.",
+    );
+    for Shown { port, sums, .. } in &http {
+        for (code, &requests) in &sums.codes {
+            let code = code.to_string();
+            let labels = [(CLUSTER, port.cluster.as_str()), ("envoy_response_code", &code)];
+            by_code.counter(&Labels::from_pairs(labels), requests);
+        }
+        for (class, &requests) in &sums.classes {
+            let class = class.to_string();
+            let labels = [(CLUSTER, port.cluster.as_str()), ("envoy_response_code_class", &class)];
+            by_class.counter(&Labels::from_pairs(labels), requests);
+        }
+    }
+    families.push(by_code.build());
+    families.push(by_class.build());
+    let cluster = |shown: &Shown<'_>| shown.port.cluster_labels.clone();
+    let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
+        families.push(counters(name, help, &http, cluster, value));
+    };
+    counter("envoy_cluster_upstream_rq_total", "Requests sent to the app.", |shown| {
+        shown.sums.recorded + shown.totals.requests_active
+    });
+    counter("envoy_cluster_upstream_rq_completed", "Requests that got a status.", |shown| {
+        shown.sums.completed()
+    });
+    counter(
+        "envoy_cluster_upstream_rq_timeout",
+        "Requests timed out; podmeter has no such limit.",
+        |_| 0,
+    );
+    counter("envoy_cluster_upstream_rq_rx_reset", "Requests that the app broke off.", |shown| {
+        shown.sums.broken_off
+    });
+    families.push(gauges(
+        "envoy_cluster_upstream_rq_active",
+        "Requests in flight.",
+        &http,
+        cluster,
+        |shown| shown.totals.requests_active,
+    ));
+    let mut times = FamilyBuilder::new(
+        "envoy_cluster_upstream_rq_time",
+        Kind::Histogram,
+        "Milliseconds from a request's first byte to the last byte of its answer.",
+    );
+    for Shown { port, sums, .. } in &http {
+        let labels = &port.cluster_labels;
+        Buckets::MILLISECONDS.show(&mut times, labels, &layout.durations, &sums.durations);
+    }
+    families.push(times.build());
+}
+
+fn show_connections(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
+    let cluster = |shown: &Shown<'_>| shown.port.cluster_labels.clone();
+    let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
+        families.push(counters(name, help, ports, cluster, value));
+    };
+    counter("envoy_cluster_upstream_cx_total", "Connections to the app.", |shown| {
+        shown.totals.connections
+    });
+    counter("envoy_cluster_upstream_cx_connect_fail", "Connections that failed.", |shown| {
+        shown.totals.connections_refused
+    });
+    counter("envoy_cluster_upstream_cx_rx_bytes_total", "Bytes from the app.", |shown| {
+        shown.totals.sent
+    });
+    counter("envoy_cluster_upstream_cx_tx_bytes_total", "Bytes to the app.", |shown| {
+        shown.totals.received
+    });
+    families.push(gauges(
+        "envoy_cluster_upstream_cx_active",
+        "Connections to the app that are open.",
+        ports,
+        cluster,
+        |shown| shown.totals.connections_active,
+    ));
+    let mut histogram = |name, help, of: fn(&RouteTotals) -> &Totals| {
+        let mut family = FamilyBuilder::new(name, Kind::Histogram, help);
+        for Shown { port, totals, .. } in ports {
+            let labels = &port.cluster_labels;
+            Buckets::MILLISECONDS.show(&mut family, labels, &layout.durations, of(totals));
+        }
+        families.push(family.build());
+    };
+    histogram(
+        "envoy_cluster_upstream_cx_connect_ms",
+        "Milliseconds that connecting to the app took.",
+        |totals| &totals.connect_times,
+    );
+    histogram(
+        "envoy_cluster_upstream_cx_length_ms",
+        "Milliseconds that connections lasted.",
+        |totals| &totals.connection_lengths,
+    );
+}
+
+fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
+    let http: Vec<_> = ports.iter().copied().filter(|shown| shown.port.is_http).collect();
+    if http.is_empty() {
+        return;
+    }
+    let manager = |shown: &Shown<'_>| shown.port.manager_labels.clone();
+    let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
+        families.push(counters(name, help, &http, manager, value));
+    };
+    counter("envoy_http_downstream_rq_total", "Requests from clients.", |shown| {
+        shown.sums.recorded + shown.totals.requests_active
+    });
+    counter("envoy_http_downstream_rq_completed", "Requests answered.", |shown| {
+        shown.sums.completed()
+    });
+    counter("envoy_http_downstream_cx_total", "Connections from clients.", |shown| {
+        shown.totals.connections
+    });
+    let mut gauge = |name, help, value: fn(&Shown<'_>) -> u64| {
+        families.push(gauges(name, help, &http, manager, value));
+    };
+    gauge("envoy_http_downstream_rq_active", "Requests from clients in flight.", |shown| {
+        shown.totals.requests_active
+    });
+    gauge("envoy_http_downstream_cx_active", "Connections from clients that are open.", |shown| {
+        shown.totals.connections_active
+    });
+    let mut by_class = FamilyBuilder::new(
+        "envoy_http_downstream_rq_xx",
+        Kind::Counter,
+        "Requests from clients answered, by class of status code.",
+    );
+    let mut times = FamilyBuilder::new(
+        "envoy_http_downstream_rq_time",
+        Kind::Histogram,
+        "Milliseconds from a request's first byte to the last byte of its answer.",
+    );
+    for Shown { port, sums, .. } in &http {
+        for (class, &requests) in &sums.classes {
+            let class = class.to_string();
+            let labels = [(MANAGER, port.manager.as_str()), ("envoy_response_code_class", &class)];
+            by_class.counter(&Labels::from_pairs(labels), requests);
+        }
+        let labels = &port.manager_labels;
+        Buckets::MILLISECONDS.show(&mut times, labels, &layout.durations, &sums.durations);
+    }
+    families.push(by_class.build());
+    families.push(times.build());
+}
+
+fn show_server(snapshot: &Snapshot, vitals: &Vitals, families: Families<'_>) {
+    let mut gauge = |name, help, value: f64| {
+        let mut family = FamilyBuilder::new(name, Kind::Gauge, help);
+        family.gauge(&Labels::from_pairs::<&str, &str>([]), value);
+        families.push(family.build());
+    };
+    gauge("envoy_server_live", "1 unless the proxy is draining.", f64::from(!vitals.draining));
+    gauge("envoy_server_state", "0 is live, 1 draining.", f64::from(vitals.draining));
+    gauge("envoy_server_uptime", "Seconds since the start.", vitals.uptime.as_secs() as f64);
+    gauge("envoy_server_version", "The version as one number.", version_number());
+    gauge("envoy_server_concurrency", "Threads that carry traffic.", vitals.workers as f64);
+    gauge(
+        "envoy_server_memory_allocated",
+        "Bytes of memory that are the process's own.",
+        vitals.process.private_bytes as f64,
+    );
+    gauge(
+        "envoy_server_memory_physical_size",
+        "Bytes of memory resident, shared ones too.",
+        vitals.process.resident_bytes as f64,
+    );
+    gauge(
+        "envoy_server_total_connections",
+        "Connections open now.",
+        snapshot.connections_active() as f64,
+    );
+    gauge(
+        "envoy_server_days_until_first_cert_expiring",
+        "The largest 32-bit number while there is no certificate.",
+        f64::from(u32::MAX),
+    );
+}
+
+fn counters(
+    name: &'static str,
+    help: &'static str,
+    ports: &[Shown<'_>],
+    labels: fn(&Shown<'_>) -> Labels,
+    value: fn(&Shown<'_>) -> u64,
+) -> Family<'static> {
+    let mut family = FamilyBuilder::new(name, Kind::Counter, help);
+    for shown in ports {
+        family.counter(&labels(shown), value(shown));
+    }
+    family.build()
+}
+
+fn gauges(
+    name: &'static str,
+    help: &'static str,
+    ports: &[Shown<'_>],
+    labels: fn(&Shown<'_>) -> Labels,
+    value: fn(&Shown<'_>) -> u64,
+) -> Family<'static> {
+    let mut family = FamilyBuilder::new(name, Kind::Gauge, help);
+    for shown in ports {
+        family.gauge(&labels(shown), value(shown) as f64);
+    }
+    family.build()
+}
+
+/// 1.2.3 is 10203, so that a later version is a larger number.
+fn version_number() -> f64 {
+    let parts = env!("CARGO_PKG_VERSION").split(['.', '-']).take(3);
+    parts.fold(0.0, |number, part| number * 100.0 + part.parse().unwrap_or(0.0))
+}
+
+const CLUSTER: &str = "envoy_cluster_name";
+const MANAGER: &str = "envoy_http_conn_manager_prefix";

@@ -1,0 +1,135 @@
+//! What podmeter says of itself: connections, what it did not understand, and the time it costs.
+
+use super::buckets::Buckets;
+use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
+use crate::meter::{Layout, Route, RouteTotals, Snapshot};
+use crate::process::Process;
+use std::time::Duration;
+
+/// The state of the proxy's process at the moment of a scrape.
+#[derive(Clone, Copy, Debug)]
+pub struct Vitals {
+    /// It was told to stop.
+    pub draining: bool,
+    /// Time since it started.
+    pub uptime: Duration,
+    /// Threads that carry traffic.
+    pub workers: usize,
+    /// What the kernel says of the process.
+    pub process: Process,
+}
+
+pub(super) fn show(
+    layout: &Layout,
+    snapshot: &Snapshot,
+    vitals: &Vitals,
+    families: &mut Vec<Family<'static>>,
+) {
+    let mut build =
+        FamilyBuilder::new("podmeter_build_info", Kind::Gauge, "1, with the version as a label.");
+    build.gauge(&Labels::from_pairs([("version", env!("CARGO_PKG_VERSION"))]), 1.0);
+    families.push(build.build());
+    show_process(vitals, families);
+    show_ports(layout, snapshot, families);
+    let none = Labels::from_pairs::<&str, &str>([]);
+    let mut overflow = FamilyBuilder::new(
+        "podmeter_series_overflow_total",
+        Kind::Counter,
+        "Exchanges counted together under one overflow series (--max-series).",
+    );
+    overflow.counter(&none, snapshot.overflowed());
+    families.push(overflow.build());
+    if !snapshot.unparsed.is_empty() {
+        let mut unparsed = FamilyBuilder::new(
+            "podmeter_unparsed_connections_total",
+            Kind::Counter,
+            "Connections that stopped being understood and were metered as TCP from there.",
+        );
+        for seen in &snapshot.unparsed {
+            let labels = [("protocol", seen.protocol.as_str()), ("reason", seen.reason.as_str())];
+            unparsed.counter(&Labels::from_pairs(labels), seen.connections);
+        }
+        families.push(unparsed.build());
+    }
+}
+
+fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
+    let none = Labels::from_pairs::<&str, &str>([]);
+    let process = &vitals.process;
+    let mut cpu = FamilyBuilder::new(
+        "podmeter_process_cpu_seconds_total",
+        Kind::Counter,
+        "CPU time that the proxy has used, in seconds.",
+    );
+    cpu.gauge(&none, process.cpu.as_secs_f64());
+    families.push(cpu.build());
+    let mut gauge = |name, help, value: f64| {
+        let mut family = FamilyBuilder::new(name, Kind::Gauge, help);
+        family.gauge(&none, value);
+        families.push(family.build());
+    };
+    gauge(
+        "podmeter_process_resident_memory_bytes",
+        "Memory of the proxy that is resident, in bytes.",
+        process.resident_bytes as f64,
+    );
+    gauge(
+        "podmeter_process_open_fds",
+        "File descriptors that the proxy has open.",
+        process.open_fds as f64,
+    );
+    gauge(
+        "podmeter_process_max_fds",
+        "File descriptors that the proxy may have open.",
+        process.max_fds as f64,
+    );
+    gauge(
+        "podmeter_process_start_time_seconds",
+        "When the proxy started, in seconds since 1970.",
+        process.started.as_secs_f64(),
+    );
+}
+
+fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    let ports: Vec<(Labels, &RouteTotals)> =
+        layout.routes.iter().map(port_labels).zip(&snapshot.routes).collect();
+    let counters: [(_, _, fn(&RouteTotals) -> u64); 3] = [
+        ("podmeter_connections_total", "Connections accepted.", |port| port.connections),
+        ("podmeter_connections_refused_total", "Connections that the app did not take.", |port| {
+            port.connections_refused
+        }),
+        (
+            "podmeter_connections_overflow_total",
+            "Connections turned away because too many were open (--max-connections).",
+            |port| port.connections_overflowed,
+        ),
+    ];
+    for (name, help, value) in counters {
+        let mut family = FamilyBuilder::new(name, Kind::Counter, help);
+        for (labels, port) in &ports {
+            family.counter(labels, value(port));
+        }
+        families.push(family.build());
+    }
+    let mut active =
+        FamilyBuilder::new("podmeter_connections_active", Kind::Gauge, "Connections open now.");
+    let mut held = FamilyBuilder::new(
+        "podmeter_proxy_duration_seconds",
+        Kind::Histogram,
+        "Time that an exchange spent inside podmeter: between reading and having passed on the \
+         end of its request's head and the end of its answer.",
+    );
+    for (labels, port) in &ports {
+        active.gauge(labels, port.connections_active as f64);
+        Buckets::HELD_SECONDS.show(&mut held, labels, &layout.held, &port.held);
+    }
+    families.push(active.build());
+    families.push(held.build());
+}
+
+fn port_labels(route: &Route) -> Labels {
+    Labels::from_pairs([
+        ("listen", route.listen.to_string()),
+        ("target", route.target.to_string()),
+    ])
+}
