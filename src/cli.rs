@@ -19,7 +19,13 @@ pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(args).err(),
         // Help and version: asked for, so they are an answer and not a mistake.
-        Err(answer) if !answer.use_stderr() => answer.print().err().map(Failure::from_run),
+        Err(answer) if !answer.use_stderr() => match answer.print() {
+            // `--help | head` has read all it wants.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Some(Failure::Run(error.into()))
+            }
+            _ => None,
+        },
         Err(mistake) => Some(Failure::Usage(mistake::sentence(&mistake))),
     };
     match failure {
@@ -34,7 +40,7 @@ pub fn run() -> ExitCode {
 
 /// Shows what a pod does without touching its code.
 #[derive(Debug, Parser)]
-#[command(name = "podmeter", version, subcommand_required = true, arg_required_else_help = false)]
+#[command(name = "podmeter", version, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -57,10 +63,6 @@ enum Failure {
 }
 
 impl Failure {
-    fn from_run(error: impl Into<anyhow::Error>) -> Self {
-        Self::Run(error.into())
-    }
-
     fn code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),

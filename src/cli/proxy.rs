@@ -33,7 +33,7 @@ and then, in another terminal:
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = config::load(args.settings, args.config, Surroundings::system())
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    logging::init(&config.log).map_err(Failure::Run)?;
+    logging::init(&config.log).map_err(|error| Failure::Run(error.into()))?;
     carry(config).map_err(Failure::Run)
 }
 

@@ -76,12 +76,15 @@ fn read(text: &str) -> Result<Source, ConfigError> {
             Some(("name", value)) => ("name", name.replace(value)),
             Some(("mode", value)) => ("mode", mode.replace(value)),
             _ => {
-                let (value, option) = (shown(text), shown(option));
+                let (value, option) = (without_secrets(text), without_secrets(option));
                 return Err(ConfigError::SourceOption { value, option });
             }
         };
         if slot.is_some() {
-            return Err(ConfigError::SourceOptionTwice { value: shown(text), option: key });
+            return Err(ConfigError::SourceOptionTwice {
+                value: without_secrets(text),
+                option: key,
+            });
         }
     }
     let name = match name {
@@ -89,7 +92,7 @@ fn read(text: &str) -> Result<Source, ConfigError> {
             return Err(invalid(
                 text,
                 format!(
-                    "a name of 1 to {NAME_CHARS} characters without quotes, backslashes or control \
+                    "name= with 1 to {NAME_CHARS} characters and without quotes, backslashes or control \
                  characters"
                 ),
             ));
@@ -133,7 +136,9 @@ fn url(text: &str, url: &str) -> Result<Uri, ConfigError> {
         "/metrics"
     };
     let uri = format!("http://{host}{rest}{path}").parse::<Uri>().ok();
-    uri.filter(has_an_address).ok_or_else(|| invalid(text, EXPECTED.to_owned()))
+    // Without a scheme a word alone is more likely a mistake than a host on port 80.
+    uri.filter(|uri| has_an_address(uri) && !(short && uri.port().is_none()))
+        .ok_or_else(|| invalid(text, EXPECTED.to_owned()))
 }
 
 /// Whether a URL says a host that can be one and, if any, a port that can be one.
@@ -183,13 +188,22 @@ fn is_name_char(c: char) -> bool {
     !(c.is_control() || c.is_whitespace() || ['"', '\'', '\\', ','].contains(&c))
 }
 
+/// A value as a sentence shows it, without what may be a user and password: they must not reach a
+/// log, however odd the rest of the URL is.
+fn without_secrets(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, rest)) => shown(&format!("...@{rest}")),
+        None => shown(text),
+    }
+}
+
 fn invalid(text: &str, expected: String) -> ConfigError {
-    ConfigError::Invalid { setting: "app-metrics", value: shown(text), expected }
+    ConfigError::Invalid { setting: "app-metrics", value: without_secrets(text), expected }
 }
 
 fn not_yet(text: &str, feature: &str, instead: &'static str) -> ConfigError {
     let feature = feature.to_owned();
-    ConfigError::NotYet { setting: "app-metrics", value: shown(text), feature, instead }
+    ConfigError::NotYet { setting: "app-metrics", value: without_secrets(text), feature, instead }
 }
 
 const EXPECTED: &str = "a URL such as http://127.0.0.1:9102/metrics, :9102/metrics or 9102";

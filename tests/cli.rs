@@ -1,0 +1,412 @@
+//! What a person reads who mistypes: the real program's one line, exit code and help.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::os::unix::ffi::OsStringExt;
+use std::process::{Command, Output};
+
+const PROXY: &str = "proxy --forward 8080=8081";
+
+#[test]
+fn a_bad_command_line_is_one_line_and_exit_code_2() {
+    for (line, sentence) in [
+        ("", "a command is missing, such as podmeter proxy; podmeter --help names them"),
+        ("prox", "prox is no command; did you mean proxy?"),
+        ("serve", "serve is no command; podmeter --help names them"),
+        ("--frob", "--frob is not known; --help names what is"),
+        ("proxy --forwrd 1=2", "--forwrd is not known; did you mean --forward?"),
+        ("proxy --stats_listen 1", "--stats_listen is not known; did you mean --stats-listen?"),
+        ("proxy 8080=8081", "8080=8081 is not known; --help names what is"),
+        ("proxy --workers", "--workers <COUNT> needs a value, which is missing"),
+        ("proxy --workers --pod a", "--workers <COUNT> needs a value, which is missing"),
+        ("proxy --config=", "--config <FILE> needs a value, which is missing"),
+        ("proxy --pod a --pod b", "--pod <NAME> is given twice; give it once"),
+        (
+            "proxy",
+            "--forward is missing; name the port to meter and the app's own, such as --forward \
+             8080=8081 (interception without it comes with podmeter redirect, which this version \
+             does not have yet)",
+        ),
+    ] {
+        assert_refused(&podmeter(line), sentence);
+    }
+    let odd = std::ffi::OsString::from_vec(b"--pod=\xff".to_vec());
+    let output = program().arg("proxy").arg(odd).output().unwrap();
+    assert_refused(&output, "an argument is not valid UTF-8 text");
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_the_setting_takes() {
+    let forward = "LISTEN=TARGET, such as 8080=8081 or 0.0.0.0:8080=127.0.0.1:8081";
+    let listen = "an address and port such as 0.0.0.0:15099, a port alone, or off";
+    let admin = "an address and port such as 127.0.0.1:15099, a port alone, or off";
+    let ports = "ports from 1 to 65535 and ranges such as 6000-6010";
+    let source = "a URL such as http://127.0.0.1:9102/metrics, :9102/metrics or 9102";
+    let name = "name= with 1 to 200 characters and without quotes, backslashes or control \
+                characters";
+    let head = "a size from 1 byte to 16MiB, such as 65536, 64KiB, 64KB or 16MiB";
+    let body = "a size from 1 byte to 1GiB, such as 65536, 64KiB, 64KB or 16MiB";
+    let wait = "a duration from 0s to 8760h, such as 250ms, 15s, 2m or 1h";
+    let timeout = "a duration from 1ms to 8760h, such as 250ms, 15s, 2m or 1h";
+    let million = "a whole number from 1 to 1000000";
+    let label = "at most 253 bytes of text without control characters";
+    let services = "names of Services, such as shop or shop.sales.svc.cluster.local";
+    let filter = "error, warn, info, debug, trace or off, or levels by module such as \
+                  info,podmeter::scrape=debug";
+    for (setting, value, expected) in [
+        ("forward", "8080", forward),
+        ("forward", "8080=", forward),
+        ("forward", "=8081", forward),
+        ("forward", "8080=70000", forward),
+        ("forward", "8080=300.0.0.1:80", forward),
+        ("forward", "::1:80=::1:81", forward),
+        ("forward", "+80=81", forward),
+        ("forward", "80=81=82", forward),
+        ("forward", "off", forward),
+        ("stats-listen", "", listen),
+        ("stats-listen", "127.0.0.1", listen),
+        ("stats-listen", "65536", listen),
+        ("stats-listen", "OFF", listen),
+        ("health-listen", "false", listen),
+        ("admin-listen", "a b:80", admin),
+        ("opaque-ports", "0", ports),
+        ("opaque-ports", "9-8", ports),
+        ("opaque-ports", "mysql", ports),
+        ("opaque-ports", "1-2-3", ports),
+        ("opaque-ports", "65536", ports),
+        ("workers", "0", "a whole number from 1 to 256"),
+        ("workers", "257", "a whole number from 1 to 256"),
+        ("workers", "1.5", "a whole number from 1 to 256"),
+        ("workers", "two", "a whole number from 1 to 256"),
+        ("workers", "", "a whole number from 1 to 256"),
+        ("workers", "99999999999999999999999", "a whole number from 1 to 256"),
+        ("max-connections", "0", million),
+        ("max-series", "1000001", million),
+        ("max-head-bytes", "0", head),
+        ("max-head-bytes", "17MiB", head),
+        ("max-head-bytes", "-1", head),
+        ("app-metrics-max-bytes", "16 MiB", body),
+        ("app-metrics-max-bytes", "16M", body),
+        ("app-metrics-max-bytes", "18446744073709551615GiB", body),
+        ("connect-timeout", "0s", timeout),
+        ("idle-timeout", "10", timeout),
+        ("idle-timeout", "1m30s", timeout),
+        ("drain-timeout", "-5s", wait),
+        ("drain-timeout", "9999999999999999999h", wait),
+        ("linger", "8761h", wait),
+        ("linger", "1.5s", wait),
+        ("dialect", "istoi", "istio, envoy, or both"),
+        ("dialect", "", "istio, envoy, or both"),
+        ("service", "shop:8080", services),
+        ("service", "-shop", services),
+        ("log-level", "verbose", filter),
+        ("log-level", "info,debugg", filter),
+        ("log-level", "podmeter=loud", filter),
+        ("log-level", "", filter),
+        ("log-format", "xml", "text or json"),
+        ("app-metrics", "metrics", source),
+        ("app-metrics", "/metrics", source),
+        ("app-metrics", "0", source),
+        ("app-metrics", ":9102?a=b", source),
+        ("app-metrics", "ftp://127.0.0.1/metrics", source),
+        ("app-metrics", "http://", source),
+        ("app-metrics", "http://:9102/", source),
+        ("app-metrics", "http://app:99999/", source),
+        ("app-metrics", "http://app:/", source),
+        ("app-metrics", "http://[::1/metrics", source),
+        ("app-metrics", "9102,name=", name),
+        ("app-metrics", "9102,name=a\"b", name),
+        ("app-metrics", "9102,mode=first", "mode=label, or no mode"),
+    ] {
+        let output = program().args(PROXY.split(' ')).arg(format!("--{setting}={value}")).output();
+        assert_refused(
+            &output.unwrap(),
+            &format!("--{setting} is {value:?}, but it takes {expected}"),
+        );
+    }
+    for setting in ["workload", "namespace", "pod", "app", "version-label", "revision", "cluster"] {
+        let output = program().args(PROXY.split(' ')).arg(format!("--{setting}=a\nb")).output();
+        let sentence = format!("--{setting} is \"a\\nb\", but it takes {label}");
+        assert_refused(&output.unwrap(), &sentence);
+    }
+}
+
+#[test]
+fn a_long_value_is_cut_short() {
+    let output = podmeter(&format!("{PROXY} --workers {}", "7".repeat(100_000)));
+    let start = "7".repeat(120);
+    let sentence =
+        format!("--workers is \"{start}\"..., but it takes a whole number from 1 to 256");
+    assert_refused(&output, &sentence);
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_both_named() {
+    for (line, sentence) in [
+        (
+            "proxy --forward 8080=8080",
+            "--forward 0.0.0.0:8080=127.0.0.1:8080 would go round in a loop; name the port of the \
+             app as TARGET",
+        ),
+        (
+            "proxy --forward 1=2 --forward 8080=8081 --forward 8081=8080",
+            "--forward 0.0.0.0:8080=127.0.0.1:8081, 0.0.0.0:8081=127.0.0.1:8080 would go round in \
+             a loop; name the port of the app as TARGET",
+        ),
+        (
+            "proxy --forward 8080=0",
+            "--forward is \"8080=0\", but no app listens on port 0; name the port of the app",
+        ),
+        (
+            "proxy --forward 8080=15000",
+            "--forward 0.0.0.0:8080=127.0.0.1:15000 leads to --admin-listen on 127.0.0.1:15000, \
+             which is podmeter itself; name the port of the app as TARGET",
+        ),
+        (
+            "proxy --forward 15090=8081",
+            "--forward on 0.0.0.0:15090 and --stats-listen on 0.0.0.0:15090 want the same port; \
+             give each its own",
+        ),
+        (
+            "proxy --forward 8080=1 --forward 127.0.0.1:8080=2",
+            "--forward on 0.0.0.0:8080 and --forward on 127.0.0.1:8080 want the same port; give \
+             each its own",
+        ),
+        (
+            "proxy --forward 1=2 --stats-listen 15000",
+            "--stats-listen on 0.0.0.0:15000 and --admin-listen on 127.0.0.1:15000 want the same \
+             port; give each its own",
+        ),
+        (
+            "proxy --forward 1=2 --admin-listen 0.0.0.0:15000",
+            "--admin-listen is \"0.0.0.0:15000\", which others can reach; it takes a loopback \
+             address such as 127.0.0.1:15000, or off",
+        ),
+        (
+            "proxy --forward 1=2 --app-metrics http://localhost:15090/metrics",
+            "--app-metrics is \"http://localhost:15090/metrics\", which is --stats-listen on \
+             0.0.0.0:15090, so that each scrape would start another; name the port of the app's \
+             own metrics",
+        ),
+        (
+            "proxy --forward 1=2 --app-metrics 1,name=a --app-metrics 2,name=a",
+            "--app-metrics gives the name \"a\" to two sources; give each its own",
+        ),
+        (
+            "proxy --forward 1=2 --app-metrics 1,name=a,name=b",
+            "--app-metrics is \"1,name=a,name=b\", but has name= twice; give it once",
+        ),
+        (
+            "proxy --forward 1=2 --app-metrics 1,nmae=a",
+            "--app-metrics is \"1,nmae=a\", but \"nmae=a\" is no option of a source; after the URL \
+             come ,name=NAME and ,mode=label, and a comma within the URL is written %2C",
+        ),
+    ] {
+        assert_refused(&podmeter(line), sentence);
+    }
+}
+
+#[test]
+fn what_a_later_version_will_have_is_refused_as_such() {
+    for (value, feature, instead) in [
+        ("app-metrics=https://app/metrics", "https for sources", "a URL that begins with http://"),
+        (
+            "app-metrics=unix:/run/m.sock",
+            "Unix sockets as sources",
+            "a URL that begins with http://",
+        ),
+        ("app-metrics=9102,mode=sum", "mode=sum", "mode=label, or no mode"),
+        ("dialect=linkerd", "that dialect", "istio or envoy"),
+        ("dialect=osm", "that dialect", "istio or envoy"),
+        ("dialect=http", "that dialect", "istio or envoy"),
+        ("dialect=otel", "that dialect", "istio or envoy"),
+    ] {
+        let (setting, value_) = value.split_once('=').unwrap();
+        assert_refused(
+            &podmeter(&format!("{PROXY} --{value}")),
+            &format!(
+                "--{setting} is {value_:?}, but this version does not have {feature} yet; use \
+                 {instead}"
+            ),
+        );
+    }
+}
+
+#[test]
+fn a_password_is_never_repeated() {
+    let sentence = "--app-metrics has a user or password in its URL, which this version does not \
+                    have yet; use a URL without";
+    for value in ["http://me:secret@app/metrics", "https://secret@app/", "me:secret@app:1/m"] {
+        assert_refused(&podmeter(&format!("{PROXY} --app-metrics {value}")), sentence);
+    }
+    for value in ["http://me:secret,s@app/", "http:/me:secret@app/", "http://me:s/secret@app:x/"] {
+        let output = podmeter(&format!("{PROXY} --app-metrics {value}"));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_bad_value_that_no_flag_set_is_named_with_its_origin() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("podmeter.yaml");
+    std::fs::write(&path, "workers: 0\nstats-listen: 15000\n").unwrap();
+    let path = path.to_str().unwrap();
+
+    let output = program().args(PROXY.split(' ')).env("PODMETER_WORKERS", "none").output();
+    assert_refused(
+        &output.unwrap(),
+        "--workers is \"none\", but it takes a whole number from 1 to 256 (--workers is set by \
+         PODMETER_WORKERS)",
+    );
+    assert_refused(
+        &podmeter(&format!("{PROXY} --config {path}")),
+        &format!(
+            "--workers is \"0\", but it takes a whole number from 1 to 256 (--workers is set by \
+             {path})"
+        ),
+    );
+    let both = program()
+        .args(PROXY.split(' '))
+        .args(["--workers", "1"])
+        .env("PODMETER_CONFIG", path)
+        .env("PODMETER_ADMIN_LISTEN", "15000")
+        .output();
+    assert_refused(
+        &both.unwrap(),
+        &format!(
+            "--stats-listen on 0.0.0.0:15000 and --admin-listen on 127.0.0.1:15000 want the same \
+             port; give each its own (--stats-listen is set by {path}, --admin-listen is set by \
+             PODMETER_ADMIN_LISTEN)"
+        ),
+    );
+    let odd = std::ffi::OsString::from_vec(vec![0xff]);
+    let output = program().args(PROXY.split(' ')).env("PODMETER_POD", odd).output();
+    assert_refused(
+        &output.unwrap(),
+        "PODMETER_POD is not valid UTF-8 text; set it to text, or unset it",
+    );
+}
+
+#[test]
+fn a_bad_file_is_named_with_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("podmeter.yaml");
+    let shown = format!("--config is {path:?}");
+    let refuse = |sentence: &str| {
+        let output = podmeter(&format!("{PROXY} --config {}", path.display()));
+        assert_refused(&output, &format!("{shown}, {sentence}"));
+    };
+    refuse("which could not be read: No such file or directory (os error 2)");
+    for (text, sentence) in [
+        (
+            "\nstats_listen: 1\n",
+            "but its line 2 has the key \"stats_listen\", which is no setting of the proxy; did \
+             you mean stats-listen?",
+        ),
+        (
+            "wrokers: 1\n",
+            "but its line 1 has the key \"wrokers\", which is no setting of the proxy; did you \
+             mean workers?",
+        ),
+        (
+            "config: other.yaml\n",
+            "but its line 1 has the key \"config\", which is no setting of the proxy; podmeter \
+             proxy --help names them",
+        ),
+        (
+            "workers: 1\nworkers: 2\n",
+            "but its line 2 cannot be read: the key \"workers\" is there twice; give it once",
+        ),
+        (
+            "workers: 1\n---\nworkers: 2\n",
+            "but its line 3 cannot be read: a second document begins; keep all settings in one",
+        ),
+        (
+            "- workers\n",
+            "but its line 1 cannot be read: settings are written as KEY: VALUE, such as \
+             stats-listen: 15090",
+        ),
+        (
+            "workers: [1]\n",
+            "but its line 1 cannot be read: one text or number belongs here, not a list or a \
+             mapping",
+        ),
+        (
+            "pod: a\nforward: {8080: 8081}\n",
+            "but its line 2 cannot be read: one text or a list of texts belongs here; put quotes \
+             around each text",
+        ),
+        (
+            "service: 1.10\n",
+            "but its line 1 cannot be read: one text or a list of texts belongs here; put quotes \
+             around each text",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        refuse(sentence);
+    }
+    std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
+    refuse("which is longer than 1MiB; name a file of podmeter's settings");
+    std::fs::write(&path, [0xff]).unwrap();
+    refuse("which could not be read: stream did not contain valid UTF-8");
+}
+
+#[test]
+fn help_and_version_are_answers_on_standard_output() {
+    for line in ["--help", "proxy --help", "proxy -h", "--version", "proxy --version"] {
+        let output = podmeter(line);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{line}");
+        assert!(!output.stdout.is_empty(), "{line}");
+    }
+    let version = String::from_utf8(podmeter("--version").stdout).unwrap();
+    assert_eq!(version, format!("podmeter {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_help_names_every_setting_with_its_variable_under_a_heading() {
+    let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
+    let documented = include_str!("../docs/configuration.md");
+    let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
+    assert_eq!(rows.len(), 27);
+    for row in rows {
+        let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let flag = code[0].split(' ').next().unwrap();
+        assert!(help.contains(&format!("\n      {flag} <")), "no {flag}");
+        assert!(help.contains(&format!("[env: {}]", code[1])), "no {}", code[1]);
+    }
+    for heading in [
+        "Traffic",
+        "Where to look",
+        "The app's own metrics",
+        "Who this pod is",
+        "Limits",
+        "Stopping",
+        "Logging",
+        "Try it on any web server",
+    ] {
+        assert!(help.contains(&format!("\n{heading}:\n")), "no {heading}");
+    }
+}
+
+/// The program, with nothing of our environment that it reads.
+fn program() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_podmeter"));
+    program.env_clear();
+    program
+}
+
+fn podmeter(line: &str) -> Output {
+    program().args(line.split_whitespace()).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[track_caller]
+fn assert_refused(output: &Output, sentence: &str) {
+    assert_eq!(stderr(output), format!("podmeter: {sentence}\n"));
+    assert_eq!(output.status.code(), Some(2), "{sentence}");
+    assert!(output.stdout.is_empty(), "{sentence}");
+}
