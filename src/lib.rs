@@ -1,1 +1,3 @@
 //! podmeter shows what a pod does without touching its code.
+
+pub mod exposition;
