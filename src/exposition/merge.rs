@@ -1,0 +1,236 @@
+//! Makes one exposition of many: each family in one place with one kind, each series once.
+//!
+//! No valid sample is given up where a valid answer can carry it. Where two families cannot stand
+//! side by side, or a histogram does not add up, the family is taken apart: its samples keep their
+//! names and values and are `unknown`. The proxy's own families are never taken apart for an app;
+//! there the app's sample gives way, and is counted.
+
+mod conflicts;
+mod relabel;
+mod settle;
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use super::labels::{escape_name, is_metric_name};
+use super::model::{Exposition, Family, Kind, Sample, Suffix, sample_name};
+use super::problem::{Counts, Reason};
+
+/// One app's exposition, to be merged.
+#[derive(Debug)]
+pub struct Source<'a> {
+    name: Cow<'a, str>,
+    labelled: bool,
+    exposition: Exposition<'a>,
+}
+
+impl<'a> Source<'a> {
+    /// A source whose samples stay as they are.
+    pub fn new(name: impl Into<Cow<'a, str>>, exposition: Exposition<'a>) -> Self {
+        Self { name: name.into(), labelled: false, exposition }
+    }
+
+    /// Adds the label `source` with the source's name to each of its samples. A label of that name
+    /// is kept as `exported_source`, as Prometheus does with the labels of a target.
+    #[must_use]
+    pub fn labelled(mut self) -> Self {
+        self.labelled = true;
+        self
+    }
+}
+
+/// What became of one source.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The source's name.
+    pub source: String,
+    /// Samples that are in the merged exposition.
+    pub kept: u64,
+    /// Samples that are not, by reason: those that could not be read among them.
+    pub dropped: Counts,
+}
+
+/// A merged exposition: valid by construction, ready to be rendered in either format.
+#[derive(Debug)]
+pub struct Merged<'a> {
+    pub(super) families: Vec<MergedFamily<'a>>,
+    /// Of each source, the label that it adds; the first is the proxy.
+    pub(super) labels: Vec<Option<String>>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Merged<'_> {
+    /// What became of each source, in the order in which they were given.
+    pub fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
+    /// Samples in the exposition, the proxy's own among them.
+    pub fn samples(&self) -> usize {
+        self.families.iter().flat_map(|family| &family.pieces).map(|p| p.samples.len()).sum()
+    }
+}
+
+/// A family with the samples that each source has in it.
+#[derive(Debug)]
+pub(super) struct MergedFamily<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) kind: Kind,
+    pub(super) help: Option<Cow<'a, str>>,
+    pub(super) unit: Option<Cow<'a, str>>,
+    pub(super) pieces: Vec<Piece<'a>>,
+    /// Whether the proxy has samples in it.
+    own: bool,
+    /// Whether it can be shown with its kind in OpenMetrics, too.
+    pub(super) strict: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Piece<'a> {
+    /// 0 is the proxy, the apps follow.
+    pub(super) source: usize,
+    pub(super) bounds: Vec<&'a str>,
+    pub(super) samples: Vec<Sample<'a>>,
+    /// The kind that the source told, by which hashes were taken.
+    kind: Kind,
+}
+
+impl MergedFamily<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.iter().all(|piece| piece.samples.is_empty())
+    }
+
+    pub(super) fn has(&self, suffix: Suffix) -> bool {
+        self.pieces.iter().any(|piece| piece.samples.iter().any(|s| s.suffix == suffix))
+    }
+
+    pub(super) fn sample_name(&self, suffix: Suffix) -> String {
+        sample_name(&self.name, self.kind, suffix)
+    }
+}
+
+/// Merges the proxy's own families with what the apps sent.
+///
+/// The order is the proxy's families, then those of the sources as they first name them. Two
+/// samples of one series resolve to the first.
+pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
+    let mut merger = Merger::default();
+    merger.labels.push(None);
+    merger.dropped.push(Counts::default());
+    for family in own {
+        merger.add(0, family);
+    }
+    merger.reserve_own_names();
+    let mut outcomes = Vec::with_capacity(sources.len());
+    for (at, source) in sources.into_iter().enumerate() {
+        let Source { name, labelled, exposition } = source;
+        merger.labels.push(labelled.then(|| relabel::source_label(&name)));
+        merger.dropped.push(*exposition.problems.dropped());
+        for family in exposition.families {
+            merger.add(at + 1, family);
+        }
+        let dropped = Counts::default();
+        outcomes.push(Outcome { source: name.into_owned(), kept: 0, dropped });
+    }
+    merger.separate_misfits();
+    merger.adopt_created();
+    merger.separate_clashes();
+    merger.settle();
+
+    for piece in merger.families.iter().flat_map(|family| &family.pieces) {
+        if let Some(outcome) = piece.source.checked_sub(1).and_then(|at| outcomes.get_mut(at)) {
+            outcome.kept += piece.samples.len() as u64;
+        }
+    }
+    for (outcome, dropped) in outcomes.iter_mut().zip(merger.dropped.into_iter().skip(1)) {
+        outcome.dropped = dropped;
+    }
+    merger.families.retain(|family| !family.is_empty());
+    Merged { families: merger.families, labels: merger.labels, outcomes }
+}
+
+#[derive(Default)]
+struct Merger<'a> {
+    families: Vec<MergedFamily<'a>>,
+    by_name: HashMap<Cow<'a, str>, usize>,
+    /// Sample names of the proxy's histograms and summaries, which no app's family may have.
+    reserved: HashSet<String>,
+    labels: Vec<Option<String>>,
+    dropped: Vec<Counts>,
+}
+
+impl<'a> Merger<'a> {
+    fn add(&mut self, source: usize, family: Family<'a>) {
+        let Family { name, kind, help, unit, mut samples, bounds } = family;
+        if samples.is_empty() {
+            return;
+        }
+        let name = if is_metric_name(&name) {
+            name
+        } else {
+            Cow::Owned(escape_name(&name, is_metric_name))
+        };
+        if source != 0 && self.reserved.contains(&*name) {
+            self.dropped[source].add(Reason::NameClash, samples.len() as u64);
+            return;
+        }
+        let (labels, dropped) = (&self.labels[source], &mut self.dropped[source]);
+        relabel::relabel(&mut samples, labels.as_deref(), kind, dropped);
+        samples.retain(|sample| {
+            let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
+            if !told {
+                dropped.add(Reason::TimestampRange, 1);
+            }
+            told
+        });
+        let at = self.family(name, kind);
+        let merged = &mut self.families[at];
+        if source == 0 {
+            merged.own = true;
+        } else if merged.own {
+            let fits = |sample: &Sample<'_>| fits(merged.kind, sample.suffix);
+            let before = samples.len();
+            samples.retain(fits);
+            let gone = (before - samples.len()) as u64;
+            self.dropped[source].add(Reason::TypeConflict, gone);
+        } else if merged.kind == Kind::Unknown {
+            // Not told is no contradiction.
+            merged.kind = kind;
+        }
+        merged.help = merged.help.take().or(help);
+        merged.unit = merged.unit.take().or(unit);
+        merged.pieces.push(Piece { source, bounds, samples, kind });
+    }
+
+    fn reserve_own_names(&mut self) {
+        for family in self.families.iter().filter(|family| family.kind.is_compound()) {
+            self.reserved
+                .extend(family.kind.suffixes().iter().map(|suffix| family.sample_name(*suffix)));
+        }
+    }
+
+    /// The family of this name, a new one where there is none.
+    fn family(&mut self, name: Cow<'a, str>, kind: Kind) -> usize {
+        if let Some(at) = self.by_name.get(&name) {
+            return *at;
+        }
+        self.by_name.insert(name.clone(), self.families.len());
+        self.families.push(MergedFamily {
+            name,
+            kind,
+            help: None,
+            unit: None,
+            pieces: Vec::new(),
+            own: false,
+            strict: true,
+        });
+        self.families.len() - 1
+    }
+}
+
+fn fits(kind: Kind, suffix: Suffix) -> bool {
+    match suffix {
+        Suffix::Bare => !matches!(kind, Kind::Histogram | Kind::GaugeHistogram),
+        suffix => kind.suffixes().contains(&suffix),
+    }
+}

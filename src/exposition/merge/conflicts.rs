@@ -1,0 +1,140 @@
+//! Settles which names belong to which family before samples are looked at one by one.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::relabel::rehash;
+use super::{MergedFamily, Merger, Piece, fits};
+use crate::exposition::model::{Kind, Sample, Suffix};
+
+impl Merger<'_> {
+    /// Moves samples that the family's kind has no place for into families of their own: what a
+    /// second source says of `foo` as a histogram when the first one said gauge.
+    pub(super) fn separate_misfits(&mut self) {
+        for at in 0..self.families.len() {
+            let family = &self.families[at];
+            let misfit = |sample: &Sample<'_>| !fits(family.kind, sample.suffix);
+            if family.pieces.iter().any(|piece| piece.samples.iter().any(misfit)) {
+                self.take_apart(at);
+            }
+        }
+    }
+
+    /// Gives `foo_created`, a gauge in text, back to the counter or histogram that it dates, so
+    /// that OpenMetrics can say so. Only where every one of its series has its partner.
+    pub(super) fn adopt_created(&mut self) {
+        for at in 0..self.families.len() {
+            let family = &self.families[at];
+            let Some(base) = family.name.strip_suffix("_created") else { continue };
+            if !matches!(family.kind, Kind::Gauge | Kind::Unknown) || family.is_empty() {
+                continue;
+            }
+            let total = format!("{base}_total");
+            let parents = [total.as_str(), base].map(|name| self.by_name.get(name).copied());
+            let Some(parent) = parents.into_iter().flatten().find(|parent| {
+                let parent = &self.families[*parent];
+                parent.own == family.own
+                    && parent.kind.suffixes().contains(&Suffix::Created)
+                    && (parent.kind.is_compound() || parent.name.ends_with("_total"))
+                    && has_all_partners(parent, family)
+            }) else {
+                continue;
+            };
+            for mut piece in std::mem::take(&mut self.families[at].pieces) {
+                for sample in &mut piece.samples {
+                    sample.suffix = Suffix::Created;
+                }
+                let pieces = &mut self.families[parent].pieces;
+                match pieces.iter_mut().find(|known| known.source == piece.source) {
+                    Some(known) => known.samples.append(&mut piece.samples),
+                    None => pieces.push(piece),
+                }
+            }
+        }
+    }
+
+    /// Takes apart histograms and summaries of which a part is another family's name, too: readers
+    /// that collect families by name could not tell whose `foo_count` is meant.
+    pub(super) fn separate_clashes(&mut self) {
+        loop {
+            let clashing: Vec<usize> = (0..self.families.len())
+                .filter(|at| {
+                    let family = &self.families[*at];
+                    let parts = family.kind.suffixes().iter().filter(|suffix| {
+                        **suffix != Suffix::Created || family.has(Suffix::Created)
+                    });
+                    !family.is_empty()
+                        && parts.map(|suffix| family.sample_name(*suffix)).any(|name| {
+                            let other =
+                                self.by_name.get(&*name).map(|other| &self.families[*other]);
+                            other.is_some_and(|other| !other.is_empty())
+                        })
+                })
+                .collect();
+            if clashing.is_empty() {
+                break;
+            }
+            for at in clashing {
+                self.take_apart(at);
+            }
+            self.separate_misfits();
+        }
+    }
+
+    /// Makes families of one sample name each out of a family. What has no suffix stays, and stays
+    /// what it was where it can stand alone.
+    pub(super) fn take_apart(&mut self, at: usize) {
+        let family = &mut self.families[at];
+        let help = family.help.clone();
+        let names = Suffix::ALL.map(|suffix| family.sample_name(suffix));
+        let pieces = std::mem::take(&mut family.pieces);
+        if family.kind.is_compound() {
+            family.kind = Kind::Unknown;
+        }
+        let stays = family.kind;
+        for piece in pieces {
+            let Piece { source, bounds, samples, .. } = piece;
+            let mut parts: [Vec<Sample<'_>>; Suffix::ALL.len()] = Default::default();
+            for mut sample in samples {
+                rehash(&mut sample, &bounds, self.labels[source].as_deref(), false);
+                let part = std::mem::replace(&mut sample.suffix, Suffix::Bare);
+                parts[part as usize].push(sample);
+            }
+            for (suffix, samples) in Suffix::ALL.into_iter().zip(parts) {
+                if samples.is_empty() {
+                    continue;
+                }
+                let target = if suffix == Suffix::Bare {
+                    at
+                } else {
+                    self.family(Cow::Owned(names[suffix as usize].clone()), Kind::Unknown)
+                };
+                let kind = if suffix == Suffix::Bare { stays } else { Kind::Unknown };
+                let target = &mut self.families[target];
+                target.help = target.help.take().or_else(|| help.clone());
+                target.pieces.push(Piece { source, bounds: bounds.clone(), samples, kind });
+                // The first source's sample is the one that stays, whoever came apart first.
+                target.pieces.sort_by_key(|piece| piece.source);
+            }
+        }
+    }
+}
+
+fn has_all_partners(parent: &MergedFamily<'_>, created: &MergedFamily<'_>) -> bool {
+    let partners: HashSet<(usize, u64)> = parent
+        .pieces
+        .iter()
+        .flat_map(|piece| piece.samples.iter().map(|sample| (piece.source, sample)))
+        .filter(|(_, sample)| match sample.suffix {
+            Suffix::Sum | Suffix::Count => true,
+            Suffix::Bare => parent.kind == Kind::Counter,
+            _ => false,
+        })
+        .map(|(source, sample)| (source, sample.hash))
+        .collect();
+    created.pieces.iter().all(|piece| {
+        piece.samples.iter().all(|sample| {
+            sample.suffix == Suffix::Bare && partners.contains(&(piece.source, sample.hash))
+        })
+    })
+}

@@ -1,0 +1,361 @@
+//! Looks at samples one by one: each series once, and histograms and summaries that add up.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::relabel::{has_bounds, has_label, rehash};
+use super::{Merger, Piece};
+use crate::exposition::labels::{Pairs, hash_bound};
+use crate::exposition::model::{Kind, Sample, Suffix};
+use crate::exposition::problem::{Counts, Reason};
+
+impl Merger<'_> {
+    pub(super) fn settle(&mut self) {
+        let mut at = 0;
+        // Families that come apart are added at the end and settled in their turn.
+        while at < self.families.len() {
+            self.settle_family(at);
+            at += 1;
+        }
+    }
+
+    fn settle_family(&mut self, at: usize) {
+        let family = &mut self.families[at];
+        let kind = family.kind;
+        for piece in &mut family.pieces {
+            if has_bounds(piece.kind, Suffix::Bare) != has_bounds(kind, Suffix::Bare) {
+                let label = self.labels[piece.source].as_deref();
+                for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
+                    rehash(sample, &piece.bounds, label, has_bounds(kind, Suffix::Bare));
+                }
+            }
+        }
+        if !kind.is_compound() && !family.has(Suffix::Created) {
+            family.strict = keep_first(&mut family.pieces, &mut self.dropped);
+            let guarded = family.own;
+            for piece in &mut family.pieces {
+                let legal = |sample: &Sample<'_>| is_legal(kind, &family.name, sample);
+                if guarded && piece.source != 0 {
+                    let before = piece.samples.len();
+                    piece.samples.retain(legal);
+                    let gone = (before - piece.samples.len()) as u64;
+                    self.dropped[piece.source].add(Reason::TypeConflict, gone);
+                } else {
+                    family.strict &= piece.samples.iter().all(legal);
+                }
+            }
+            if kind == Kind::Info {
+                let mut samples = family.pieces.iter().flat_map(|piece| &piece.samples);
+                let timed = samples.next().is_some_and(|s| s.timestamp().is_some());
+                family.strict &= samples.all(|s| s.timestamp().is_some() == timed);
+            }
+            return;
+        }
+        let mut seen = Table::default();
+        let mut verdict = Verdict::Strict;
+        for (number, piece) in family.pieces.iter_mut().enumerate() {
+            let guarded = family.own && piece.source != 0;
+            let dropped = &mut self.dropped[piece.source];
+            verdict = verdict.min(settle_groups(kind, piece, number, guarded, &mut seen, dropped));
+        }
+        if kind == Kind::GaugeHistogram || kind == Kind::Counter {
+            // In text these are families of single samples, which nothing can be wrong with.
+            verdict = verdict.max(Verdict::TextOnly);
+        }
+        if verdict == Verdict::Neither {
+            self.take_apart(at);
+            self.settle_family(at);
+        } else {
+            family.strict = verdict == Verdict::Strict;
+        }
+    }
+}
+
+/// What a family's samples allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// It does not add up.
+    Neither,
+    /// Readers of text take it, strict ones of OpenMetrics do not.
+    TextOnly,
+    Strict,
+}
+
+/// Whether a sample that stands alone may carry the kind in OpenMetrics.
+fn is_legal(kind: Kind, name: &str, sample: &Sample<'_>) -> bool {
+    match kind {
+        Kind::Counter => is_amount(sample),
+        Kind::Info => is(sample.value.as_f64(), 1.0),
+        Kind::StateSet => {
+            (is(sample.value.as_f64(), 0.0) || is(sample.value.as_f64(), 1.0))
+                && has_label(sample.labels.as_str(), name)
+        }
+        _ => true,
+    }
+}
+
+/// Exactly this number: what readers compare, they compare so.
+fn is(value: f64, number: f64) -> bool {
+    value.total_cmp(&number).is_eq() || value.abs() + number.abs() <= 0.0
+}
+
+fn is_amount(sample: &Sample<'_>) -> bool {
+    sample.value.as_f64() >= 0.0
+}
+
+/// Keeps the first sample of each series; later ones of the same source only where they follow at
+/// once and at a later time. Tells whether OpenMetrics can say the rest.
+fn keep_first(pieces: &mut [Piece<'_>], dropped: &mut [Counts]) -> bool {
+    let total = pieces.iter().map(|piece| piece.samples.len()).sum();
+    let mut seen = Table::with_capacity_and_hasher(total, BuildHasherDefault::default());
+    let mut place = 0;
+    for (number, piece) in pieces.iter_mut().enumerate() {
+        let before = piece.samples.len();
+        piece.samples.retain(|sample| {
+            let time = sample.timestamp().and_then(super::super::model::Timestamp::millis);
+            let here = Seen { piece: number, place: place + 1, time };
+            let new = match seen.get_mut(&sample.hash) {
+                None => {
+                    seen.insert(sample.hash, here);
+                    true
+                }
+                Some(last) => {
+                    let follows = last.piece == number && last.place == place;
+                    let later = follows && last.time.is_some() && time > last.time;
+                    if later {
+                        *last = here;
+                    }
+                    later
+                }
+            };
+            place += usize::from(new);
+            new
+        });
+        let gone = (before - piece.samples.len()) as u64;
+        dropped[piece.source].add(Reason::DuplicateSeries, gone);
+    }
+    true
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    piece: usize,
+    place: usize,
+    time: Option<i64>,
+}
+
+/// A sample's place in a group: all that one label set says at one time.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    group: usize,
+    time: Option<i64>,
+    suffix: Suffix,
+    /// `le` or `quantile`; NaN where there should be one and is none.
+    bound: f64,
+    index: usize,
+    dropped: bool,
+}
+
+/// Brings the groups of one source together, drops what another source already said, and judges
+/// what is left.
+fn settle_groups(
+    kind: Kind,
+    piece: &mut Piece<'_>,
+    number: usize,
+    guarded: bool,
+    seen: &mut Table,
+    dropped: &mut Counts,
+) -> Verdict {
+    let mut keys = Vec::with_capacity(piece.samples.len());
+    let mut misplaced = false;
+    for (index, sample) in piece.samples.iter().enumerate() {
+        let (bound, stray) = bound_of(kind, sample, &piece.bounds);
+        misplaced |= stray;
+        let label = if kind == Kind::Summary { "quantile" } else { "le" };
+        let group = match bound {
+            Some(bound) if !bound.is_nan() => sample.hash.wrapping_sub(hash_bound(label, bound)),
+            _ => sample.hash,
+        };
+        let place = seen.len();
+        let first = *seen.entry(group).or_insert(Seen { piece: number, place, time: None });
+        keys.push(Key {
+            group: first.place,
+            time: sample.timestamp().and_then(super::super::model::Timestamp::millis),
+            suffix: sample.suffix,
+            bound: bound.unwrap_or(0.0),
+            index,
+            dropped: first.piece != number,
+        });
+    }
+    let repeated = keys.iter().filter(|key| key.dropped).count() as u64;
+    dropped.add(Reason::DuplicateSeries, repeated);
+    keys.retain(|key| !key.dropped);
+    if !in_order(&keys) {
+        keys.sort_by(|a, b| {
+            (a.group, a.time, a.suffix)
+                .cmp(&(b.group, b.time, b.suffix))
+                .then(a.bound.total_cmp(&b.bound))
+        });
+    }
+    let mut verdict = if misplaced && !guarded { Verdict::Neither } else { Verdict::Strict };
+    for group in keys.chunk_by_mut(|a, b| a.group == b.group) {
+        let mixed = group.iter().any(|key| key.time.is_some() != group[0].time.is_some());
+        let mut found = if mixed { Verdict::TextOnly } else { Verdict::Strict };
+        for point in group.chunk_by_mut(|a, b| a.time == b.time) {
+            let repeated = drop_repeated(point);
+            dropped.add(Reason::DuplicateSeries, repeated);
+            found = found.min(judge(kind, point, &piece.samples));
+        }
+        if guarded && found != Verdict::Strict {
+            for key in group.iter_mut().filter(|key| !key.dropped) {
+                key.dropped = true;
+                dropped.add(Reason::Inconsistent, 1);
+            }
+            found = Verdict::Strict;
+        }
+        verdict = verdict.min(found);
+    }
+    let untouched = keys.len() == piece.samples.len()
+        && keys.iter().enumerate().all(|(at, key)| key.index == at && !key.dropped);
+    if !untouched {
+        let mut all: Vec<_> = std::mem::take(&mut piece.samples).into_iter().map(Some).collect();
+        piece.samples = keys
+            .iter()
+            .filter(|key| !key.dropped)
+            .filter_map(|key| all[key.index].take())
+            .collect();
+    }
+    verdict
+}
+
+/// The number that places a sample in its group, and whether such a label stands where it may not.
+fn bound_of(kind: Kind, sample: &Sample<'_>, bounds: &[&str]) -> (Option<f64>, bool) {
+    let (label, bounded) = match kind {
+        Kind::Summary => ("quantile", sample.suffix == Suffix::Bare),
+        Kind::Counter => return (None, false),
+        _ => ("le", sample.suffix == Suffix::Bucket),
+    };
+    let text = sample.labels.as_str();
+    if !bounded {
+        return (None, has_label(text, label));
+    }
+    let bound = sample
+        .bound(bounds)
+        .or_else(|| Pairs(text).find(|pair| pair.name == label).map(|pair| pair.value))
+        .and_then(|value| value.parse().ok());
+    (Some(bound.unwrap_or(f64::NAN)), false)
+}
+
+fn in_order(keys: &[Key]) -> bool {
+    let mut last_bound = f64::NEG_INFINITY;
+    let mut any_bound = false;
+    keys.windows(2).all(|pair| {
+        let [a, b] = pair else { return true };
+        if a.group != b.group || a.time != b.time {
+            any_bound = false;
+            return a.group < b.group || a.group == b.group && a.time <= b.time;
+        }
+        if matches!(a.suffix, Suffix::Bare | Suffix::Bucket) {
+            (last_bound, any_bound) = (a.bound, true);
+        }
+        let bounded = matches!(b.suffix, Suffix::Bare | Suffix::Bucket);
+        !(bounded && any_bound && last_bound >= b.bound)
+    })
+}
+
+fn drop_repeated(point: &mut [Key]) -> u64 {
+    let mut once = 0_u8;
+    let mut last_bound = None;
+    let mut repeated = 0;
+    for key in point {
+        let bit = 1 << (key.suffix as u8);
+        let again = if matches!(key.suffix, Suffix::Bare | Suffix::Bucket) {
+            let again = once & bit != 0 && last_bound == Some(key.bound);
+            last_bound = Some(key.bound);
+            again
+        } else {
+            once & bit != 0
+        };
+        once |= bit;
+        key.dropped |= again;
+        repeated += u64::from(again);
+    }
+    repeated
+}
+
+/// Judges one point of one label set by the strictest reader's rules.
+fn judge(kind: Kind, point: &[Key], samples: &[Sample<'_>]) -> Verdict {
+    let values = || {
+        let kept = point.iter().filter(|key| !key.dropped);
+        kept.map(|key| (key.suffix, key.bound, samples[key.index].value.as_f64()))
+    };
+    let find = |wanted: Suffix| values().find(|(suffix, ..)| *suffix == wanted).map(|(.., v)| v);
+    let strict = |holds: bool| if holds { Verdict::Strict } else { Verdict::TextOnly };
+    let amount = |value: Option<f64>| value.is_none_or(|value| value >= 0.0);
+    let whole = |value: f64| value >= 0.0 && value.fract() == 0.0;
+    match kind {
+        Kind::Counter => strict(amount(find(Suffix::Bare))),
+        Kind::Summary => {
+            if values().any(|(_, bound, _)| bound.is_nan()) {
+                return Verdict::Neither;
+            }
+            let quantiles = values().filter(|(suffix, ..)| *suffix == Suffix::Bare);
+            strict(
+                amount(find(Suffix::Sum))
+                    && find(Suffix::Count).is_none_or(whole)
+                    && quantiles.into_iter().all(|(_, q, value)| {
+                        (0.0..=1.0).contains(&q) && (value >= 0.0 || value.is_nan())
+                    }),
+            )
+        }
+        _ => {
+            let gauge = kind == Kind::GaugeHistogram;
+            let (sum, count) = if gauge {
+                (find(Suffix::GaugeSum), find(Suffix::GaugeCount))
+            } else {
+                (find(Suffix::Sum), find(Suffix::Count))
+            };
+            let mut last = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+            let (mut wholes, mut negative) = (count.is_none_or(whole), false);
+            for (_, bound, value) in values().filter(|(suffix, ..)| *suffix == Suffix::Bucket) {
+                if bound.is_nan() || value.is_nan() || value < last.1 {
+                    return Verdict::Neither;
+                }
+                wholes &= whole(value);
+                negative |= bound < 0.0;
+                last = (bound, value);
+            }
+            if last.0 != f64::INFINITY || count.is_some_and(|count| !is(count, last.1)) {
+                return Verdict::Neither;
+            }
+            let sum_is_legal = if gauge {
+                sum.is_none_or(|sum| sum >= 0.0 || negative && !sum.is_nan())
+            } else {
+                amount(sum) && !(negative && sum.is_some())
+            };
+            strict(wholes && sum_is_legal && sum.is_some() == count.is_some())
+        }
+    }
+}
+
+/// Hashes are taken already; they are their own.
+#[derive(Default)]
+struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+type Table = HashMap<u64, Seen, BuildHasherDefault<Taken>>;

@@ -1,0 +1,209 @@
+//! Finds the family that a sample belongs to, by its name and the types told so far.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::metadata::Said;
+use super::{Dialect, Refusal};
+use crate::exposition::model::{Family, Kind, Sample, Suffix};
+use crate::exposition::problem::Reason;
+
+/// A family's number and the sample's place in it.
+pub(super) type Place = (usize, Suffix);
+
+/// The families of one source.
+pub(super) struct Table<'a> {
+    dialect: Dialect,
+    families: Vec<Entry<'a>>,
+    by_name: HashMap<Cow<'a, str>, usize>,
+    /// The sample name seen last, which the next line most often has, too.
+    last: Option<(Cow<'a, str>, Place)>,
+}
+
+struct Entry<'a> {
+    family: Family<'a>,
+    typed: bool,
+    /// The name is OpenMetrics' so far: `_total` or `_info` will be added.
+    shortened: bool,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(dialect: Dialect) -> Self {
+        Self { dialect, families: Vec::new(), by_name: HashMap::new(), last: None }
+    }
+
+    pub(super) fn is_full(&self, limit: usize) -> bool {
+        self.families.len() >= limit
+    }
+
+    pub(super) fn is_new(&self, name: &str) -> bool {
+        !self.by_name.contains_key(name) && self.find_compound(name).is_none()
+    }
+
+    /// Whether `le` or `quantile` of such samples is a number rather than text.
+    pub(super) fn has_bounds(&self, (family, suffix): Place) -> bool {
+        suffix == Suffix::Bucket
+            || suffix == Suffix::Bare && self.families[family].family.kind == Kind::Summary
+    }
+
+    pub(super) fn add(&mut self, (family, _): Place, sample: Sample<'a>) {
+        self.families[family].family.samples.push(sample);
+    }
+
+    /// The place for a sample of this name; a new family where there is none.
+    pub(super) fn place(&mut self, name: Cow<'a, str>) -> Place {
+        if let Some((last, place)) = &self.last
+            && *last == name
+        {
+            return *place;
+        }
+        let place = self.find(name.clone());
+        self.last = Some((name, place));
+        place
+    }
+
+    fn find(&mut self, name: Cow<'a, str>) -> Place {
+        // Most often the next sample of the same histogram.
+        if let Some((_, (current, _))) = self.last
+            && let Some(suffix) = name.strip_prefix(&*self.families[current].family.name)
+            && let Some(suffix) = suffix_of(&self.families[current].family, suffix)
+            && !self.by_name.contains_key(&name)
+        {
+            return (current, suffix);
+        }
+        let exact = self.by_name.get(&name).copied();
+        if let Some(exact) = exact {
+            let entry = &mut self.families[exact];
+            if entry.typed || !entry.family.samples.is_empty() {
+                // A counter `foo` with a sample `foo` is named as text names it.
+                entry.shortened &= entry.family.name != name;
+                return (exact, Suffix::Bare);
+            }
+        }
+        if let Some((family, suffix)) = self.find_compound(&name) {
+            let entry = &mut self.families[family];
+            if suffix == Suffix::Bare {
+                entry.family.name.clone_from(&name);
+                entry.shortened = false;
+                self.by_name.insert(name, family);
+            }
+            return (family, suffix);
+        }
+        (exact.unwrap_or_else(|| self.create(name)), Suffix::Bare)
+    }
+
+    fn find_compound(&self, name: &str) -> Option<Place> {
+        for ending in ["_total", "_info"] {
+            if let Some(base) = name.strip_suffix(ending)
+                && let Some(&family) = self.by_name.get(base)
+                && self.families[family].shortened
+                && ending == ending_of(self.families[family].family.kind)
+            {
+                return Some((family, Suffix::Bare));
+            }
+        }
+        for suffix in Suffix::ALL {
+            if suffix == Suffix::Bare || suffix == Suffix::Created && !self.dialect.openmetrics {
+                continue;
+            }
+            if let Some(base) = name.strip_suffix(suffix.as_str())
+                && let Some(&family) = self.by_name.get(base)
+                && self.families[family].family.kind.suffixes().contains(&suffix)
+            {
+                return Some((family, suffix));
+            }
+        }
+        None
+    }
+
+    fn create(&mut self, name: Cow<'a, str>) -> usize {
+        let number = self.families.len();
+        self.by_name.insert(name.clone(), number);
+        let family = Family::new(name, Kind::Unknown);
+        self.families.push(Entry { family, typed: false, shortened: false });
+        number
+    }
+
+    pub(super) fn describe(&mut self, said: Said<'a>) -> Result<(), Refusal> {
+        let name = said.name().clone();
+        let known = self.by_name.get(&name).copied();
+        let number = known.unwrap_or_else(|| self.create(name));
+        self.last = None;
+        let Entry { family, typed, shortened } = &mut self.families[number];
+        let late = !family.samples.is_empty();
+        let again = match said {
+            Said::Help(_, help) => {
+                let again = family.help.is_some();
+                family.help.get_or_insert(help);
+                again
+            }
+            Said::Unit(_, unit) => {
+                let again = family.unit.is_some();
+                if !unit.is_empty() {
+                    family.unit.get_or_insert(Cow::Borrowed(unit));
+                }
+                again
+            }
+            Said::Type(_, kind, foreign) => {
+                let again = *typed;
+                if again && family.kind != kind {
+                    return Refusal::new(0, Reason::RepeatedMetadata);
+                }
+                if !again {
+                    // After samples a type can still be told of what has one sample a point.
+                    if late && kind.is_compound() {
+                        return Refusal::new(0, Reason::RepeatedMetadata);
+                    }
+                    family.kind = kind;
+                    *typed = true;
+                    *shortened = !ending_of(kind).is_empty() && !late;
+                }
+                if let Some(reason) = foreign {
+                    return Refusal::new(0, reason);
+                }
+                if late && !again {
+                    return Refusal::new(0, Reason::RepeatedMetadata);
+                }
+                again
+            }
+        };
+        // Repeating oneself is harmless in text, where concatenated expositions do it.
+        if (again || late) && self.dialect.strict {
+            return Refusal::new(0, Reason::RepeatedMetadata);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Vec<Family<'a>> {
+        let openmetrics = self.dialect.openmetrics;
+        let names = self.by_name;
+        self.families
+            .into_iter()
+            .map(|Entry { mut family, shortened, .. }| {
+                if shortened && openmetrics {
+                    let full = format!("{}{}", family.name, ending_of(family.kind));
+                    if !names.contains_key(&*full) {
+                        family.name = Cow::Owned(full);
+                    }
+                }
+                family
+            })
+            .collect()
+    }
+}
+
+fn suffix_of(family: &Family<'_>, text: &str) -> Option<Suffix> {
+    let suffixes = family.kind.suffixes();
+    let found = suffixes.iter().copied().find(|suffix| suffix.as_str() == text);
+    // What `_created` is of depends on the format, which the slow way looks at.
+    found.filter(|suffix| *suffix != Suffix::Created)
+}
+
+/// What OpenMetrics leaves out of a family's name.
+fn ending_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter => "_total",
+        Kind::Info => "_info",
+        _ => "",
+    }
+}
