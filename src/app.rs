@@ -3,17 +3,23 @@
 
 use crate::clock::Clock;
 use crate::config::{Config, Forward};
-use crate::drain::Connections;
-use crate::listen::{BindError, Port, Staff, Workers, bind_shared};
-use crate::meter::{Bounds, Layout, Meter, Route, RouteId};
+use crate::dialect::{self, Dialects};
+use crate::drain::{Connections, Drain};
+use crate::listen::{BindError, Port, Staff, Workers, bind, bind_shared};
+use crate::meter::{Layout, Meter, Route, RouteId};
 use crate::observe::Rules;
 use crate::observe::host::{HostId, KnownHosts};
+use crate::process::raise_fd_limit;
 use crate::pump::Carriage;
+use crate::scrape::Sources;
+use crate::serve::{Admin, Health, Lifecycle, Stats, serve};
+use prometheus_client::registry::Registry;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use tokio::time::Instant;
 
-/// Why the proxy did not start or stopped.
+/// Why the proxy did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// An address that could not be listened on.
@@ -30,39 +36,131 @@ pub struct App {
     config: Config,
     /// Listening sockets of each worker, each in the order of the forwards.
     sockets: Vec<Vec<TcpListener>>,
-    listening: Vec<SocketAddr>,
+    forwards: Vec<SocketAddr>,
+    stats: Option<TcpListener>,
+    admin: Option<TcpListener>,
+    health: Option<TcpListener>,
 }
 
 impl App {
     /// Binds every address that the configuration names, or none.
     pub fn bind(config: Config) -> Result<Self, AppError> {
         let mut sockets: Vec<Vec<TcpListener>> = (0..config.workers).map(|_| Vec::new()).collect();
-        let mut listening = Vec::new();
+        let mut forwards = Vec::new();
         for forward in &config.forwards {
             let shared = bind_shared("--forward", forward.listen, config.workers)?;
-            listening.push(shared[0].local_addr()?);
+            if let Some(socket) = shared.first() {
+                forwards.push(socket.local_addr()?);
+            }
             for (worker, socket) in sockets.iter_mut().zip(shared) {
                 worker.push(socket);
             }
         }
-        Ok(Self { config, sockets, listening })
+        let bind = |setting, addr: Option<SocketAddr>| addr.map(|a| bind(setting, a)).transpose();
+        Ok(Self {
+            sockets,
+            forwards,
+            stats: bind("--stats-listen", config.stats_listen)?,
+            admin: bind("--admin-listen", config.admin_listen)?,
+            health: bind("--health-listen", config.health_listen)?,
+            config,
+        })
     }
 
     /// Where each `--forward` listens, in their order.
     pub fn forward_addrs(&self) -> &[SocketAddr] {
-        &self.listening
+        &self.forwards
     }
 
-    /// Carries traffic until `stop` is ready and the connections have ended.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), AppError> {
+    /// Where the stats are served, unless that is off.
+    pub fn stats_addr(&self) -> Option<SocketAddr> {
+        self.stats.as_ref()?.local_addr().ok()
+    }
+
+    /// Where operators are answered, unless that is off.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref()?.local_addr().ok()
+    }
+
+    /// Where the kubelet is answered, unless that is off.
+    pub fn health_addr(&self) -> Option<SocketAddr> {
+        self.health.as_ref()?.local_addr().ok()
+    }
+
+    /// Carries traffic until told to stop. `stop` gives what to wait for once more when it has
+    /// been waited for once: at first to drain, then to give up what is left.
+    pub async fn run<S: Future<Output = ()>>(self, stop: impl Fn() -> S) -> Result<(), AppError> {
+        self.announce();
+        raise_fd_limit();
+        let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(self.config.limits.max_connections);
-        let meter = Meter::new(layout(&self.config, &self.listening));
-        let ports = ports(&self.config);
-        let staff = Staff { clock: Clock::start(), connections };
-        let workers = Workers::start(self.sockets, &ports, &meter, &staff)?;
-        stop.await;
+        let layout = layout(&self.config, &self.forwards);
+        let meter = Meter::new(layout.clone());
+        let staff = Staff { clock: Clock::start(), connections: Arc::clone(&connections) };
+        let workers = Workers::start(self.sockets, &ports(&self.config), &meter, &staff)?;
+
+        let config = Arc::new(self.config);
+        let mut registry = Registry::default();
+        let max_bytes = config.app_metrics_max_bytes;
+        let stats = Arc::new(Stats {
+            meter,
+            dialects: Dialects::new(&config.dialects, &config.identity, &layout),
+            sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
+            registry,
+            settler: workers.settler(),
+            lifecycle: Arc::clone(&lifecycle),
+            started: Instant::now(),
+        });
+        if let Some(listener) = self.stats {
+            serve(listener, Arc::clone(&stats), &drain)?;
+        }
+        if let Some(listener) = self.admin {
+            serve(listener, Arc::new(Admin::new(&stats, &config)), &drain)?;
+        }
+        if let Some(listener) = self.health {
+            serve(listener, Arc::new(Health::new(&lifecycle)), &drain)?;
+        }
+
+        tokio::select! {
+            () = stop() => {}
+            () = lifecycle.quit.cancelled() => {}
+        }
+        lifecycle.drain();
+        tracing::info!(connections = connections.open(), "draining");
+        tokio::select! {
+            () = connections.none_left() => {}
+            () = tokio::time::sleep(config.drain_timeout) => {
+                tracing::warn!(connections = connections.open(), "giving up what is left");
+            }
+            () = stop() => {}
+        }
         workers.stop();
+        if !config.linger.is_zero() {
+            tokio::select! {
+                // One last scrape sees the final numbers.
+                () = lifecycle.scraped.notified() => {}
+                () = tokio::time::sleep(config.linger) => {}
+                () = stop() => {}
+            }
+        }
+        drain.stop().await;
         Ok(())
+    }
+
+    fn announce(&self) {
+        for (forward, listen) in self.config.forwards.iter().zip(&self.forwards) {
+            tracing::info!(%listen, target = %forward.target, "carrying");
+        }
+        let listeners = [
+            ("stats", self.stats_addr()),
+            ("admin", self.admin_addr()),
+            ("health", self.health_addr()),
+        ];
+        for (name, listen) in listeners {
+            if let Some(listen) = listen {
+                tracing::info!(%listen, "serving {name}");
+            }
+        }
     }
 }
 
@@ -77,9 +175,9 @@ fn layout(config: &Config, listening: &[SocketAddr]) -> Layout {
             })
             .collect(),
         first_host: if config.identity.services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-        durations: Bounds::union([[1u64].as_slice()]),
-        sizes: Bounds::union([[1u64].as_slice()]),
-        held: Bounds::union([[1u64].as_slice()]),
+        durations: dialect::duration_bounds(),
+        sizes: dialect::size_bounds(),
+        held: dialect::held_bounds(),
         shards: config.workers,
         max_series: config.max_series,
     }

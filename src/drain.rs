@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Tasks of the control thread, all told to stop together and waited for together.
+/// Tasks of the control thread: all told to stop together, and waited for together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drain {
     stop: CancellationToken,
@@ -14,16 +14,17 @@ pub(crate) struct Drain {
 }
 
 impl Drain {
-    /// Spawns a task that is dropped when everything stops.
+    /// Spawns a task that ends by itself or once [`Self::stopped`] is ready.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            // Done or told to stop: either way this task is over.
-            let _ = stop.run_until_cancelled(task).await;
-        });
+        self.tasks.spawn(task);
     }
 
-    /// Stops every task and waits until they are gone.
+    /// Ready once everything has been told to stop.
+    pub(crate) async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Tells every task to stop and waits until they are gone.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
@@ -102,17 +103,20 @@ mod tests {
         connections.none_left().await;
         let place = connections.admit();
         let mut waiting = std::pin::pin!(connections.none_left());
-        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx)))
-            .await
-            .is_pending());
+        assert!(
+            std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx)))
+                .await
+                .is_pending()
+        );
         drop(place);
         waiting.await;
     }
 
     #[tokio::test]
-    async fn stopping_ends_every_task() {
+    async fn stopping_waits_for_every_task() {
         let drain = Drain::default();
-        drain.spawn(std::future::pending());
+        let one = drain.clone();
+        drain.spawn(async move { one.stopped().await });
         drain.spawn(std::future::ready(()));
         drain.stop().await;
     }

@@ -13,3 +13,5 @@ pub mod meter;
 pub mod observe;
 pub mod process;
 mod pump;
+mod scrape;
+mod serve;

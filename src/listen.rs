@@ -6,4 +6,4 @@ mod worker;
 
 pub(crate) use accept::Port;
 pub(crate) use socket::{BindError, bind, bind_shared};
-pub(crate) use worker::{Staff, Workers};
+pub(crate) use worker::{Settler, Staff, Workers};

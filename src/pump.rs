@@ -123,7 +123,8 @@ impl Pump {
         let mut scratch = scratch.borrow_mut();
         let (books, client, app) = (&mut self.books, &mut self.client, &mut self.app);
         let request = self.to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
-        let response = self.to_client.poll(cx, Direction::Response, app, client, &mut scratch, books);
+        let response =
+            self.to_client.poll(cx, Direction::Response, app, client, &mut scratch, books);
         if self.to_app.take_moved() | self.to_client.take_moved()
             && let Some(idle) = &mut self.idle
         {

@@ -1,8 +1,13 @@
 //! `podmeter proxy`: the sidecar.
 
+use std::io;
 use std::path::PathBuf;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
+
 use super::Failure;
+use crate::app::App;
 use crate::config::{self, Config, ProxyArgs, Surroundings};
 use crate::logging;
 
@@ -37,6 +42,38 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     carry(config).map_err(Failure::Run)
 }
 
-fn carry(_config: Config) -> anyhow::Result<()> {
-    anyhow::bail!("the settings are good, but this build has no proxy in it")
+/// Carries traffic until a signal says otherwise: the first drains, a second one ends at once.
+fn carry(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let app = App::bind(config)?;
+        let signals = Signals::new()?;
+        app.run(|| signals.next()).await?;
+        Ok(())
+    })
+}
+
+/// SIGTERM and SIGINT, from the moment this is made: none of them is lost.
+struct Signals {
+    terminate: Mutex<Signal>,
+    interrupt: Mutex<Signal>,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: Mutex::new(signal(SignalKind::terminate())?),
+            interrupt: Mutex::new(signal(SignalKind::interrupt())?),
+        })
+    }
+
+    /// Waits for one of them.
+    async fn next(&self) {
+        let (mut terminate, mut interrupt) =
+            (self.terminate.lock().await, self.interrupt.lock().await);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }
 }

@@ -65,12 +65,7 @@ impl Istio {
         families.push(build.build());
     }
 
-    fn show_http(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        families: &mut Vec<Family<'static>>,
-    ) {
+    fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         // A poisoned cache of label texts is still a cache of label texts.
         let mut cache = self.http_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let series: Vec<(Labels, &HttpTotals)> = snapshot
@@ -91,13 +86,14 @@ impl Istio {
         }
         families.push(requests.build());
 
-        let mut histogram = |name, help, buckets: &Buckets, counted, of: fn(&HttpTotals) -> &Totals| {
-            let mut family = FamilyBuilder::new(name, Kind::Histogram, help);
-            for (labels, totals) in &series {
-                buckets.show(&mut family, labels, counted, of(totals));
-            }
-            families.push(family.build());
-        };
+        let mut histogram =
+            |name, help, buckets: &Buckets, counted, of: fn(&HttpTotals) -> &Totals| {
+                let mut family = FamilyBuilder::new(name, Kind::Histogram, help);
+                for (labels, totals) in &series {
+                    buckets.show(&mut family, labels, counted, of(totals));
+                }
+                families.push(family.build());
+            };
         histogram(
             "istio_request_duration_milliseconds",
             "Time from a request's first byte to the last byte of its answer.",

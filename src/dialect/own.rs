@@ -128,8 +128,5 @@ fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'s
 }
 
 fn port_labels(route: &Route) -> Labels {
-    Labels::from_pairs([
-        ("listen", route.listen.to_string()),
-        ("target", route.target.to_string()),
-    ])
+    Labels::from_pairs([("listen", route.listen.to_string()), ("target", route.target.to_string())])
 }

@@ -46,9 +46,8 @@ impl Workers {
             let stop = stop.clone();
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             threads.push(thread.spawn(move || {
-                let runtime = Builder::new_current_thread()
-                    .enable_all()
-                    .build_local(LocalOptions::default());
+                let runtime =
+                    Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
                 let runtime = match runtime {
                     Ok(runtime) => runtime,
                     // Nobody to tell means that the start was given up.

@@ -1,0 +1,41 @@
+//! Answers HTTP: the scrape on the stats listener, operators on the admin listener, the kubelet on
+//! the health listener.
+//!
+//! The listeners share one loop ([`http`]) and differ in their routes: [`stats`], [`admin`] and
+//! [`health`] each turn a request into a [`Reply`](reply::Reply).
+
+mod admin;
+mod health;
+mod http;
+mod reply;
+mod stats;
+
+pub(crate) use self::http::serve;
+pub(crate) use admin::Admin;
+pub(crate) use health::Health;
+pub(crate) use stats::Stats;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Where the proxy is in its life, and who wants to know or to change it.
+#[derive(Debug, Default)]
+pub(crate) struct Lifecycle {
+    draining: AtomicBool,
+    /// Somebody asked the proxy to end (`/quitquitquit`).
+    pub(crate) quit: CancellationToken,
+    /// The stats were scraped once more.
+    pub(crate) scraped: Notify,
+}
+
+impl Lifecycle {
+    /// From now on the proxy is not ready for more traffic.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,93 @@
+//! The loop that the stats, admin and health listeners share.
+
+use super::reply::Reply;
+use crate::drain::Drain;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tower::{ServiceBuilder, service_fn};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+
+/// Something that answers requests.
+pub(crate) trait Routes: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
+}
+
+/// Accepts connections until `drain` stops, and has `routes` answer their requests.
+pub(crate) fn serve(
+    listener: TcpListener,
+    routes: Arc<impl Routes>,
+    drain: &Drain,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let own = drain.clone();
+    drain.spawn(async move {
+        let accept = async {
+            // The semaphore is never closed, so there is always a place in the end.
+            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+                match listener.accept().await {
+                    Ok((socket, _)) => {
+                        let (routes, drain) = (Arc::clone(&routes), own.clone());
+                        own.spawn(async move {
+                            converse(socket, routes, &drain).await;
+                            drop(place);
+                        });
+                    }
+                    // Out of descriptors, most likely: those who wait go on waiting.
+                    Err(_) => tokio::time::sleep(BREATH).await,
+                }
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            () = own.stopped() => {}
+        }
+    });
+    Ok(())
+}
+
+async fn converse(socket: TcpStream, routes: Arc<impl Routes>, drain: &Drain) {
+    let answer = service_fn(move |request| {
+        let routes = Arc::clone(&routes);
+        async move { Ok::<_, Infallible>(routes.answer(request).await) }
+    });
+    let service = ServiceBuilder::new()
+        // Outermost, so that what the routes say of type and body is settled before.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .service(answer);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);
+    let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
+    let mut connection = pin!(connection);
+    // How a reader's connection ends is the reader's own affair.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = drain.stopped() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+        }
+    }
+}
+
+/// Connections of readers, for each listener; more wait in the backlog.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a connection may take to send a request, from the last one on: scrapers keep theirs
+/// open from one scrape to the next.
+const PATIENCE: Duration = Duration::from_secs(310);
+/// How long an answer that is being given may take to end when the proxy ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+const BREATH: Duration = Duration::from_millis(50);
+const MAX_HEAD: usize = 64 * 1024;

@@ -1,0 +1,103 @@
+//! The scrape: what was recorded and what the apps say of themselves, as one valid exposition.
+
+use super::Lifecycle;
+use super::health::ready;
+use super::http::Routes;
+use super::reply::{self, Reply};
+use crate::dialect::{Dialects, Vitals};
+use crate::exposition::{self, Family, Format, InputFormat, Source};
+use crate::listen::Settler;
+use crate::meter::Meter;
+use crate::process::Process;
+use crate::scrape::{self, Sources};
+use http::header::{ACCEPT, HeaderMap};
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Everything that a scrape needs.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) dialects: Dialects,
+    pub(crate) sources: Arc<Sources>,
+    /// The instruments of the code around the recording.
+    pub(crate) registry: Registry,
+    pub(crate) settler: Settler,
+    pub(crate) lifecycle: Arc<Lifecycle>,
+    pub(crate) started: Instant,
+}
+
+impl Routes for Stats {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        match request.uri().path() {
+            "/stats/prometheus" | "/metrics" => self.scraped(&request).await,
+            "/ready" => ready(&request, &self.lifecycle),
+            _ => reply::not_found(&["/stats/prometheus", "/metrics", "/ready"]),
+        }
+    }
+}
+
+impl Stats {
+    /// Answers a scrape: always 200, always valid, within the scraper's deadline.
+    pub(super) async fn scraped<B>(&self, request: &Request<B>) -> Reply {
+        if let Some(refusal) = reply::unless_read(request.method()) {
+            return refusal;
+        }
+        let format = exposition::negotiate(accepted(request.headers()));
+        let deadline = scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now());
+        let (fetched, ()) = tokio::join!(self.sources.fetch(deadline), self.settler.settle());
+        let body = self.merge(&fetched, format);
+        self.lifecycle.scraped.notify_waiters();
+        reply::body(StatusCode::OK, format.content_type(), body)
+    }
+
+    fn merge(&self, fetched: &[scrape::Fetched], format: Format) -> Vec<u8> {
+        let mut sources = Vec::new();
+        for (index, fetched) in fetched.iter().enumerate() {
+            let Ok(body) = &fetched.outcome else { continue };
+            let declared = InputFormat::from_content_type(body.content_type.as_deref());
+            let exposition = exposition::parse(&body.bytes, declared);
+            let _ = index;
+            let source = Source::new(fetched.name.as_str(), exposition);
+            sources.push(if fetched.labelled { source.labelled() } else { source });
+        }
+        let instruments = self.instruments();
+        let mut own = self.own_families();
+        own.extend(exposition::parse(instruments.as_bytes(), InputFormat::OpenMetrics).families);
+        let merged = exposition::merge(own, sources);
+        let mut body = Vec::new();
+        exposition::render(&merged, format, &mut body);
+        body
+    }
+
+    /// The instruments' families as text.
+    fn instruments(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            tracing::error!(%error, "cannot write the instruments");
+        }
+        text
+    }
+
+    /// The recording in every dialect, and the proxy's own families.
+    pub(super) fn own_families(&self) -> Vec<Family<'static>> {
+        self.dialects.families(&self.meter.snapshot(), &self.vitals())
+    }
+
+    pub(super) fn vitals(&self) -> Vitals {
+        Vitals {
+            draining: self.lifecycle.is_draining(),
+            uptime: self.started.elapsed(),
+            workers: self.meter.layout().shards,
+            process: Process::read(),
+        }
+    }
+}
+
+/// The values of all `Accept` lines; what is no text is nobody's type.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok())
+}
