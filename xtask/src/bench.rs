@@ -107,13 +107,7 @@ fn build_release() -> Result<()> {
 fn introduction(options: &Options) -> String {
     let runs = options.rounds * options.connections.len() * options.contenders.len();
     let each = options.seconds + WARM_UP.as_secs();
-    let minutes = (runs as u64 * each).div_ceil(60);
-    format!(
-        "{} rounds of {} s for each of {} contenders: about {minutes} min",
-        options.rounds,
-        options.seconds,
-        options.contenders.len()
-    )
+    format!("{runs} runs of {} s, about {} s in all", options.seconds, runs as u64 * (each + 1))
 }
 
 fn write_json(report: &Report, file: &PathBuf) -> Result<()> {

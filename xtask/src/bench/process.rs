@@ -64,18 +64,23 @@ impl Running {
         }
     }
 
-    /// CPU time, user and system, of all threads so far. From the scheduler, in nanoseconds:
-    /// `/proc/PID/stat` counts ticks of 10 ms.
+    /// CPU time so far, user and system, of all threads.
+    ///
+    /// The scheduler tells it of each living thread in nanoseconds. Of the whole process it is
+    /// told in ticks of 10 ms, which count only where threads have ended and took theirs along.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
-        let threads = format!("/proc/{}/task", self.child.id());
-        let mut nanoseconds = 0;
-        for thread in fs::read_dir(&threads).with_context(|| self.has_gone())? {
+        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let mut living = Duration::ZERO;
+        for thread in fs::read_dir(process.join("task")).with_context(|| self.has_gone())? {
             let file = thread.with_context(|| self.has_gone())?.path().join("schedstat");
-            let text = fs::read_to_string(file).with_context(|| self.has_gone())?;
-            let first = text.split_whitespace().next().and_then(|field| field.parse::<u64>().ok());
-            nanoseconds += first.with_context(|| format!("schedstat reads {text:?}"))?;
+            // A thread may end in between.
+            if let Ok(text) = fs::read_to_string(file) {
+                living += scheduled(&text).with_context(|| format!("schedstat reads {text:?}"))?;
+            }
         }
-        Ok(Duration::from_nanos(nanoseconds))
+        let stat = fs::read_to_string(process.join("stat")).with_context(|| self.has_gone())?;
+        let all = ticked(&stat).with_context(|| format!("/proc/PID/stat reads {stat:?}"))?;
+        Ok(living.max(all))
     }
 
     /// Memory of the process that is in RAM (`VmRSS`), in bytes.
@@ -138,6 +143,21 @@ pub(crate) fn raise_file_limit() -> Result<()> {
         .context("could not raise the limit of open files")
 }
 
+/// The time on a CPU in `/proc/PID/task/TID/schedstat`.
+fn scheduled(schedstat: &str) -> Option<Duration> {
+    let nanoseconds = schedstat.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
+}
+
+/// utime and stime in `/proc/PID/stat`, the 14th and 15th fields; the second is a name in
+/// parentheses, which may hold anything.
+fn ticked(stat: &str) -> Option<Duration> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut times = after_name.split_whitespace().skip(11).map(str::parse::<u64>);
+    let ticks = times.next()?.ok()? + times.next()?.ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
 fn vm_rss(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -154,6 +174,15 @@ mod tests {
         let status = "Name:\tnginx\nVmHWM:\t    9000 kB\nVmRSS:\t    8192 kB\nThreads:\t1\n";
         assert_eq!(vm_rss(status), Some(8 * 1024 * 1024));
         assert_eq!(vm_rss("Name:\tkthreadd\n"), None);
+    }
+
+    #[test]
+    fn cpu_time_is_read_from_what_the_kernel_says() {
+        assert_eq!(scheduled("44967 12 1\n"), Some(Duration::from_nanos(44967)));
+        assert_eq!(scheduled(""), None);
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 900 0 0 0 12 30 0 0 20 0 1 0 500 1 2\n";
+        assert_eq!(ticked(stat), Some(Duration::from_millis(420)));
+        assert_eq!(ticked("7 (a"), None);
     }
 
     #[test]
