@@ -1,2 +1,58 @@
-//! The project's own tasks: `cargo xtask test`, `cargo xtask bench`.
-fn main() {}
+//! The project's own tasks: `cargo xtask test` and `cargo xtask bench`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a task prints is its result")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "time, environment and waiting are arguments in the proxy; a task deals with the machine itself"
+)]
+
+use std::process::ExitCode;
+
+mod bench;
+mod packages;
+mod test;
+mod workspace;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((command, rest)) if command == "test" && rest.is_empty() => test::run(),
+        Some((command, rest)) if command == "bench" => match bench::Options::parse(rest) {
+            Ok(options) => bench::run(&options),
+            Err(error) => return refuse(&error.to_string()),
+        },
+        Some((command, rest)) if command == "test" => {
+            return refuse(&format!("test takes no arguments, but was given {}", rest.join(" ")));
+        }
+        Some((command, _)) if ["help", "-h", "--help"].contains(&command.as_str()) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Some((command, _)) => return refuse(&format!("there is no task {command}")),
+        None => return refuse("which task?"),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is wrong with the command line, and how a right one looks.
+fn refuse(complaint: &str) -> ExitCode {
+    eprintln!("error: {complaint}\n\n{USAGE}");
+    ExitCode::from(2)
+}
+
+const USAGE: &str = "\
+usage: cargo xtask test
+           Installs what the suites need, then checks format, lints, tests and
+           documentation. With the variable CI set, nothing may be skipped.
+
+       cargo xtask bench [--rounds N] [--seconds S] [--connections N,..]
+                         [--only NAME,..] [--json FILE]
+           Compares CPU per request and memory of podmeter, its bare pump,
+           nginx and HAProxy (names: podmeter, pump, nginx, haproxy), each on
+           one core before one nginx.
+           Default: --rounds 5 --seconds 5 --connections 32,256";
