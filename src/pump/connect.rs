@@ -29,7 +29,7 @@ pub(crate) async fn carry(
         (Ok(app), asked) => {
             books.recorder.connected(clock.now().since(books.opened));
             books.asked = asked;
-            Pump::new(client, app, books, scratch.clone(), carriage.idle_timeout).await;
+            Pump::new(&client, &app, books, scratch, carriage.idle_timeout).await;
         }
         (Err(error), _) => {
             books.recorder.refused();
@@ -41,6 +41,14 @@ pub(crate) async fn carry(
 
 async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let app = tokio::time::timeout(timeout, TcpStream::connect(target)).await??;
+    if app.local_addr()? == target {
+        // Nobody listens there, and the kernel happened to pick the very same port for our end: a
+        // socket that is connected to itself (RFC 9293, 3.5) would echo, and keep the app from
+        // listening.
+        reset_on_close(&app);
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    // What the client sent at once shall arrive at once.
     app.set_nodelay(true)?;
     Ok(app)
 }
