@@ -9,9 +9,10 @@ mod connect;
 mod half;
 mod idle;
 mod side;
+mod socket;
 
 pub(crate) use connect::{Carriage, carry};
-pub(crate) use side::reset_on_close;
+pub(crate) use socket::Socket;
 
 use crate::clock::{Clock, Nanos};
 use crate::meter::Recorder;
@@ -24,7 +25,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// The buffer that all connections of a thread read into, one after the other: within one poll it
 /// is read into and written from, and what the kernel did not take is copied out.
@@ -99,8 +99,8 @@ pub(crate) struct Pump<'s> {
 
 impl<'s> Pump<'s> {
     pub(crate) fn new(
-        client: &'s TcpStream,
-        app: &'s TcpStream,
+        client: &'s Socket,
+        app: &'s Socket,
         books: Books,
         scratch: &'s Scratch,
         idle_timeout: Option<Duration>,
@@ -120,13 +120,14 @@ impl<'s> Pump<'s> {
             idle.passed();
         }
         match (request, response) {
-            (_, Poll::Ready(Step::SourceReset)) => Poll::Ready(Ending::AppReset),
-            (Poll::Ready(Step::SourceReset), _) => Poll::Ready(Ending::ClientReset),
             // There is more that the client sent before it was gone; it has the next turn.
             (Poll::Pending, Poll::Ready(Step::SinkReset)) if self.to_app.is_reading() => {
                 Poll::Pending
             }
-            (_, Poll::Ready(Step::SinkReset)) => Poll::Ready(Ending::ClientReset),
+            (_, Poll::Ready(Step::SourceReset)) => Poll::Ready(Ending::AppReset),
+            (Poll::Ready(Step::SourceReset), _) | (_, Poll::Ready(Step::SinkReset)) => {
+                Poll::Ready(Ending::ClientReset)
+            }
             // The app takes no more, and what it had sent has reached the client.
             (Poll::Ready(Step::SinkReset), Poll::Ready(Step::Finished)) => {
                 Poll::Ready(Ending::AppReset)
@@ -172,11 +173,6 @@ impl<'s> Pump<'s> {
         let Some(idle) = &mut self.idle else { return Poll::Pending };
         idle.poll(cx).map(|()| self.reset.unwrap_or(Ending::GivenUp))
     }
-
-    fn reset_on_close(&self) {
-        self.client.reset_on_close();
-        self.app.reset_on_close();
-    }
 }
 
 impl Future for Pump<'_> {
@@ -185,19 +181,11 @@ impl Future for Pump<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let ending = ready!(self.poll_ending(cx));
         self.books.ending = Some(ending);
-        if ending != Ending::Finished {
-            // Neither side must take a cut for an orderly end.
-            self.reset_on_close();
+        if ending == Ending::Finished {
+            self.client.ended_in_order();
+            self.app.ended_in_order();
         }
         Poll::Ready(())
-    }
-}
-
-impl Drop for Pump<'_> {
-    fn drop(&mut self) {
-        if self.books.ending.is_none() {
-            self.reset_on_close();
-        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! One side of a connection as the pump uses it: bytes in, bytes out, and whether it is still there.
 
+use super::socket::Socket;
 use socket2::SockRef;
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// Bytes are read and written through a shared reference, so that the same socket can be watched
 /// for a reset meanwhile.
 pub(super) struct Side<'s> {
-    socket: &'s TcpStream,
+    socket: &'s Socket,
     life: Life,
     watch: Watch<'s>,
 }
@@ -37,7 +37,7 @@ enum Watch<'s> {
 }
 
 impl<'s> Side<'s> {
-    pub(super) fn new(socket: &'s TcpStream) -> Self {
+    pub(super) fn new(socket: &'s Socket) -> Self {
         Self { socket, life: Life::Here, watch: Watch::NotYet }
     }
 
@@ -50,11 +50,11 @@ impl<'s> Side<'s> {
         if self.life != Life::Here {
             return Poll::Ready(self.read_what_is_left(buffer));
         }
+        let socket = self.socket.stream();
         loop {
-            ready!(self.socket.poll_read_ready(cx))?;
-            let done = attempt(self.socket, Interest::READABLE, buffer.len(), || {
-                receive(self.socket, buffer)
-            });
+            ready!(socket.poll_read_ready(cx))?;
+            let done =
+                attempt(socket, Interest::READABLE, buffer.len(), || receive(socket, buffer));
             if let Some(result) = done {
                 return Poll::Ready(result);
             }
@@ -67,10 +67,11 @@ impl<'s> Side<'s> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        let socket = self.socket.stream();
         loop {
-            ready!(self.socket.poll_write_ready(cx))?;
-            let done = attempt(self.socket, Interest::WRITABLE, bytes.len(), || {
-                Ok(rustix::net::send(self.socket, bytes, rustix::net::SendFlags::NOSIGNAL)?)
+            ready!(socket.poll_write_ready(cx))?;
+            let done = attempt(socket, Interest::WRITABLE, bytes.len(), || {
+                Ok(rustix::net::send(socket, bytes, rustix::net::SendFlags::NOSIGNAL)?)
             });
             if let Some(result) = done {
                 if let Err(error) = &result {
@@ -84,13 +85,18 @@ impl<'s> Side<'s> {
     /// Tells the side that it gets no more bytes (FIN).
     pub(super) fn finish(&self) {
         // Fails only if the side is gone, and then reading from it says so.
-        let _: io::Result<()> = SockRef::from(self.socket).shutdown(Shutdown::Write);
+        let _: io::Result<()> = SockRef::from(self.socket.stream()).shutdown(Shutdown::Write);
+    }
+
+    /// The connection has come to its orderly end, both ways.
+    pub(super) fn ended_in_order(&self) {
+        self.socket.ended_in_order();
     }
 
     /// Ready once the side is known to be reset. For while nothing is read from it: a reset would
     /// go unnoticed then.
     pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let socket = self.socket;
+        let socket = self.socket.stream();
         if let Watch::NotYet = self.watch {
             self.watch = Watch::On(Box::pin(async move {
                 // Fails only when the runtime stops, and this task with it.
@@ -104,15 +110,10 @@ impl<'s> Side<'s> {
         Poll::Ready(())
     }
 
-    /// Makes closing the socket reset the connection.
-    pub(super) fn reset_on_close(&self) {
-        reset_on_close(self.socket);
-    }
-
     /// After a reset, everything that came before it is there. The runtime may not know of the
     /// reset yet, so it is not asked.
     fn read_what_is_left(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match receive(self.socket, buffer) {
+        match receive(self.socket.stream(), buffer) {
             // The write that failed has taken the error with it (socket(7), SO_ERROR), and what
             // follows looks like an orderly end.
             Ok(0) if self.life == Life::Reset => Err(io::ErrorKind::ConnectionReset.into()),
@@ -122,12 +123,6 @@ impl<'s> Side<'s> {
             other => other,
         }
     }
-}
-
-/// Makes closing the socket send a reset (RFC 9293, 3.10.4) instead of an orderly end.
-pub(crate) fn reset_on_close(socket: &TcpStream) {
-    // Only a socket that is no longer connected refuses, and that one needs no reset.
-    let _: io::Result<()> = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
 /// Tries a read or write of up to `wanted` bytes; `None` when it has to be waited for.

@@ -13,9 +13,9 @@ use std::time::Duration;
 pub(crate) enum Step {
     /// Sends these bytes.
     Send(Vec<u8>),
-    /// Sends this many bytes of the [`pattern`], or as many as the other end takes.
+    /// Sends this many more bytes of the [`pattern`], or as many as the other end takes.
     Stream(usize),
-    /// Sends bytes of the [`pattern`] until nobody has taken any for a while.
+    /// Sends more bytes of the [`pattern`] until nobody has taken any for a while.
     StreamUntilFull,
     /// Waits until so many bytes have come in all.
     Expect(usize),
@@ -105,6 +105,8 @@ pub(crate) fn play(stream: TcpStream, steps: &[Step], signals: &Signals) -> Reco
 struct Player {
     stream: TcpStream,
     recording: Recording,
+    /// How much of the pattern has been sent.
+    streamed: usize,
     /// A write found the connection reset.
     write_reset: bool,
 }
@@ -115,7 +117,7 @@ impl Player {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let recording = Recording { received: Vec::new(), end: End::Unknown, sent: 0 };
-        Self { stream, recording, write_reset: false }
+        Self { stream, recording, streamed: 0, write_reset: false }
     }
 
     /// Whether that was the last step.
@@ -149,21 +151,21 @@ impl Player {
     }
 
     fn stream(&mut self, count: usize) {
-        let mut left = count;
-        while left > 0 {
-            let chunk = pattern(count - left);
-            let Some(sent) = self.write(&chunk[..left.min(chunk.len())]) else { return };
-            left -= sent;
+        let end = self.streamed + count;
+        while self.streamed < end {
+            let chunk = pattern(self.streamed);
+            let chunk = &chunk[..chunk.len().min(end - self.streamed)];
+            let Some(sent) = self.write(chunk) else { return };
+            self.streamed += sent;
         }
     }
 
     fn stream_until_full(&mut self) {
-        let mut streamed = 0;
         self.stream.set_nonblocking(true).unwrap();
         loop {
-            match (&self.stream).write(pattern(streamed)) {
+            match (&self.stream).write(pattern(self.streamed)) {
                 Ok(sent) => {
-                    streamed += sent;
+                    self.streamed += sent;
                     self.recording.sent += sent;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -171,7 +173,7 @@ impl Player {
                         break;
                     }
                 }
-                Err(error) => panic!("{error} after {streamed} bytes"),
+                Err(error) => panic!("{error}; so far: {:?}", self.recording),
             }
         }
         self.stream.set_nonblocking(false).unwrap();
@@ -207,8 +209,11 @@ impl Player {
 
     /// Reads some more, up to `count` bytes in all; whether there may be more.
     fn read(&mut self, count: usize) -> bool {
+        if self.recording.end != End::Unknown {
+            return false;
+        }
         let received = &mut self.recording.received;
-        let mut chunk = [0; 64 * 1024];
+        let mut chunk = vec![0; 64 * 1024];
         let wanted = (count - received.len()).min(chunk.len());
         match self.stream.read(&mut chunk[..wanted]) {
             // The write that found the reset has taken it from the reader (socket(7), SO_ERROR).
@@ -255,7 +260,7 @@ pub(crate) fn pattern(offset: usize) -> &'static [u8] {
     &BYTES[start..start + PERIOD]
 }
 
-/// Whether `bytes` are what [`Step::Stream`] sends.
+/// Whether `bytes` are the [`pattern`] from its beginning.
 pub(crate) fn is_pattern(bytes: &[u8]) -> bool {
     bytes.chunks(PERIOD).all(|chunk| *chunk == pattern(0)[..chunk.len()])
 }

@@ -10,6 +10,11 @@
 
 mod endings;
 mod http;
+mod limits;
+mod ports;
+mod pressure;
+mod random;
+mod stopping;
 
 #[path = "../support/mod.rs"]
 mod support;
