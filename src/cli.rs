@@ -19,7 +19,7 @@ use crate::config;
 /// Does what the arguments of this process ask for.
 pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
-        Ok(Cli { command: Command::Proxy(args) }) => proxy::run(args).err(),
+        Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         // Help and version: asked for, so they are an answer and not a mistake.
         Err(answer) if !answer.use_stderr() => match answer.print() {
@@ -51,7 +51,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Proxy(proxy::Args),
+    // Boxed, as it holds a word for each of many settings.
+    Proxy(Box<proxy::Args>),
     Demo(demo::Args),
 }
 

@@ -1,6 +1,7 @@
 //! The demo's table and the sentence that is drawn from it.
 
 use super::reading::Traffic;
+use std::fmt::Write;
 
 /// What the table shows of one workload.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,9 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
     );
     for row in rows {
         let traffic = row.traffic;
-        table += &format!(
+        // A string takes whatever is written to it.
+        let _ = write!(
+            table,
             "{:<9}{:>10.0}{:>11}{:>11}{:>11}{:>11}\n",
             row.role,
             row.requests,
