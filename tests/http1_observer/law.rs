@@ -41,25 +41,64 @@ pub(crate) const WITHIN: u64 = 7;
 
 /// Checks every law and gives what was seen.
 pub(crate) fn check(script: &Script) -> Result<Seen, String> {
-    let seen = play(script, usize::MAX)?;
+    let seen = play(script, Split::Nowhere)?;
     add_up(script, &seen).map_err(|broken| format!("{broken}\n{script}\nsaw {seen:#?}"))?;
     for piece in [1, 2, 7, 1021] {
-        if script.bytes() / piece > MAX_PIECES {
-            continue;
-        }
-        let split = play(script, piece)?;
-        if split != seen {
-            return Err(format!(
-                "pieces of {piece} bytes are seen differently\n{script}\nwhole {seen:#?}\n\
-                 split {split:#?}"
-            ));
+        if script.bytes() / piece <= MAX_PIECES {
+            is_the_same(script, &seen, Split::Every(piece))?;
         }
     }
     Ok(seen)
 }
 
-/// Shows a script to a watcher, every step in pieces of at most so many bytes.
-fn play(script: &Script, piece: usize) -> Result<Seen, String> {
+/// The same, and with a single split at every place.
+pub(crate) fn check_each_split(script: &Script) -> Result<Seen, String> {
+    let seen = check(script)?;
+    for (i, step) in script.steps.iter().enumerate() {
+        let Step::Says(_, bytes) = step else { continue };
+        for at in 1..bytes.len() {
+            is_the_same(script, &seen, Split::Once { step: i, at })?;
+        }
+    }
+    Ok(seen)
+}
+
+fn is_the_same(script: &Script, seen: &Seen, split: Split) -> Result<(), String> {
+    let otherwise = play(script, split)?;
+    if otherwise == *seen {
+        return Ok(());
+    }
+    let whole = format!("{script}\nwhole {seen:#?}");
+    Err(format!("split {split:?} it is seen differently\n{whole}\nsplit {otherwise:#?}"))
+}
+
+/// Where what is said is split into chunks, besides between steps.
+#[derive(Clone, Copy, Debug)]
+enum Split {
+    Nowhere,
+    /// After so many bytes each.
+    Every(usize),
+    Once {
+        step: usize,
+        at: usize,
+    },
+}
+
+impl Split {
+    fn chunks(self, step: usize, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let (first, length) = match self {
+            Self::Nowhere => (bytes.len(), 1),
+            Self::Every(length) => (0, length),
+            Self::Once { step: here, at } if here == step => (at, bytes.len()),
+            Self::Once { .. } => (bytes.len(), 1),
+        };
+        let (first, rest) = bytes.split_at(first);
+        Some(first).filter(|chunk| !chunk.is_empty()).into_iter().chain(rest.chunks(length))
+    }
+}
+
+/// Shows a script to a watcher.
+fn play(script: &Script, split: Split) -> Result<Seen, String> {
     let mut watcher = Watcher::new(&script.rules());
     let mut seen = Seen::default();
     let mut fresh = Vec::new();
@@ -69,7 +108,7 @@ fn play(script: &Script, piece: usize) -> Result<Seen, String> {
     for (i, step) in script.steps.iter().enumerate() {
         match step {
             Step::Says(direction, bytes) => {
-                for chunk in bytes.chunks(piece) {
+                for chunk in split.chunks(i, bytes) {
                     watcher.data(*direction, chunk, time(i), &mut fresh);
                     let kept = watcher.kept_bytes();
                     if kept > bound {
@@ -236,7 +275,7 @@ impl Script {
         self.steps.iter().flat_map(says).collect()
     }
 
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let bytes = |step: &Step| match step {
             Step::Says(_, bytes) => bytes.len(),
             Step::Finishes(_) => 0,

@@ -3,7 +3,9 @@
 mod endings;
 mod exchanges;
 mod law;
+mod laws;
 mod limits;
+mod model;
 mod talk;
 mod tunnels;
 mod unread;

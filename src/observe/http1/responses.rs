@@ -300,6 +300,9 @@ impl Http1 {
             if !begun {
                 self.answer.status = status;
             }
+            if self.answer.last {
+                self.responses = Responses::Last;
+            }
             self.record(flags, passed, sink);
         }
     }
