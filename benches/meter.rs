@@ -72,12 +72,8 @@ fn show(criterion: &mut Criterion) {
     }
     let names = [Dialect::Istio, Dialect::Envoy];
     let dialects = Dialects::new(&names, &Identity::default(), meter.layout());
-    let vitals = Vitals {
-        draining: false,
-        uptime: Duration::ZERO,
-        workers: 1,
-        process: Process::default(),
-    };
+    let vitals =
+        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
     criterion.bench_function("show 10,000 samples", |bencher| {
         bencher.iter(|| {
             let families = dialects.families(&meter.snapshot(), &vitals);

@@ -317,3 +317,36 @@ fn what_was_not_understood_is_counted_with_its_reason() {
         "podmeter_unparsed_connections_total{protocol=\"http1\",reason=\"malformed_request\"} 1\n"
     ));
 }
+
+#[test]
+fn an_operator_reads_envoys_own_names() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    recorder.event(Event::Began);
+    recorder.event(exchange(404, Flags::None, 1_500_000, 0));
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::from_secs(61),
+        workers: 2,
+        process: Process::default(),
+    };
+    // Asked or not: these are for people, not for dashboards.
+    let dialects = Dialects::new(&[], &identity(), meter.layout());
+    let statistics = dialects.statistics(&meter.snapshot(), &vitals);
+    for (name, value) in [
+        ("cluster.inbound|8081||.upstream_rq_404", "1"),
+        ("cluster.inbound|8081||.upstream_rq_4xx", "1"),
+        ("cluster.inbound|8081||.upstream_rq_200", "0"),
+        ("cluster.inbound|8081||.upstream_rq_total", "1"),
+        ("cluster.inbound|8081||.upstream_rq_time_sum", "1.5"),
+        ("cluster.inbound|3307||.upstream_cx_total", "0"),
+        ("http.inbound_0.0.0.0_8080.downstream_rq_4xx", "1"),
+        ("server.live", "1"),
+        ("server.uptime", "61"),
+        ("podmeter_connections_total{listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\"}", "0"),
+    ] {
+        let found = statistics.iter().find(|(n, _)| n == name);
+        assert_eq!(found.map(|(_, v)| v.as_str()), Some(value), "{name} in {statistics:#?}");
+    }
+}

@@ -5,7 +5,7 @@ use super::health::ready;
 use super::http::Routes;
 use super::reply::{self, Reply};
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Family, Format, InputFormat, Source};
+use crate::exposition::{self, Format, InputFormat, Source};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
@@ -65,7 +65,7 @@ impl Stats {
             sources.push(if fetched.labelled { source.labelled() } else { source });
         }
         let instruments = self.instruments();
-        let mut own = self.own_families();
+        let mut own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
         own.extend(exposition::parse(instruments.as_bytes(), InputFormat::OpenMetrics).families);
         let merged = exposition::merge(own, sources);
         let mut body = Vec::new();
@@ -82,9 +82,10 @@ impl Stats {
         text
     }
 
-    /// The recording in every dialect, and the proxy's own families.
-    pub(super) fn own_families(&self) -> Vec<Family<'static>> {
-        self.dialects.families(&self.meter.snapshot(), &self.vitals())
+    /// What was recorded, for an operator's eye.
+    pub(super) async fn statistics(&self) -> Vec<(String, String)> {
+        self.settler.settle().await;
+        self.dialects.statistics(&self.meter.snapshot(), &self.vitals())
     }
 
     pub(super) fn vitals(&self) -> Vitals {
