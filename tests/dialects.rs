@@ -74,7 +74,7 @@ fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[Dialect], format: For
     let families = dialects.families(&meter.snapshot(), &vitals);
     let mut text = Vec::new();
     exposition::render(&exposition::merge(families, Vec::new()), format, &mut text);
-    String::from_utf8(text).expect("an exposition is text")
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// The samples of `text` whose name begins with `prefix`, each cut after the label that matters.
