@@ -1,5 +1,4 @@
 //! How fast expositions are read, merged and written: 10 MB, 100,000 series, text to text.
-#![expect(missing_docs, reason = "criterion writes the entry points")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

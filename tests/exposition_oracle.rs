@@ -6,10 +6,10 @@
 #[path = "support/exposition_bodies.rs"]
 mod bodies;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use podmeter::exposition::{Format, InputFormat, Source, merge, parse, render};
+use podmeter::exposition::{Format, InputFormat, Merged, Source, merge, parse, render};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -23,6 +23,7 @@ fn the_strict_python_parsers_take_what_we_write() {
     let folder = tempfile::tempdir().unwrap();
     let answers = std::env::var("PODMETER_ORACLE_CASES").map_or(400, |n| n.parse().unwrap());
     write_answers(folder.path(), answers);
+    write_corpora(folder.path(), &["corpora", "openmetrics/cases", "promtext/cases"]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/exposition_oracle.py");
     let judged = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&judged.stdout);
@@ -38,6 +39,7 @@ fn promtool_reads_what_we_write_as_text() {
     }
     let folder = tempfile::tempdir().unwrap();
     write_answers(folder.path(), 60);
+    write_corpora(folder.path(), &["corpora"]);
     for entry in std::fs::read_dir(folder.path()).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| end == "om") {
@@ -55,6 +57,35 @@ fn promtool_reads_what_we_write_as_text() {
     }
 }
 
+/// What real programs expose, where the reference data is at hand.
+fn write_corpora(folder: &Path, parts: &[&str]) {
+    let data = std::env::var_os("PODMETER_REFERENCE_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
+        PathBuf::from,
+    );
+    for part in parts {
+        let Ok(files) = std::fs::read_dir(data.join(part)) else {
+            skip("write_corpora", "no reference data");
+            continue;
+        };
+        for path in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let body = std::fs::read(&path).unwrap();
+            let merged =
+                merge(vec![], vec![Source::new("app", parse(&body, InputFormat::Unknown))]);
+            write(&merged, folder, &name);
+        }
+    }
+}
+
+fn write(merged: &Merged<'_>, folder: &Path, name: &str) {
+    for (format, end) in [(Format::Text, "prom"), (Format::OpenMetrics, "om")] {
+        let mut out = Vec::new();
+        render(merged, format, &mut out);
+        std::fs::write(folder.join(format!("{name}.{end}")), out).unwrap();
+    }
+}
+
 /// The same answers every time: merges of one to three random sources, in both formats.
 fn write_answers(folder: &Path, count: usize) {
     let mut runner = TestRunner::deterministic();
@@ -68,11 +99,7 @@ fn write_answers(folder: &Path, count: usize) {
             if *labelled { source.labelled() } else { source }
         });
         let merged = merge(vec![], read.collect());
-        for (format, end) in [(Format::Text, "prom"), (Format::OpenMetrics, "om")] {
-            let mut out = Vec::new();
-            render(&merged, format, &mut out);
-            std::fs::write(folder.join(format!("{number}.{end}")), out).unwrap();
-        }
+        write(&merged, folder, &number.to_string());
     }
 }
 

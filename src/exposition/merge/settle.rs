@@ -197,6 +197,10 @@ fn settle_groups(
     for (index, sample) in piece.samples.iter().enumerate() {
         let (bound, stray) = bound_of(kind, sample, &piece.bounds);
         misplaced |= stray;
+        if stray && guarded {
+            dropped.add(Reason::Inconsistent, 1);
+            continue;
+        }
         let label = if kind == Kind::Summary { "quantile" } else { "le" };
         let group = match bound {
             Some(bound) if !bound.is_nan() => sample.hash.wrapping_sub(hash_bound(label, bound)),
