@@ -3,6 +3,10 @@
 //! Names and meanings are those of Envoy's documentation (cluster, HTTP connection manager and
 //! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`.
 
+mod dotted;
+
+pub(super) use dotted::dotted;
+
 use super::Vitals;
 use super::buckets::Buckets;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
@@ -134,12 +138,12 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
     for Shown { port, sums, .. } in &http {
         for (code, &requests) in &sums.codes {
             let code = code.to_string();
-            let labels = [(CLUSTER, port.cluster.as_str()), ("envoy_response_code", &code)];
+            let labels = [(CLUSTER, port.cluster.as_str()), (CODE, code.as_str())];
             by_code.counter(&Labels::from_pairs(labels), requests);
         }
         for (class, &requests) in &sums.classes {
             let class = class.to_string();
-            let labels = [(CLUSTER, port.cluster.as_str()), ("envoy_response_code_class", &class)];
+            let labels = [(CLUSTER, port.cluster.as_str()), (CLASS, class.as_str())];
             by_class.counter(&Labels::from_pairs(labels), requests);
         }
     }
@@ -266,7 +270,7 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
     for Shown { port, sums, .. } in &http {
         for (class, &requests) in &sums.classes {
             let class = class.to_string();
-            let labels = [(MANAGER, port.manager.as_str()), ("envoy_response_code_class", &class)];
+            let labels = [(MANAGER, port.manager.as_str()), (CLASS, class.as_str())];
             by_class.counter(&Labels::from_pairs(labels), requests);
         }
         let labels = &port.manager_labels;
@@ -345,3 +349,5 @@ fn version_number() -> f64 {
 
 const CLUSTER: &str = "envoy_cluster_name";
 const MANAGER: &str = "envoy_http_conn_manager_prefix";
+const CODE: &str = "envoy_response_code";
+const CLASS: &str = "envoy_response_code_class";

@@ -119,7 +119,7 @@ impl Istio {
 
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut cache = self.tcp_labels.lock().unwrap_or_else(PoisonError::into_inner);
-        let counters: [(_, _, fn(&TcpTotals) -> u64); 4] = [
+        let counters: [Counter; 4] = [
             ("istio_tcp_connections_opened_total", "TCP connections opened.", |t| t.opened),
             ("istio_tcp_connections_closed_total", "TCP connections closed.", |t| t.closed),
             ("istio_tcp_sent_bytes_total", "Bytes sent to clients over TCP.", |t| t.sent),
@@ -228,5 +228,8 @@ impl Service {
         Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
     }
 }
+
+/// A counter family of TCP: name, help, and what it shows.
+type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
 const UNKNOWN: &str = "unknown";

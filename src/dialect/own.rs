@@ -93,7 +93,7 @@ fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
 fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
     let ports: Vec<(Labels, &RouteTotals)> =
         layout.routes.iter().map(port_labels).zip(&snapshot.routes).collect();
-    let counters: [(_, _, fn(&RouteTotals) -> u64); 3] = [
+    let counters: [Counter; 3] = [
         ("podmeter_connections_total", "Connections accepted.", |port| port.connections),
         ("podmeter_connections_refused_total", "Connections that the app did not take.", |port| {
             port.connections_refused
@@ -130,3 +130,6 @@ fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'s
 fn port_labels(route: &Route) -> Labels {
     Labels::from_pairs([("listen", route.listen.to_string()), ("target", route.target.to_string())])
 }
+
+/// A counter family of a port: name, help, and what it shows.
+type Counter = (&'static str, &'static str, fn(&RouteTotals) -> u64);

@@ -12,6 +12,7 @@ mod settle;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use self::relabel::{has_bounds, rehash};
 use super::labels::{escape_name, is_metric_name};
 use super::model::{Exposition, Family, Kind, Sample, Suffix, sample_name};
 use super::problem::{Counts, Reason};
@@ -95,7 +96,26 @@ pub(super) struct Piece<'a> {
     kind: Kind,
 }
 
-impl MergedFamily<'_> {
+impl<'a> MergedFamily<'a> {
+    /// Adds samples to those that the family has of the same source.
+    fn push(&mut self, mut piece: Piece<'a>, label: Option<&str>) {
+        let known = self
+            .pieces
+            .iter_mut()
+            .find(|known| known.source == piece.source && known.bounds == piece.bounds);
+        let Some(known) = known else {
+            self.pieces.push(piece);
+            return;
+        };
+        let numeric = has_bounds(known.kind, Suffix::Bare);
+        if numeric != has_bounds(piece.kind, Suffix::Bare) {
+            for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
+                rehash(sample, &piece.bounds, label, numeric);
+            }
+        }
+        known.samples.append(&mut piece.samples);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.iter().all(|piece| piece.samples.is_empty())
     }
@@ -199,7 +219,8 @@ impl<'a> Merger<'a> {
         }
         merged.help = merged.help.take().or(help);
         merged.unit = merged.unit.take().or(unit);
-        merged.pieces.push(Piece { source, bounds, samples, kind });
+        let label = self.labels[source].as_deref();
+        merged.push(Piece { source, bounds, samples, kind }, label);
     }
 
     fn reserve_own_names(&mut self) {

@@ -5,6 +5,9 @@ use super::Protocol;
 /// Longest first line that is waited for before a connection is taken for something else.
 pub(crate) const MAX_FIRST_LINE: usize = 8 * 1024;
 
+/// From so many bytes on [`sniff`] always knows.
+pub(crate) const MAX_SNIFFED: usize = MAX_EMPTY_LINES + MAX_FIRST_LINE;
+
 /// What the client's first bytes say the connection speaks; `None` while they could still become
 /// more than one thing. Nothing waits for the answer: the bytes have passed already.
 pub fn sniff(seen: &[u8]) -> Option<Protocol> {

@@ -26,7 +26,7 @@ impl Merger<'_> {
         for at in 0..self.families.len() {
             let family = &self.families[at];
             let Some(base) = family.name.strip_suffix("_created") else { continue };
-            if !matches!(family.kind, Kind::Gauge | Kind::Unknown) || family.is_empty() {
+            if !family.kind.suffixes().is_empty() || family.is_empty() {
                 continue;
             }
             let total = format!("{base}_total");
@@ -44,11 +44,8 @@ impl Merger<'_> {
                 for sample in &mut piece.samples {
                     sample.suffix = Suffix::Created;
                 }
-                let pieces = &mut self.families[parent].pieces;
-                match pieces.iter_mut().find(|known| known.source == piece.source) {
-                    Some(known) => known.samples.append(&mut piece.samples),
-                    None => pieces.push(piece),
-                }
+                let label = self.labels[piece.source].as_deref();
+                self.families[parent].push(piece, label);
             }
         }
     }
@@ -83,7 +80,9 @@ impl Merger<'_> {
 
     /// Makes families of one sample name each out of a family. What has no suffix stays, and stays
     /// what it was where it can stand alone.
-    pub(super) fn take_apart(&mut self, at: usize) {
+    /// Tells which families have got samples.
+    pub(super) fn take_apart(&mut self, at: usize) -> Vec<usize> {
+        let mut grown = Vec::new();
         let family = &mut self.families[at];
         let help = family.help.clone();
         let names = Suffix::ALL.map(|suffix| family.sample_name(suffix));
@@ -110,13 +109,21 @@ impl Merger<'_> {
                     self.family(Cow::Owned(names[suffix as usize].clone()), Kind::Unknown)
                 };
                 let kind = if suffix == Suffix::Bare { stays } else { Kind::Unknown };
+                if !grown.contains(&target) {
+                    grown.push(target);
+                }
                 let target = &mut self.families[target];
+                if target.is_empty() && target.kind != kind {
+                    target.kind = Kind::Unknown;
+                }
                 target.help = target.help.take().or_else(|| help.clone());
-                target.pieces.push(Piece { source, bounds: bounds.clone(), samples, kind });
+                let piece = Piece { source, bounds: bounds.clone(), samples, kind };
+                target.push(piece, self.labels[source].as_deref());
                 // The first source's sample is the one that stays, whoever came apart first.
                 target.pieces.sort_by_key(|piece| piece.source);
             }
         }
+        grown
     }
 }
 

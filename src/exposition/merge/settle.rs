@@ -1,12 +1,13 @@
 //! Looks at samples one by one: each series once, and histograms and summaries that add up.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::relabel::{has_bounds, has_label, rehash};
+use super::relabel::{drop_empty_labels, has_bounds, has_label, rehash};
 use super::{Merger, Piece};
 use crate::exposition::labels::{Pairs, hash_bound};
-use crate::exposition::model::{Kind, Sample, Suffix};
+use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
 
 impl Merger<'_> {
@@ -31,7 +32,8 @@ impl Merger<'_> {
             }
         }
         if !kind.is_compound() && !family.has(Suffix::Created) {
-            family.strict = keep_first(&mut family.pieces, &mut self.dropped);
+            keep_first(&mut family.pieces, &mut self.dropped);
+            family.strict = true;
             let guarded = family.own;
             for piece in &mut family.pieces {
                 let legal = |sample: &Sample<'_>| is_legal(kind, &family.name, sample);
@@ -53,18 +55,25 @@ impl Merger<'_> {
         }
         let mut seen = Table::default();
         let mut verdict = Verdict::Strict;
+        let mut timed = false;
         for (number, piece) in family.pieces.iter_mut().enumerate() {
             let guarded = family.own && piece.source != 0;
             let dropped = &mut self.dropped[piece.source];
-            verdict = verdict.min(settle_groups(kind, piece, number, guarded, &mut seen, dropped));
+            let groups = settle_groups(kind, piece, number, guarded, &mut seen, dropped);
+            verdict = verdict.min(groups.verdict);
+            timed |= groups.repeat_in_time;
         }
         if kind == Kind::GaugeHistogram || kind == Kind::Counter {
             // In text these are families of single samples, which nothing can be wrong with.
             verdict = verdict.max(Verdict::TextOnly);
         }
-        if verdict == Verdict::Neither {
-            self.take_apart(at);
-            self.settle_family(at);
+        if verdict == Verdict::Neither || verdict == Verdict::TextOnly && timed {
+            for grown in self.take_apart(at) {
+                // What comes later is settled in its turn.
+                if grown <= at {
+                    self.settle_family(grown);
+                }
+            }
         } else {
             family.strict = verdict == Verdict::Strict;
         }
@@ -103,40 +112,43 @@ fn is_amount(sample: &Sample<'_>) -> bool {
     sample.value.as_f64() >= 0.0
 }
 
-/// Keeps the first sample of each series; later ones of the same source only where they follow at
-/// once and at a later time. Tells whether OpenMetrics can say the rest.
-fn keep_first(pieces: &mut [Piece<'_>], dropped: &mut [Counts]) -> bool {
+/// Keeps the first sample of each series, and of the same source those that tell of later times;
+/// these are brought together, as OpenMetrics wants them.
+fn keep_first(pieces: &mut [Piece<'_>], dropped: &mut [Counts]) {
     let total = pieces.iter().map(|piece| piece.samples.len()).sum();
     let mut seen = Table::with_capacity_and_hasher(total, BuildHasherDefault::default());
-    let mut place = 0;
     for (number, piece) in pieces.iter_mut().enumerate() {
         let before = piece.samples.len();
+        let (mut place, mut scattered) = (0, false);
         piece.samples.retain(|sample| {
-            let time = sample.timestamp().and_then(super::super::model::Timestamp::millis);
-            let here = Seen { piece: number, place: place + 1, time };
-            let new = match seen.get_mut(&sample.hash) {
-                None => {
-                    seen.insert(sample.hash, here);
+            let time = sample.timestamp().and_then(Timestamp::millis);
+            let keep = match seen.entry(sample.hash) {
+                Entry::Vacant(series) => {
+                    series.insert(Seen { piece: number, place, time });
                     true
                 }
-                Some(last) => {
-                    let follows = last.piece == number && last.place == place;
-                    let later = follows && last.time.is_some() && time > last.time;
+                Entry::Occupied(mut series) => {
+                    let last = series.get_mut();
+                    let later = last.piece == number && last.time.is_some() && time > last.time;
                     if later {
-                        *last = here;
+                        last.time = time;
+                        scattered = true;
                     }
                     later
                 }
             };
-            place += usize::from(new);
-            new
+            place += usize::from(keep);
+            keep
         });
+        if scattered {
+            piece.samples.sort_by_key(|sample| seen.get(&sample.hash).map(|series| series.place));
+        }
         let gone = (before - piece.samples.len()) as u64;
         dropped[piece.source].add(Reason::DuplicateSeries, gone);
     }
-    true
 }
 
+/// Where a series or a group was seen first, and its last time.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     piece: usize,
@@ -156,6 +168,18 @@ struct Key {
     dropped: bool,
 }
 
+struct Groups {
+    verdict: Verdict,
+    /// Whether a label set has points of several times.
+    repeat_in_time: bool,
+}
+
+impl Key {
+    fn is_at(&self, bound: f64) -> bool {
+        self.bound.total_cmp(&bound).is_eq()
+    }
+}
+
 /// Brings the groups of one source together, drops what another source already said, and judges
 /// what is left.
 fn settle_groups(
@@ -165,12 +189,18 @@ fn settle_groups(
     guarded: bool,
     seen: &mut Table,
     dropped: &mut Counts,
-) -> Verdict {
+) -> Groups {
+    // Strict readers take an empty label for another group than none.
+    piece.samples.iter_mut().for_each(drop_empty_labels);
     let mut keys = Vec::with_capacity(piece.samples.len());
     let mut misplaced = false;
     for (index, sample) in piece.samples.iter().enumerate() {
         let (bound, stray) = bound_of(kind, sample, &piece.bounds);
         misplaced |= stray;
+        if stray && guarded {
+            dropped.add(Reason::Inconsistent, 1);
+            continue;
+        }
         let label = if kind == Kind::Summary { "quantile" } else { "le" };
         let group = match bound {
             Some(bound) if !bound.is_nan() => sample.hash.wrapping_sub(hash_bound(label, bound)),
@@ -180,7 +210,7 @@ fn settle_groups(
         let first = *seen.entry(group).or_insert(Seen { piece: number, place, time: None });
         keys.push(Key {
             group: first.place,
-            time: sample.timestamp().and_then(super::super::model::Timestamp::millis),
+            time: sample.timestamp().and_then(Timestamp::millis),
             suffix: sample.suffix,
             bound: bound.unwrap_or(0.0),
             index,
@@ -198,7 +228,20 @@ fn settle_groups(
         });
     }
     let mut verdict = if misplaced && !guarded { Verdict::Neither } else { Verdict::Strict };
+    let mut repeat_in_time = false;
     for group in keys.chunk_by_mut(|a, b| a.group == b.group) {
+        let untimed = group.iter().filter(|key| key.time.is_none()).count();
+        if untimed > 0 && untimed < group.len() {
+            // A series that has no time cannot have another one with a time.
+            for at in untimed..group.len() {
+                let (before, key) = (&group[..untimed], group[at]);
+                if before.iter().any(|b| b.suffix == key.suffix && b.is_at(key.bound)) {
+                    group[at].dropped = true;
+                    dropped.add(Reason::DuplicateSeries, 1);
+                }
+            }
+        }
+        repeat_in_time |= group.iter().any(|key| key.time != group[0].time);
         let mixed = group.iter().any(|key| key.time.is_some() != group[0].time.is_some());
         let mut found = if mixed { Verdict::TextOnly } else { Verdict::Strict };
         for point in group.chunk_by_mut(|a, b| a.time == b.time) {
@@ -225,7 +268,7 @@ fn settle_groups(
             .filter_map(|key| all[key.index].take())
             .collect();
     }
-    verdict
+    Groups { verdict, repeat_in_time }
 }
 
 /// The number that places a sample in its group, and whether such a label stands where it may not.

@@ -1,0 +1,89 @@
+//! What recording one exchange costs, and what showing everything costs a scrape.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use podmeter::clock::Nanos;
+use podmeter::config::{Dialect, Identity};
+use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::exposition::{self, Format};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::observe::host::HostId;
+use podmeter::observe::{Event, Exchange, Flags, Sink};
+use podmeter::process::Process;
+use std::hint::black_box;
+use std::time::Duration;
+
+fn layout() -> Layout {
+    Layout {
+        routes: vec![Route {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            target: ([127, 0, 0, 1], 8081).into(),
+            opaque: false,
+        }],
+        first_host: HostId(0),
+        durations: dialect::duration_bounds(),
+        sizes: dialect::size_bounds(),
+        held: dialect::held_bounds(),
+        shards: 1,
+        max_series: 10_000,
+    }
+}
+
+fn exchange(status: u16) -> Event {
+    Event::Exchange(Exchange {
+        host: HostId(0),
+        status,
+        flags: Flags::None,
+        started: Nanos(0),
+        ended: Nanos(1_234_567),
+        first_byte: None,
+        held: 9_000,
+        request_bytes: 400,
+        response_bytes: 1_200,
+    })
+}
+
+fn record(criterion: &mut Criterion) {
+    let meter = Meter::new(layout());
+    let Some(shard) = meter.shard(0) else { return };
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    criterion.bench_function("record one exchange, the same series", |bencher| {
+        bencher.iter(|| {
+            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(exchange(200)));
+        });
+    });
+    criterion.bench_function("record one exchange, four series in turn", |bencher| {
+        let mut turn = 0;
+        bencher.iter(|| {
+            turn = (turn + 1) % 4;
+            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
+        });
+    });
+}
+
+fn show(criterion: &mut Criterion) {
+    let meter = Meter::new(layout());
+    let Some(shard) = meter.shard(0) else { return };
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    // Four label sets are some 250 samples in istio; these are 10,000.
+    for status in 200..360 {
+        recorder.event(exchange(status));
+    }
+    let names = [Dialect::Istio, Dialect::Envoy];
+    let dialects = Dialects::new(&names, &Identity::default(), meter.layout());
+    let vitals =
+        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    criterion.bench_function("show 10,000 samples", |bencher| {
+        bencher.iter(|| {
+            let families = dialects.families(&meter.snapshot(), &vitals);
+            let merged = exposition::merge(families, Vec::new());
+            let mut text = Vec::new();
+            exposition::render(&merged, Format::Text, &mut text);
+            black_box(text)
+        });
+    });
+}
+
+criterion_group!(benches, record, show);
+criterion_main!(benches);

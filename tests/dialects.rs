@@ -1,0 +1,352 @@
+//! One recording, shown as istio and envoy: every label, every bucket, every number.
+
+use podmeter::clock::Nanos;
+use podmeter::config::{Dialect, Identity};
+use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::exposition::{self, Format};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::observe::host::HostId;
+use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
+use podmeter::process::Process;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
+fn meter() -> Arc<Meter> {
+    Meter::new(Layout {
+        routes: vec![
+            Route {
+                listen: ([0, 0, 0, 0], 8080).into(),
+                target: ([127, 0, 0, 1], 8081).into(),
+                opaque: false,
+            },
+            Route {
+                listen: ([0, 0, 0, 0], 3306).into(),
+                target: ([127, 0, 0, 1], 3307).into(),
+                opaque: true,
+            },
+        ],
+        first_host: HostId(0),
+        durations: dialect::duration_bounds(),
+        sizes: dialect::size_bounds(),
+        held: dialect::held_bounds(),
+        shards: 1,
+        max_series: 100,
+    })
+}
+
+fn identity() -> Identity {
+    Identity {
+        workload: Some("podinfo".into()),
+        namespace: Some("test".into()),
+        pod: Some("podinfo-1".into()),
+        app: Some("pod\"info".into()),
+        version: Some("v2".into()),
+        services: vec!["podinfo.test.svc.cluster.local".into(), "api.example.com".into()],
+        revision: None,
+        cluster: Some("kind".into()),
+    }
+}
+
+fn exchange(status: u16, flags: Flags, nanos: u64, host: u8) -> Event {
+    Event::Exchange(Exchange {
+        host: HostId(host),
+        status,
+        flags,
+        started: Nanos(10),
+        ended: Nanos(10 + nanos),
+        first_byte: None,
+        held: 7_000,
+        request_bytes: 100,
+        response_bytes: 101,
+    })
+}
+
+/// Everything shown of `meter`, as text.
+fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[Dialect], format: Format) -> String {
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::from_secs(61),
+        workers: 2,
+        process: Process { resident_bytes: 4096, private_bytes: 1024, ..Process::default() },
+    };
+    let dialects = Dialects::new(names, identity, meter.layout());
+    let families = dialects.families(&meter.snapshot(), &vitals);
+    let mut text = Vec::new();
+    exposition::render(&exposition::merge(families, Vec::new()), format, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// The samples of `text` whose name begins with `prefix`, each cut after the label that matters.
+fn samples<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.starts_with(prefix)).collect()
+}
+
+#[test]
+fn an_idle_canary_has_every_family_a_release_check_asks_for_at_zero() {
+    let meter = meter();
+    let _shard = meter.shard(0);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let requests = samples(&text, "istio_requests_total{");
+    assert_eq!(requests.len(), 1);
+    assert_eq!(
+        requests[0],
+        "istio_requests_total{reporter=\"destination\",source_workload=\"unknown\",\
+         source_canonical_service=\"unknown\",source_canonical_revision=\"unknown\",\
+         source_workload_namespace=\"unknown\",source_principal=\"unknown\",source_app=\"unknown\",\
+         source_version=\"unknown\",source_cluster=\"unknown\",destination_workload=\"podinfo\",\
+         destination_workload_namespace=\"test\",destination_principal=\"unknown\",\
+         destination_app=\"pod\\\"info\",destination_version=\"v2\",\
+         destination_service=\"podinfo.test.svc.cluster.local\",\
+         destination_canonical_service=\"pod\\\"info\",destination_canonical_revision=\"v2\",\
+         destination_service_name=\"podinfo\",destination_service_namespace=\"test\",\
+         destination_cluster=\"kind\",request_protocol=\"http\",response_code=\"200\",\
+         grpc_response_status=\"\",response_flags=\"-\",connection_security_policy=\"none\"} 0"
+    );
+    for zero in [
+        "envoy_cluster_upstream_rq{envoy_cluster_name=\"inbound|8081||\",envoy_response_code=\"200\"} 0",
+        "envoy_cluster_upstream_rq_xx{envoy_cluster_name=\"inbound|8081||\",envoy_response_code_class=\"2\"} 0",
+        "envoy_cluster_upstream_rq_time_bucket{envoy_cluster_name=\"inbound|8081||\",le=\"+Inf\"} 0",
+        "envoy_cluster_upstream_rq_active{envoy_cluster_name=\"inbound|8081||\"} 0",
+        "envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix=\"inbound_0.0.0.0_8080\"} 0",
+    ] {
+        assert!(text.contains(zero), "no {zero} in\n{text}");
+    }
+    // The opaque port speaks no HTTP, and says so.
+    assert!(!text.contains("inbound|3307||\",envoy_response_code"));
+    assert_eq!(samples(&text, "istio_tcp_connections_opened_total{").len(), 1);
+}
+
+#[test]
+fn a_latency_is_in_the_buckets_from_its_own_bound_on_and_its_sum_is_not_rounded() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for nanos in [500_000, 500_001, 1_234_567, 3_600_000_000_000, 3_600_000_000_001] {
+        recorder.event(Event::Began);
+        recorder.event(exchange(200, Flags::None, nanos, 0));
+    }
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let expected = [
+        ("0.5", 1),
+        ("1", 2),
+        ("5", 3),
+        ("10", 3),
+        ("25", 3),
+        ("50", 3),
+        ("100", 3),
+        ("250", 3),
+        ("500", 3),
+        ("1000", 3),
+        ("2500", 3),
+        ("5000", 3),
+        ("10000", 3),
+        ("30000", 3),
+        ("60000", 3),
+        ("300000", 3),
+        ("600000", 3),
+        ("1800000", 3),
+        ("3600000", 4),
+        ("+Inf", 5),
+    ];
+    let family = "istio_request_duration_milliseconds";
+    let buckets = samples(&text, &format!("{family}_bucket{{"));
+    assert_eq!(buckets.len(), expected.len());
+    for (line, (le, count)) in buckets.iter().zip(expected) {
+        assert!(line.ends_with(&format!("le=\"{le}\"}} {count}")), "{line}");
+    }
+    assert!(samples(&text, &format!("{family}_sum"))[0].ends_with("} 7200002.234569"));
+    assert!(samples(&text, &format!("{family}_count"))[0].ends_with("} 5"));
+    assert!(text.contains(
+        "envoy_cluster_upstream_rq_time_sum{envoy_cluster_name=\"inbound|8081||\"} 7200002.234569\n"
+    ));
+    // 100 bytes are at most 100, and 101 are not.
+    let count = |family: &str, le: &str| {
+        let lines = samples(&text, family);
+        let line = lines.iter().find(|line| line.contains(&format!("le=\"{le}\""))).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!(
+        (count("istio_request_bytes_bucket", "50"), count("istio_request_bytes_bucket", "100")),
+        (0, 5)
+    );
+    assert_eq!(
+        (count("istio_response_bytes_bucket", "100"), count("istio_response_bytes_bucket", "250")),
+        (0, 5)
+    );
+}
+
+#[test]
+fn statuses_flags_and_services_each_have_their_series_and_envoy_adds_them_up() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for (status, flags, host) in [
+        (200, Flags::None, 0),
+        (200, Flags::None, 1),
+        (200, Flags::DownstreamClosed, 0),
+        (503, Flags::None, 0),
+        (503, Flags::UpstreamClosed, 0),
+        (503, Flags::UpstreamConnectFailure, 0),
+        (0, Flags::DownstreamClosed, 0),
+        (500, Flags::UpstreamProtocolError, 0),
+    ] {
+        recorder.event(Event::Began);
+        recorder.event(exchange(status, flags, 1, host));
+    }
+    recorder.event(Event::Began);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let series: Vec<_> = samples(&text, "istio_requests_total{")
+        .iter()
+        .map(|line| {
+            let label = |name: &str| {
+                line.split(&format!("{name}=\"")).nth(1).unwrap().split('"').next().unwrap()
+            };
+            let value = line.rsplit(' ').next().unwrap();
+            (
+                label("destination_service_name"),
+                label("response_code"),
+                label("response_flags"),
+                value,
+            )
+        })
+        .collect();
+    assert_eq!(
+        series,
+        [
+            ("podinfo", "0", "DC", "1"),
+            ("podinfo", "200", "-", "1"),
+            ("podinfo", "200", "DC", "1"),
+            ("podinfo", "500", "UPE", "1"),
+            ("podinfo", "503", "-", "1"),
+            ("podinfo", "503", "UF", "1"),
+            ("podinfo", "503", "UC", "1"),
+            ("api.example.com", "200", "-", "1"),
+        ]
+    );
+    let cluster = "envoy_cluster_name=\"inbound|8081||\"";
+    for expected in [
+        format!("envoy_cluster_upstream_rq{{{cluster},envoy_response_code=\"200\"}} 3\n"),
+        format!("envoy_cluster_upstream_rq{{{cluster},envoy_response_code=\"503\"}} 3\n"),
+        format!("envoy_cluster_upstream_rq_xx{{{cluster},envoy_response_code_class=\"5\"}} 4\n"),
+        format!("envoy_cluster_upstream_rq_completed{{{cluster}}} 7\n"),
+        format!("envoy_cluster_upstream_rq_total{{{cluster}}} 9\n"),
+        format!("envoy_cluster_upstream_rq_active{{{cluster}}} 1\n"),
+        format!("envoy_cluster_upstream_rq_rx_reset{{{cluster}}} 2\n"),
+        format!("envoy_cluster_upstream_rq_time_count{{{cluster}}} 8\n"),
+    ] {
+        assert!(text.contains(&expected), "no {expected} in\n{text}");
+    }
+    assert!(!text.contains("envoy_response_code=\"0\""));
+}
+
+#[test]
+fn what_nobody_told_the_proxy_is_unknown_and_the_revision_is_latest() {
+    let meter = meter();
+    let _shard = meter.shard(0);
+    let text = shown(&meter, &Identity::default(), &[Dialect::Istio], Format::Text);
+    let line = samples(&text, "istio_requests_total{")[0];
+    for label in [
+        "destination_workload=\"unknown\"",
+        "destination_canonical_service=\"unknown\"",
+        "destination_canonical_revision=\"latest\"",
+        "destination_service=\"unknown\"",
+        "destination_service_namespace=\"unknown\"",
+    ] {
+        assert!(line.contains(label), "no {label} in {line}");
+    }
+    assert!(!text.contains("envoy_"));
+}
+
+#[test]
+fn tcp_families_have_the_labels_of_tcp() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(1));
+    recorder.event(Event::TcpOpened);
+    recorder.event(Event::TcpBytes { direction: Direction::Request, bytes: 5 });
+    recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 70 });
+    recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
+    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::Text);
+    let only = |family: &str, flags: &str| {
+        let flags = format!("response_flags=\"{flags}\"");
+        let lines = samples(&text, &format!("{family}{{"));
+        let line = *lines.iter().find(|line| line.contains(&flags)).unwrap();
+        assert!(line.contains("request_protocol=\"tcp\"") && !line.contains("response_code"));
+        assert!(!line.contains("grpc_response_status"), "{line}");
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(only("istio_tcp_connections_opened_total", "-"), "1");
+    assert_eq!(only("istio_tcp_connections_closed_total", "UC"), "1");
+    assert_eq!(only("istio_tcp_received_bytes_total", "-"), "5");
+    assert_eq!(only("istio_tcp_sent_bytes_total", "-"), "70");
+}
+
+#[test]
+fn openmetrics_says_unknown_of_a_counter_without_total_and_of_what_would_clash_with_it() {
+    let meter = meter();
+    let _shard = meter.shard(0);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::OpenMetrics);
+    for line in [
+        "# TYPE istio_requests counter",
+        "# TYPE envoy_cluster_upstream_rq unknown",
+        "# TYPE envoy_cluster_upstream_rq_total unknown",
+        "# TYPE envoy_cluster_upstream_rq_xx unknown",
+        "# TYPE envoy_cluster_upstream_rq_time histogram",
+        "# TYPE envoy_cluster_upstream_cx counter",
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "no {line} in\n{text}");
+    }
+    assert!(
+        text.contains(
+            "\nenvoy_cluster_upstream_rq_total{envoy_cluster_name=\"inbound|8081||\"} 0\n"
+        )
+    );
+    assert!(text.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn what_was_not_understood_is_counted_with_its_reason() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    let (protocol, reason) = (Protocol::Http1, Reason::MalformedRequest);
+    recorder.event(Event::Unparsed { protocol, reason });
+    let text = shown(&meter, &identity(), &[], Format::Text);
+    assert!(text.contains(
+        "podmeter_unparsed_connections_total{protocol=\"http1\",reason=\"malformed_request\"} 1\n"
+    ));
+}
+
+#[test]
+fn an_operator_reads_envoys_own_names() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    recorder.event(Event::Began);
+    recorder.event(exchange(404, Flags::None, 1_500_000, 0));
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::from_secs(61),
+        workers: 2,
+        process: Process::default(),
+    };
+    // Asked or not: these are for people, not for dashboards.
+    let dialects = Dialects::new(&[], &identity(), meter.layout());
+    let statistics = dialects.statistics(&meter.snapshot(), &vitals);
+    for (name, value) in [
+        ("cluster.inbound|8081||.upstream_rq_404", "1"),
+        ("cluster.inbound|8081||.upstream_rq_4xx", "1"),
+        ("cluster.inbound|8081||.upstream_rq_200", "0"),
+        ("cluster.inbound|8081||.upstream_rq_total", "1"),
+        ("cluster.inbound|8081||.upstream_rq_time_sum", "1.5"),
+        ("cluster.inbound|3307||.upstream_cx_total", "0"),
+        ("http.inbound_0.0.0.0_8080.downstream_rq_4xx", "1"),
+        ("server.live", "1"),
+        ("server.uptime", "61"),
+        ("podmeter_connections_total{listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\"}", "0"),
+    ] {
+        let found = statistics.iter().find(|(n, _)| n == name);
+        assert_eq!(found.map(|(_, v)| v.as_str()), Some(value), "{name} in {statistics:#?}");
+    }
+}
