@@ -5,12 +5,14 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn the_table_shows_a_canary_that_is_worse_than_its_primary_and_says_what_follows() {
-    let run = Demo::start("4s").to_the_end();
+    let _ports = beside_others();
+    let run = Demo::start("4s").finish();
     assert!(run.status.success(), "{run:?}");
     assert_eq!(run.errors, "");
 
@@ -18,8 +20,9 @@ fn the_table_shows_a_canary_that_is_worse_than_its_primary_and_says_what_follows
     assert!(primary[REQUESTS] >= 50.0 && canary[REQUESTS] >= 50.0, "{run:?}");
     assert!((primary[SUCCESS] - 100.0).abs() < 0.01, "{run:?}");
     assert!((80.0..99.0).contains(&canary[SUCCESS]), "{run:?}");
-    assert!(canary[P50] > primary[P50] && canary[P99] > primary[P99], "{run:?}");
-    assert!(canary[P99] >= canary[P50] && canary[P50] >= 10.0, "{run:?}");
+    assert!(canary[P50] > primary[P50], "{run:?}");
+    // Its app takes at least 12 ms, and one time in twenty at least 120 ms.
+    assert!(canary[P50] >= 10.0 && canary[P99] >= 100.0, "{run:?}");
 
     let verdict = run.output.lines().last().unwrap();
     assert!(verdict.starts_with("The canary answers "), "{verdict}");
@@ -28,7 +31,8 @@ fn the_table_shows_a_canary_that_is_worse_than_its_primary_and_says_what_follows
 
 #[test]
 fn the_sidecars_count_every_answer_that_the_client_had_and_no_other() {
-    let run = Demo::start("2s").to_the_end();
+    let _ports = beside_others();
+    let run = Demo::start("2s").finish();
     let counts = run.output.lines().find(|line| line.starts_with("Answers that")).unwrap();
     let numbers: Vec<f64> = numbers(counts).collect();
     assert_eq!(numbers.len(), 2, "{counts}");
@@ -39,6 +43,7 @@ fn the_sidecars_count_every_answer_that_the_client_had_and_no_other() {
 
 #[test]
 fn while_it_runs_the_printed_addresses_answer_and_afterwards_none_does() {
+    let _ports = alone();
     let mut demo = Demo::start("1h");
     let guide = demo.read_until("# 99th percentile");
     let addresses = addresses(&guide);
@@ -54,7 +59,7 @@ fn while_it_runs_the_printed_addresses_answer_and_afterwards_none_does() {
     assert!(scrape.contains("destination_workload_namespace=\"demo\""), "{scrape}");
 
     demo.tell(Signal::INT);
-    let run = demo.to_the_end();
+    let run = demo.finish();
     assert!(run.status.success(), "{run:?}");
     assert!(run.output.contains("success"), "{run:?}");
     for address in &addresses {
@@ -64,6 +69,7 @@ fn while_it_runs_the_printed_addresses_answer_and_afterwards_none_does() {
 
 #[test]
 fn one_scrape_of_the_primary_has_the_workers_own_metrics_too() {
+    let _ports = beside_others();
     let mut demo = Demo::start("1h");
     let guide = demo.read_until("# 99th percentile");
     let scrape = get(stats(&guide, "primary"), "/stats/prometheus");
@@ -74,6 +80,7 @@ fn one_scrape_of_the_primary_has_the_workers_own_metrics_too() {
 
 #[test]
 fn what_is_to_be_pasted_names_both_targets_and_the_queries_that_tell_them_apart() {
+    let _ports = beside_others();
     let mut demo = Demo::start("1h");
     let guide = demo.read_until("# 99th percentile");
     let targets = guide.lines().find(|line| line.contains("targets:")).unwrap();
@@ -85,10 +92,11 @@ fn what_is_to_be_pasted_names_both_targets_and_the_queries_that_tell_them_apart(
 
 #[test]
 fn sigterm_ends_it_with_a_last_table_and_success() {
+    let _ports = beside_others();
     let mut demo = Demo::start("1h");
     demo.read_until("# 99th percentile");
     demo.tell(Signal::TERM);
-    let run = demo.to_the_end();
+    let run = demo.finish();
     assert!(run.status.success(), "{run:?}");
     // It may be too early for a verdict, but never for its sentence.
     assert!(run.output.trim_end().ends_with('.'), "{run:?}");
@@ -96,12 +104,13 @@ fn sigterm_ends_it_with_a_last_table_and_success() {
 
 #[test]
 fn nothing_of_it_outlives_a_kill() {
+    let _ports = alone();
     let mut demo = Demo::start("1h");
     let guide = demo.read_until("# 99th percentile");
     let children = format!("/proc/{0}/task/{0}/children", demo.child.id());
     assert_eq!(std::fs::read_to_string(children).unwrap(), "");
     demo.tell(Signal::KILL);
-    demo.to_the_end();
+    demo.finish();
     for address in addresses(&guide) {
         TcpStream::connect(address).unwrap_err();
     }
@@ -109,10 +118,11 @@ fn nothing_of_it_outlives_a_kill() {
 
 #[test]
 fn who_has_read_enough_ends_it_without_a_complaint() {
+    let _ports = beside_others();
     let mut demo = Demo::start("2s");
     // The pipe closes before the last table is written.
     demo.output = None;
-    let run = demo.to_the_end();
+    let run = demo.finish();
     assert!(run.status.success(), "{run:?}");
     assert_eq!(run.errors, "");
 }
@@ -129,6 +139,29 @@ fn a_duration_that_is_none_is_refused_in_one_line() {
         assert_eq!(output.status.code(), Some(2));
         assert!(output.stdout.is_empty());
     }
+}
+
+#[test]
+fn the_help_says_what_it_starts_and_how_it_ends() {
+    let output = program().arg("--help").output().unwrap();
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for word in ["sidecar", "canary", "Ctrl-C", "--duration <DURATION>", "Examples:"] {
+        assert!(help.contains(word), "no {word} in {help}");
+    }
+}
+
+/// Held by tests in which demos come and go, so that no port of theirs is taken for a port that
+/// another test believes to be free again.
+static PORTS: RwLock<()> = RwLock::new(());
+
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    // A test that failed has still given its ports back.
+    PORTS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    PORTS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A demo that runs. It is killed when dropped.
@@ -160,15 +193,12 @@ impl Demo {
     /// Its output up to the line that begins with `mark`.
     fn read_until(&mut self, mark: &str) -> String {
         let mut read = String::new();
-        for line in self.output.as_mut().unwrap().lines() {
-            let line = line.unwrap();
-            read.push_str(&line);
-            read.push('\n');
-            if line.starts_with(mark) {
-                return read;
-            }
+        let output = self.output.as_mut().unwrap();
+        while !read.lines().next_back().is_some_and(|line| line.starts_with(mark)) {
+            let more = output.read_line(&mut read).unwrap();
+            assert!(more > 0, "it ended before {mark:?}: {read}");
         }
-        panic!("it ended before {mark:?}: {read}");
+        read
     }
 
     fn tell(&self, signal: Signal) {
@@ -176,7 +206,7 @@ impl Demo {
     }
 
     /// What is left of its output, and its end.
-    fn to_the_end(mut self) -> Run {
+    fn finish(mut self) -> Run {
         let (mut output, mut errors) = (String::new(), String::new());
         if let Some(mut rest) = self.output.take() {
             rest.read_to_string(&mut output).unwrap();

@@ -16,7 +16,7 @@ pub(super) fn guide(primary: &Sidecar, canary: &Sidecar) -> String {
     };
     format!(
         "Two versions of one app run on this machine. Neither has a line of metrics code;\n\
-         before each stands a sidecar, and a client sends both a steady load.\n\
+         before each stands a sidecar, and a client sends both a steady load. Ctrl-C ends it all.\n\
          \n\
          {:<11}{:<17}{:<23}app\n{}{}\
          \n\

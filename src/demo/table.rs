@@ -23,9 +23,9 @@ pub(super) fn table(rows: &[Row<'_>]) -> String {
     for row in rows {
         let traffic = row.traffic;
         // A string takes whatever is written to it.
-        let _ = write!(
+        let _ = writeln!(
             table,
-            "{:<9}{:>10.0}{:>11}{:>11}{:>11}{:>11}\n",
+            "{:<9}{:>10.0}{:>11}{:>11}{:>11}{:>11}",
             row.role,
             row.requests,
             with_unit(traffic.rate(), "/s"),
