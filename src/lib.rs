@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod demo;
 pub mod dialect;
 mod drain;
 pub mod exposition;
