@@ -189,4 +189,4 @@ pub(crate) fn reset_on_close(socket: &TcpStream) {
     let _: io::Result<()> = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
-const SCRATCH: usize = 64 * 1024;
+const SCRATCH: usize = 256 * 1024;

@@ -62,13 +62,20 @@ impl Sources {
     }
 
     /// Tells what was found in the body of the source at `index`: how many samples could be read,
-    /// and what was dropped. Without samples, but with something dropped, the source is down: it
-    /// sent something else than an exposition. An empty exposition is none the worse for it.
+    /// the first thing that was wrong, if any, and which samples were dropped. With no sample, but
+    /// something wrong, the source is down: it sent something else than an exposition, such as an
+    /// HTML page. An empty exposition is none the worse for it.
     ///
     /// To be called once for each body of a [`Sources::fetch`], before the families are shown.
-    pub(crate) fn parsed(&self, index: usize, samples: u64, dropped: &[Dropped<'_>]) {
+    pub(crate) fn parsed(
+        &self,
+        index: usize,
+        samples: u64,
+        problem: Option<&str>,
+        dropped: &[Dropped<'_>],
+    ) {
         if let Some(source) = self.sources.get(index) {
-            source.ledger.parsed(samples, dropped);
+            source.ledger.parsed(samples, problem, dropped);
         }
     }
 

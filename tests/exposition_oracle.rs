@@ -1,10 +1,11 @@
 //! Outside judges of what we write: Python's `prometheus_client`, and `promtool` for Go's `expfmt`.
 #![expect(clippy::unwrap_used, reason = "an oracle that cannot be asked fails the test")]
-#![expect(clippy::print_stderr, reason = "a skipped test says so")]
 #![expect(clippy::disallowed_methods, reason = "the environment tells tests where the judges are")]
 
 #[path = "support/exposition_bodies.rs"]
 mod bodies;
+#[path = "support/skip.rs"]
+mod skip;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +18,7 @@ use proptest::test_runner::TestRunner;
 #[test]
 fn the_strict_python_parsers_take_what_we_write() {
     let Some(python) = std::env::var_os("PODMETER_PYTHON") else {
-        skip("the_strict_python_parsers_take_what_we_write", "PODMETER_PYTHON is not set");
+        skip::skip("the_strict_python_parsers_take_what_we_write", "PODMETER_PYTHON is not set");
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -34,7 +35,7 @@ fn the_strict_python_parsers_take_what_we_write() {
 #[test]
 fn promtool_reads_what_we_write_as_text() {
     if Command::new("promtool").arg("--version").output().is_err() {
-        skip("promtool_reads_what_we_write_as_text", "promtool is not installed");
+        skip::skip("promtool_reads_what_we_write_as_text", "promtool is not installed");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -65,7 +66,7 @@ fn write_corpora(folder: &Path, parts: &[&str]) {
     );
     for part in parts {
         let Ok(files) = std::fs::read_dir(data.join(part)) else {
-            skip("write_corpora", "no reference data");
+            skip::skip("write_corpora", "no reference data");
             continue;
         };
         for path in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
@@ -101,9 +102,4 @@ fn write_answers(folder: &Path, count: usize) {
         let merged = merge(vec![], read.collect());
         write(&merged, folder, &number.to_string());
     }
-}
-
-fn skip(test: &str, why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{test}: {why}");
-    eprintln!("SKIPPED: {test}: {why}");
 }

@@ -187,12 +187,12 @@ impl Ledger {
     }
 
     /// Notes what was in a body.
-    pub(super) fn parsed(&self, samples: u64, dropped: &[Dropped<'_>]) {
+    pub(super) fn parsed(&self, samples: u64, problem: Option<&str>, dropped: &[Dropped<'_>]) {
         self.dropped(dropped);
         let mut known = self.known();
-        match dropped.iter().find(|dropped| dropped.samples > 0) {
-            Some(dropped) if samples == 0 => {
-                let cause = Cause::NoSample(dropped.first.to_owned());
+        match problem {
+            Some(problem) if samples == 0 => {
+                let cause = Cause::NoSample(problem.to_owned());
                 self.fail(&mut known, &FetchError { url: self.url.clone(), cause });
             }
             _ => {

@@ -102,7 +102,9 @@ impl Stats {
                 first,
             })
             .collect();
-        self.sources.parsed(index, samples, &dropped);
+        // A page of HTML costs no sample, and is wrong all the same.
+        let problem = problems.first().first().map(ToString::to_string);
+        self.sources.parsed(index, samples, problem.as_deref(), &dropped);
     }
 
     /// Tells it what was dropped on the way into the answer, beyond what could not be read. The

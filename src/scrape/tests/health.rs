@@ -54,7 +54,7 @@ async fn a_source_is_up_once_its_samples_were_read_and_down_when_it_fails() {
     let sources = sources_in(&[&server.url()], &mut registry);
     ask(&sources).await.unwrap();
     assert!(!sources.health()[0].up, "nobody has read it yet");
-    sources.parsed(0, 2, &[bad_value(1)]);
+    sources.parsed(0, 2, Some(bad_value(1).first), &[bad_value(1)]);
     let health = sources.health().remove(0);
     assert!(health.up);
     assert_eq!((health.samples, health.bytes), (2, 12));
@@ -81,10 +81,9 @@ async fn a_source_is_up_once_its_samples_were_read_and_down_when_it_fails() {
 #[test]
 fn a_body_without_any_sample_is_down_but_an_empty_one_is_up() {
     let sources = sources(&["http://127.0.0.1:1/metrics"]);
-    sources.parsed(0, 0, &[]);
+    sources.parsed(0, 0, None, &[]);
     assert!(sources.health()[0].up);
-    let html = Dropped { reason: "not_an_exposition", samples: 1, first: "line 1: it is HTML" };
-    sources.parsed(0, 0, &[html]);
+    sources.parsed(0, 0, Some("line 1: it is HTML"), &[]);
     let health = sources.health().remove(0);
     assert!(!health.up);
     assert_eq!(
@@ -94,7 +93,7 @@ fn a_body_without_any_sample_is_down_but_an_empty_one_is_up() {
              (line 1: it is HTML)"
         )
     );
-    sources.parsed(0, 5, &[bad_value(2)]);
+    sources.parsed(0, 5, Some(bad_value(2).first), &[bad_value(2)]);
     assert!(sources.health()[0].up, "some samples are better than none");
     sources.dropped(0, &[Dropped { reason: "duplicate_series", samples: 3, first: "twice" }]);
     let health = sources.health().remove(0);
@@ -105,7 +104,7 @@ fn a_body_without_any_sample_is_down_but_an_empty_one_is_up() {
 #[test]
 fn an_index_without_a_source_is_nobody() {
     let sources = sources(&[]);
-    sources.parsed(7, 1, &[]);
+    sources.parsed(7, 1, None, &[]);
     sources.dropped(7, &[bad_value(1)]);
     assert!(sources.health().is_empty());
 }
@@ -123,7 +122,7 @@ fn the_log_hears_of_a_change_once_and_never_per_scrape() {
                 ledger.fetched(&Err(refused()), SHORT);
             }
             for _ in 0..3 {
-                sources.parsed(0, 1, &[bad_value(1)]);
+                sources.parsed(0, 1, Some(bad_value(1).first), &[bad_value(1)]);
                 sources.dropped(0, &[bad_value(0)]);
             }
         }
