@@ -1,4 +1,5 @@
 //! What the HTTP/1 observer sees of a connection: scenarios, laws, a model, and reference cases.
+#![expect(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "so a test fails")]
 
 mod endings;
 mod exchanges;
@@ -6,6 +7,9 @@ mod law;
 mod laws;
 mod limits;
 mod model;
+mod reference;
+#[path = "../support/skip.rs"]
+mod skip;
 mod talk;
 mod tunnels;
 mod unread;

@@ -149,8 +149,8 @@ impl Account {
                 return;
             }
             let answer = told.answers.get(self.over);
-            let begun = answer.filter(|answer| self.answered.len() >= answer.head.end);
-            let (status, flags) = match (begun, flags) {
+            let status = answer.filter(|answer| self.answered.len() >= answer.head.end);
+            let (status, flags) = match (status, flags) {
                 (Some(answer), Flags::UpstreamClosed) => {
                     (answer.status, Flags::UpstreamProtocolError)
                 }
@@ -183,12 +183,12 @@ impl Account {
         let answer = told.answers.get(self.over);
         let so_far = self.answered.len();
         let first_byte = answer.and_then(|answer| {
-            let heads = answer.interim.iter().chain([&answer.head]);
+            let mut heads = answer.interim.iter().chain([&answer.head]);
             // An interim answer counts for nothing once it can be told from the answer.
-            let head = heads.into_iter().find(|head| {
+            let first = heads.find(|head| {
                 head.start < so_far && (so_far < head.end || head.start == answer.head.start)
             })?;
-            Some(time(self.answered[head.start]).written)
+            Some(time(self.answered[first.start]).written)
         });
         let response_bytes = answer.map_or(0, |answer| {
             let start = answer.interim.first().map_or(answer.head.start, |interim| interim.start);
