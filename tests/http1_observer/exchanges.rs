@@ -18,7 +18,7 @@ fn an_exchange_has_its_status_host_sizes_and_times() {
         .app("Length: 5\r\n\r\nhel")
         .app("lo")
         .closes()
-        .is_only(&["200 -"]);
+        .counts_only(&["200 -"]);
     let exchange = told.exchange(0);
     assert_eq!(exchange.host, HostId(0));
     assert_eq!(exchange.started, at(0));
@@ -38,7 +38,7 @@ fn a_kept_alive_connection_counts_each_exchange_by_its_own_times() {
         .client("POST /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
         .app("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         .closes()
-        .is_only(&["200 -", "404 -"]);
+        .counts_only(&["200 -", "404 -"]);
     let second = told.exchange(1);
     assert_eq!(second.host, HostId::UNKNOWN);
     assert_eq!((second.started, second.ended), (at(3), passed_at(4)));
@@ -48,7 +48,7 @@ fn a_kept_alive_connection_counts_each_exchange_by_its_own_times() {
 #[test]
 fn empty_lines_before_the_first_request_are_not_its_beginning() {
     let told = Talk::new().client("\r\n").client("\r\nGE").client("T / HTTP/1.1\r\n\r\n").app(OK);
-    let exchange = told.closes().is_only(&["200 -"]).exchange(0);
+    let exchange = told.closes().counts_only(&["200 -"]).exchange(0);
     assert_eq!(exchange.started, at(1));
     assert_eq!(exchange.held, 2 * WITHIN, "waiting for the client is not time inside podmeter");
     assert_eq!(exchange.request_bytes, 18);
@@ -62,7 +62,7 @@ fn pipelined_requests_get_their_answers_in_order() {
         .app("HTTP/1.1 201 A\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 202 B\r\nContent-Length: 9\r\n")
         .app("\r\nHTTP/1.1 203 C\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         .closes()
-        .is_only(&["201 -", "202 -", "203 -"]);
+        .counts_only(&["201 -", "202 -", "203 -"]);
     let started = [0, 1, 2].map(|i| told.exchange(i).started);
     assert_eq!(started, [at(0); 3]);
     let ended = [0, 1, 2].map(|i| told.exchange(i).ended);
@@ -80,7 +80,7 @@ fn chunked_bodies_end_after_extensions_and_trailers() {
         .client(GET)
         .app(OK)
         .closes()
-        .is_only(&["200 -", "200 -"]);
+        .counts_only(&["200 -", "200 -"]);
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn interim_answers_are_not_the_answer() {
         .app("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n")
         .app("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
         .closes()
-        .is_only(&["201 -"]);
+        .counts_only(&["201 -"]);
     let exchange = told.exchange(0);
     assert_eq!(exchange.first_byte, Some(passed_at(4)));
     assert_eq!(exchange.response_bytes, 25 + 40 + 27 + 43);
@@ -106,7 +106,7 @@ fn an_expectation_may_be_refused_and_the_body_sent_all_the_same() {
         .client(format!("body{GET}"))
         .app(OK)
         .closes()
-        .is_only(&["417 -", "200 -"]);
+        .counts_only(&["417 -", "200 -"]);
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn an_answer_to_head_has_no_body_whatever_it_says() {
             .client(GET)
             .app(OK)
             .closes()
-            .is_only(&["200 -", "200 -"]);
+            .counts_only(&["200 -", "200 -"]);
     }
 }
 
@@ -130,7 +130,7 @@ fn no_content_and_not_modified_have_no_body_whatever_they_say() {
         .app("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n")
         .app(OK)
         .closes()
-        .is_only(&["204 -", "304 -", "200 -"]);
+        .counts_only(&["204 -", "304 -", "200 -"]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn an_http_1_0_answer_without_a_length_ends_with_the_connection() {
         .app_finishes()
         .client_finishes()
         .ends(Ending::Finished)
-        .is_only(&["200 -"]);
+        .counts_only(&["200 -"]);
     assert_eq!(told.exchange(0).ended, at(3), "nobody knew before the app finished");
     assert_eq!(told.exchange(0).response_bytes, 19 + 4 + 39);
 }
@@ -157,13 +157,13 @@ fn http_1_0_keeps_the_connection_only_where_the_client_asks_for_it() {
         .client(kept)
         .app(answer)
         .closes()
-        .is_only(&["200 -", "200 -"]);
+        .counts_only(&["200 -", "200 -"]);
     // After a request that is the last one, nothing is a request.
     Talk::new()
         .client("GET / HTTP/1.0\r\n\r\nGET /b HTTP/1.0\r\n\r\n")
         .app("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
         .closes()
-        .is_only(&["200 -"]);
+        .counts_only(&["200 -"]);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_close_delimited_answer_in_http_1_1_ends_with_the_connection() {
         .app("HTTP/1.1 500 Not an answer\r\n\r\n")
         .app_finishes()
         .ends(Ending::Finished)
-        .is_only(&["200 -"]);
+        .counts_only(&["200 -"]);
 }
 
 #[test]
@@ -186,10 +186,10 @@ fn requests_behind_the_last_answer_are_dropped() {
         "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok\r\n\r\n",
     ] {
         let talk = || Talk::new().client(GET.repeat(3)).app(OK).app(last).app_finishes();
-        talk().closes().counts(&["200 -", "200 -"]).drops(1).is_not_tcp();
-        talk().app_resets().counts(&["200 -", "200 -"]).drops(1).is_not_tcp();
+        talk().closes().counts(&["200 -", "200 -"]).drops(1).meters_no_tcp();
+        talk().app_resets().counts(&["200 -", "200 -"]).drops(1).meters_no_tcp();
         // Not seeing the end of it yet, the client may go on.
-        talk().client(GET).closes().counts(&["200 -", "200 -"]).drops(2).is_not_tcp();
+        talk().client(GET).closes().counts(&["200 -", "200 -"]).drops(2).meters_no_tcp();
     }
 }
 
@@ -204,7 +204,7 @@ fn an_answer_may_come_before_the_request_is_complete() {
         .client(GET)
         .app(OK)
         .closes()
-        .is_only(&["413 -", "200 -"]);
+        .counts_only(&["413 -", "200 -"]);
     assert_eq!(told.exchange(0).request_bytes, 39 + 9, "as many as had come when it was answered");
     assert_eq!(told.exchange(1).request_bytes, GET.len() as u64);
 }
@@ -217,7 +217,7 @@ fn a_last_early_answer_leaves_the_rest_of_the_body_alone() {
         .client("other half")
         .app_finishes()
         .client_resets()
-        .is_only(&["413 -"]);
+        .counts_only(&["413 -"]);
 }
 
 #[test]

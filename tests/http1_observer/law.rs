@@ -87,10 +87,9 @@ enum Split {
 impl Split {
     fn chunks(self, step: usize, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         let (first, length) = match self {
-            Self::Nowhere => (bytes.len(), 1),
             Self::Every(length) => (0, length),
             Self::Once { step: here, at } if here == step => (at, bytes.len()),
-            Self::Once { .. } => (bytes.len(), 1),
+            Self::Nowhere | Self::Once { .. } => (bytes.len(), 1),
         };
         let (first, rest) = bytes.split_at(first);
         Some(first).filter(|chunk| !chunk.is_empty()).into_iter().chain(rest.chunks(length))

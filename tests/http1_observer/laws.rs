@@ -1,7 +1,8 @@
 //! The laws over generated input: the same cases in every run, and a failing one is printed.
 
+use crate::conversations::conversations;
 use crate::law::{FINISHED, OTHER_SIDE, Script, Step, check};
-use crate::model::conversations;
+
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

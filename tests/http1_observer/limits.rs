@@ -9,7 +9,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 #[test]
 fn a_thousand_pipelined_requests_are_kept_track_of() {
     let told = Talk::new().client(GET.repeat(1024)).app(OK.repeat(1024)).closes();
-    told.is_only(&["200 -"; 1024]);
+    told.counts_only(&["200 -"; 1024]);
 }
 
 #[test]
@@ -19,8 +19,8 @@ fn of_ten_thousand_pipelined_requests_the_first_count_and_the_rest_is_tcp() {
         .app(OK.repeat(10_000))
         .closes()
         .counts(&["200 -"; 1024])
-        .is_unparsed("http1 pipeline_too_deep")
-        .is_tcp((10_000 - 1024) * 18, 10_000 * OK.len() as u64, "-");
+        .stops_reading("http1 pipeline_too_deep")
+        .meters_tcp((10_000 - 1024) * 18, 10_000 * OK.len() as u64, "-");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn ten_thousand_requests_one_after_the_other_all_count() {
     for _ in 0..10_000 {
         talk = talk.client(GET).app(OK);
     }
-    talk.closes().is_only(&["200 -"; 10_000]);
+    talk.closes().counts_only(&vec!["200 -"; 10_000]);
 }
 
 #[test]
@@ -41,8 +41,9 @@ fn a_head_of_ten_megabytes_is_tcp_and_its_answer_counts() {
     let talk = || Talk::new().client(&head);
     let told = talk().client("\r\n").app(too_large).closes().counts(&["431 DPE"]);
     assert_eq!(told.exchange(0).request_bytes, len + 2);
-    told.is_tcp(len + 2, too_large.len() as u64, "-").is_unparsed("http1 request_head_too_large");
-    talk().client_resets().counts(&[]).is_tcp(len, 0, "DC");
+    told.meters_tcp(len + 2, too_large.len() as u64, "-")
+        .stops_reading("http1 request_head_too_large");
+    talk().client_resets().counts(&[]).meters_tcp(len, 0, "DC");
 }
 
 #[test]
@@ -50,9 +51,9 @@ fn an_answer_with_an_endless_head_drops_its_request() {
     let head = format!("HTTP/1.1 200 OK\r\n{}", "A: b\r\n".repeat(1000));
     let talk = || Talk::with_heads_up_to(1000).client(GET);
     let told = talk().app(&head).closes().counts(&[]).drops(1);
-    told.is_unparsed("http1 response_head_too_large");
+    told.stops_reading("http1 response_head_too_large");
     let told = talk().app("x".repeat(2000)).closes().counts(&[]).drops(1);
-    told.is_unparsed("http1 malformed_response");
+    told.stops_reading("http1 malformed_response");
 }
 
 #[test]
@@ -60,8 +61,8 @@ fn a_head_may_be_as_long_as_allowed_and_no_longer() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let head = |len: usize| format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(len - 18));
     let talk = |len| Talk::with_heads_up_to(100).client(head(len)).app(answer);
-    talk(100).closes().is_only(&["200 -"]);
-    talk(101).closes().counts(&["200 DPE"]).is_unparsed("http1 request_head_too_large");
+    talk(100).closes().counts_only(&["200 -"]);
+    talk(101).closes().counts(&["200 DPE"]).stops_reading("http1 request_head_too_large");
 }
 
 #[test]
@@ -69,9 +70,9 @@ fn what_a_client_sends_ahead_of_a_switch_is_bounded() {
     let offer = "GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n";
     let switch = "HTTP/1.1 101 Go\r\n\r\n";
     let talk = |ahead| Talk::with_heads_up_to(100).client(offer).client("x".repeat(ahead));
-    talk(100).app(switch).closes().counts(&["101 -"]).is_tcp(100, 0, "-").is_unparsed("");
+    talk(100).app(switch).closes().counts(&["101 -"]).meters_tcp(100, 0, "-").stops_reading("");
     let told = talk(101).app(switch).closes().counts(&["101 -"]);
-    told.is_tcp(101, switch.len() as u64, "-").is_unparsed("http1 upgrade_backlog");
+    told.meters_tcp(101, switch.len() as u64, "-").stops_reading("http1 upgrade_backlog");
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn endless_trailers_and_extensions_are_given_up() {
                 .app(OK)
                 .closes()
                 .counts(&["200 DPE"])
-                .is_unparsed("http1 malformed_request_chunk");
+                .stops_reading("http1 malformed_request_chunk");
         }
     }
 }
@@ -92,5 +93,5 @@ fn endless_trailers_and_extensions_are_given_up() {
 #[test]
 fn an_endless_first_line_is_tcp() {
     let told = Talk::new().client("x y".repeat(100_000)).closes().counts(&[]);
-    told.is_tcp(300_000, 0, "-").is_unparsed("");
+    told.meters_tcp(300_000, 0, "-").stops_reading("");
 }

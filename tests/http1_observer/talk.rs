@@ -62,11 +62,11 @@ impl Talk {
         self.ends(Ending::AppReset)
     }
 
-    pub(crate) fn is_refused(self) -> Told {
+    pub(crate) fn refused(self) -> Told {
         self.ends(Ending::Refused)
     }
 
-    pub(crate) fn is_given_up(self) -> Told {
+    pub(crate) fn given_up(self) -> Told {
         self.ends(Ending::GivenUp)
     }
 
@@ -112,14 +112,14 @@ impl Told {
     /// That so many bytes came from the client and from the app while it was metered as TCP, and
     /// how that ended.
     #[track_caller]
-    pub(crate) fn is_tcp(self, received: u64, sent: u64, flags: &str) -> Self {
+    pub(crate) fn meters_tcp(self, received: u64, sent: u64, flags: &str) -> Self {
         assert_eq!(self.seen.tcp_bytes, [received, sent], "{:#?}", self.seen);
         assert_eq!(self.tcp_flags(), Some(flags), "{:#?}", self.seen);
         self
     }
 
     #[track_caller]
-    pub(crate) fn is_not_tcp(self) -> Self {
+    pub(crate) fn meters_no_tcp(self) -> Self {
         assert_eq!(self.tcp_flags(), None, "{:#?}", self.seen);
         self
     }
@@ -140,7 +140,7 @@ impl Told {
 
     /// `PROTOCOL REASON`, or nothing.
     #[track_caller]
-    pub(crate) fn is_unparsed(self, expected: &str) -> Self {
+    pub(crate) fn stops_reading(self, expected: &str) -> Self {
         let unparsed = self.seen.events.iter().find_map(|event| match event {
             Event::Unparsed { protocol, reason } => {
                 Some(format!("{} {}", protocol.as_str(), reason.as_str()))
@@ -153,8 +153,8 @@ impl Told {
 
     /// Exactly these exchanges, and nothing else at all.
     #[track_caller]
-    pub(crate) fn is_only(self, expected: &[&str]) -> Self {
-        self.counts(expected).is_not_tcp().drops(0).is_unparsed("")
+    pub(crate) fn counts_only(self, expected: &[&str]) -> Self {
+        self.counts(expected).meters_no_tcp().drops(0).stops_reading("")
     }
 
     /// The exchange at an index, for its finer points.

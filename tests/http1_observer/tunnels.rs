@@ -19,8 +19,8 @@ fn an_accepted_upgrade_is_one_exchange_and_then_tcp() {
         .client(GET)
         .closes()
         .counts(&["101 -"])
-        .is_tcp(5 + GET.len() as u64, 19, "-")
-        .is_unparsed("");
+        .meters_tcp(5 + GET.len() as u64, 19, "-")
+        .stops_reading("");
     assert_eq!(told.exchange(0).ended, passed_at(1));
     assert_eq!(told.exchange(0).request_bytes, UPGRADE.len() as u64);
     assert_eq!(told.exchange(0).response_bytes, SWITCH.len() as u64);
@@ -34,7 +34,7 @@ fn bytes_on_either_side_of_a_switch_belong_to_the_tunnel() {
         .app(format!("{SWITCH}at once"))
         .client_resets()
         .counts(&["101 -"])
-        .is_tcp(9, 7, "DC")
+        .meters_tcp(9, 7, "DC")
         .drops(0);
 }
 
@@ -49,7 +49,7 @@ fn an_upgrade_may_come_after_other_exchanges_and_behind_them() {
         .app("x")
         .closes()
         .counts(&["200 -", "200 -", "101 -"])
-        .is_tcp(5, 1, "-");
+        .meters_tcp(5, 1, "-");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn after_a_declined_upgrade_the_bytes_behind_it_are_read_as_http() {
         .app(OK)
         .app("HTTP/1.1 202 B\r\nContent-Length: 0\r\n\r\n")
         .closes()
-        .is_only(&["426 -", "200 -", "202 -"]);
+        .counts_only(&["426 -", "200 -", "202 -"]);
 }
 
 #[test]
@@ -70,12 +70,12 @@ fn a_declined_upgrade_with_a_body_is_an_ordinary_request() {
     let offer =
         "POST / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\n";
     let talk = || Talk::new().client(format!("{offer}bo"));
-    talk().client("dy").client(GET).app(OK).app(OK).closes().is_only(&["200 -", "200 -"]);
+    talk().client("dy").client(GET).app(OK).app(OK).closes().counts_only(&["200 -", "200 -"]);
     // Declined while the body is still coming.
-    talk().app(OK).client("dy").client(GET).app(OK).closes().is_only(&["200 -", "200 -"]);
+    talk().app(OK).client("dy").client(GET).app(OK).closes().counts_only(&["200 -", "200 -"]);
     // Accepted, with and without the rest of the body.
-    talk().client("dyahead").app(SWITCH).closes().counts(&["101 -"]).is_tcp(5, 0, "-");
-    talk().app(SWITCH).client("dy").closes().counts(&["101 -"]).is_tcp(2, 0, "-");
+    talk().client("dyahead").app(SWITCH).closes().counts(&["101 -"]).meters_tcp(5, 0, "-");
+    talk().app(SWITCH).client("dy").closes().counts(&["101 -"]).meters_tcp(2, 0, "-");
 }
 
 #[test]
@@ -90,16 +90,16 @@ fn an_offer_behind_an_answer_that_is_on_its_way_still_waits_for_its_own() {
         .app(SWITCH)
         .closes()
         .counts(&["200 -", "101 -"])
-        .is_tcp(4, 0, "-")
-        .is_unparsed("");
+        .meters_tcp(4, 0, "-")
+        .stops_reading("");
 }
 
 #[test]
 fn an_offer_in_the_last_request_leaves_no_room_for_another() {
     let offer = "GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n";
-    Talk::new().client(format!("{offer}{GET}")).app(OK).closes().is_only(&["200 -"]);
+    Talk::new().client(format!("{offer}{GET}")).app(OK).closes().counts_only(&["200 -"]);
     let with_body = offer.replace("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\nbody");
-    Talk::new().client(format!("{with_body}{GET}")).app(OK).closes().is_only(&["200 -"]);
+    Talk::new().client(format!("{with_body}{GET}")).app(OK).closes().counts_only(&["200 -"]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn an_upgrade_field_that_the_connection_does_not_name_is_no_offer() {
         .app(OK)
         .app(OK)
         .closes()
-        .is_only(&["200 -", "200 -"]);
+        .counts_only(&["200 -", "200 -"]);
 }
 
 #[test]
@@ -121,8 +121,8 @@ fn a_declined_offer_with_something_unreadable_behind_it_is_tcp_from_there() {
         .app("more")
         .closes()
         .counts(&["200 -"])
-        .is_unparsed("http1 malformed_request")
-        .is_tcp(6, 9, "-");
+        .stops_reading("http1 malformed_request")
+        .meters_tcp(6, 9, "-");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn an_accepted_connect_is_one_exchange_and_then_tcp() {
         .app(OK)
         .closes()
         .counts(&["200 -"])
-        .is_tcp(5 + GET.len() as u64, 5 + OK.len() as u64, "-");
+        .meters_tcp(5 + GET.len() as u64, 5 + OK.len() as u64, "-");
 }
 
 #[test]
@@ -145,14 +145,14 @@ fn after_a_declined_connect_the_bytes_behind_it_are_read_as_http() {
         .app(declined)
         .app(OK)
         .closes()
-        .is_only(&["405 -", "200 -"]);
+        .counts_only(&["405 -", "200 -"]);
     let with_body = CONNECT.replace("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\nbody");
     Talk::new()
         .client(format!("{with_body}{GET}"))
         .app(declined)
         .app(OK)
         .closes()
-        .is_only(&["405 -", "200 -"]);
+        .counts_only(&["405 -", "200 -"]);
 }
 
 #[test]
@@ -163,12 +163,12 @@ fn an_app_that_switches_unasked_has_switched() {
         .closes()
         .counts(&["101 -"])
         .drops(1)
-        .is_tcp(0, 1, "-");
+        .meters_tcp(0, 1, "-");
 }
 
 #[test]
 fn an_offer_that_is_never_answered_is_given_up_like_any_request() {
-    Talk::new().client(UPGRADE).app_resets().is_only(&["503 UC"]);
-    Talk::new().client(format!("{CONNECT}ahead")).client_resets().is_only(&["0 DC"]);
-    Talk::new().client(UPGRADE).is_refused().is_only(&["503 UF"]);
+    Talk::new().client(UPGRADE).app_resets().counts_only(&["503 UC"]);
+    Talk::new().client(format!("{CONNECT}ahead")).client_resets().counts_only(&["0 DC"]);
+    Talk::new().client(UPGRADE).refused().counts_only(&["503 UF"]);
 }

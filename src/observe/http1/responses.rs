@@ -106,15 +106,19 @@ impl Http1 {
     ) -> &'a [u8] {
         // Clients skip empty lines here as servers do.
         let rest = skip_empty_lines(&mut self.partial_response, rest);
+        let is_half_line = self.partial_response.is_empty() && rest == b"\r";
         if rest.is_empty() {
             return rest;
         }
+        if !self.expects_response() && !is_half_line {
+            let bytes = self.partial_response.len() + rest.len();
+            self.lose_responses(Reason::UnsolicitedResponse, bytes, tcp, sink);
+            return &[];
+        }
         let gathered = gather(&mut self.partial_response, rest, self.rules.max_head_bytes);
         let (reason, bytes) = match gathered {
+            Gathered::Incomplete if is_half_line => return &[],
             Gathered::Incomplete => {
-                if self.partial_response == b"\r" {
-                    return &[]; // half an empty line
-                }
                 if head::could_be_status_line(&self.partial_response) {
                     self.answer.first_byte.get_or_insert(passed.written);
                     return &[];
@@ -131,12 +135,11 @@ impl Http1 {
                 (reason, seen.len() + more)
             }
             Gathered::Whole { head, rest } => match head::response(&head) {
-                Ok(read) if self.expects_response() => {
+                Ok(read) => {
                     self.answer.first_byte.get_or_insert(passed.written);
                     self.answer.bytes += head.len() as u64;
                     return self.status(&read, rest, passed, tcp, sink);
                 }
-                Ok(_) => (Reason::UnsolicitedResponse, head.len() + rest.len()),
                 Err(reason) => (reason, head.len() + rest.len()),
             },
         };
