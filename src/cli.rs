@@ -62,8 +62,8 @@ enum Failure {
     /// It was asked for something that cannot be.
     #[error("{0}")]
     Usage(String),
-    /// What it was asked for failed.
-    #[error("{0:#}")]
+    /// What it was asked for failed. Its sentence is whole, so its causes need not follow.
+    #[error("{0}")]
     Run(anyhow::Error),
 }
 

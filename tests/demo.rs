@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -114,6 +114,21 @@ fn nothing_of_it_outlives_a_kill() {
     for address in addresses(&guide) {
         TcpStream::connect(address).unwrap_err();
     }
+}
+
+#[test]
+fn a_sidecar_that_is_told_to_end_ends_the_demo_with_one_line() {
+    let _ports = beside_others();
+    let mut demo = Demo::start("1h");
+    let guide = demo.read_until("# 99th percentile");
+    let operators = guide.lines().find(|line| line.ends_with("for operators")).unwrap();
+    ask("POST", addresses(operators)[0], "/quitquitquit");
+    let run = demo.finish();
+    assert_eq!(run.status.code(), Some(1), "{run:?}");
+    let stats = stats(&guide, "primary");
+    let start = format!("podmeter: could not scrape http://{stats}/stats/prometheus: ");
+    assert!(run.errors.starts_with(&start), "{run:?}");
+    assert_eq!(run.errors.lines().count(), 1, "{run:?}");
 }
 
 #[test]
@@ -277,11 +292,14 @@ fn stats(guide: &str, role: &str) -> SocketAddr {
     addresses(guide.lines().find(is_it).unwrap())[0]
 }
 
-/// The answer to a GET, head and all, of a server that closes the connection when asked to.
 fn get(address: SocketAddr, path: &str) -> String {
-    use std::io::Write;
+    ask("GET", address, path)
+}
+
+/// The answer, head and all, of a server that closes the connection of HTTP/1.0.
+fn ask(method: &str, address: SocketAddr, path: &str) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
-    write!(socket, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
+    write!(socket, "{method} {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     answer

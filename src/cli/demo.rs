@@ -43,8 +43,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         .map(|text| config::duration("duration", text, SHORTEST..=LONGEST))
         .transpose()
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    // What goes wrong belongs on standard error; what goes well is in the table.
-    let log = Log { level: "warn".to_owned(), format: LogFormat::Text };
+    // A line among its own would break the table; what ends the demo is told as it ends.
+    let log = Log { level: "error".to_owned(), format: LogFormat::Text };
     logging::init(&log).map_err(|error| Failure::Run(error.into()))?;
     match play(duration) {
         // `podmeter demo | head` has read all it wants.

@@ -18,15 +18,15 @@ use tokio::time::timeout;
 
 /// Why a sidecar's metrics could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("could not scrape http://{stats}{PATH}: {source}")]
+#[error("could not scrape http://{stats}{PATH}: {why}")]
 pub(crate) struct ScrapeError {
     stats: SocketAddr,
-    source: Box<dyn Error + Send + Sync>,
+    why: Box<dyn Error + Send + Sync>,
 }
 
 /// Scrapes `sidecar` once.
 pub(super) async fn scrape(sidecar: &Sidecar, clock: &Clock) -> Result<Reading, ScrapeError> {
-    let failed = |source| ScrapeError { stats: sidecar.stats, source };
+    let failed = |why| ScrapeError { stats: sidecar.stats, why };
     let (headers, body) = timeout(PATIENCE, fetch(sidecar.stats))
         .await
         .map_err(|_| failed(format!("no answer within {} s", PATIENCE.as_secs()).into()))?
