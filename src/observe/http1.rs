@@ -192,12 +192,21 @@ impl Http1 {
         if self.partial_request.is_empty() {
             self.partial_since = passed.read;
         }
+        // Nearly every head comes in one piece; then there is no need to look for its end first.
+        if self.partial_request.is_empty()
+            && self.queue.len() < MAX_PIPELINED
+            && let Ok((read, length)) = head::request(rest, &self.rules.hosts)
+            && length <= self.rules.max_head_bytes
+        {
+            self.began(&read, length, passed, sink);
+            return &rest[length..];
+        }
         let (reason, seen, more) =
             match gather(&mut self.partial_request, rest, self.rules.max_head_bytes) {
                 Gathered::Incomplete => return &[],
                 Gathered::TooLarge { seen, more } => (Reason::RequestHeadTooLarge, seen, more),
                 Gathered::Whole { head, rest } => match head::request(&head, &self.rules.hosts) {
-                    Ok(read) if self.queue.len() < MAX_PIPELINED => {
+                    Ok((read, _)) if self.queue.len() < MAX_PIPELINED => {
                         self.began(&read, head.len(), passed, sink);
                         return rest;
                     }

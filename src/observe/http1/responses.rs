@@ -115,6 +115,13 @@ impl Http1 {
             self.lose_responses(Reason::UnsolicitedResponse, bytes, tcp, sink);
             return &[];
         }
+        // Nearly every head comes in one piece; then there is no need to look for its end first.
+        if self.partial_response.is_empty()
+            && let Some((read, length)) = head::response(rest)
+            && length <= self.rules.max_head_bytes
+        {
+            return self.status(&read, length, &rest[length..], passed, tcp, sink);
+        }
         let gathered = gather(&mut self.partial_response, rest, self.rules.max_head_bytes);
         let (reason, bytes) = match gathered {
             Gathered::Incomplete if is_half_line => return &[],
@@ -134,12 +141,8 @@ impl Http1 {
                 };
                 (reason, seen.len() + more)
             }
-            Gathered::Whole { head, rest } => match head::response(&head) {
-                Ok(read) => {
-                    self.answer.first_byte.get_or_insert(passed.written);
-                    self.answer.bytes += head.len() as u64;
-                    return self.status(&read, rest, passed, tcp, sink);
-                }
+            Gathered::Whole { head, rest } => match head::any_response(&head) {
+                Ok(read) => return self.status(&read, head.len(), rest, passed, tcp, sink),
                 Err(reason) => (reason, head.len() + rest.len()),
             },
         };
@@ -157,15 +160,19 @@ impl Http1 {
             }
     }
 
-    /// A response head is complete. Gives the bytes after it that are still to be read.
+    /// A response head of `length` bytes is complete. Gives what of `rest`, which comes after it,
+    /// is still to be read.
     fn status<'a>(
         &mut self,
         head: &ResponseHead,
+        length: usize,
         rest: &'a [u8],
         passed: Passed,
         tcp: &mut TcpMeter,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
+        self.answer.first_byte.get_or_insert(passed.written);
+        self.answer.bytes += length as u64;
         if matches!(head.status, 100 | 102..=199) {
             self.answer.first_byte = None;
             return rest;
