@@ -80,7 +80,7 @@ struct Lost {
 enum Responses {
     Head,
     Body(Body),
-    /// The app said that this was its last answer.
+    /// The app said, perhaps by a body that ends with the connection, that this was its last answer.
     Last,
     /// The app sends no more, though it had not said so. A request that comes now is broken off.
     Finished,
