@@ -80,7 +80,7 @@ struct Lost {
 enum Responses {
     Head,
     Body(Body),
-    /// The app said that this was its last answer.
+    /// This was the last answer: the app said so, or its body ended with the connection.
     Last,
     /// The app sends no more, though it had not said so. A request that comes now is broken off.
     Finished,

@@ -1,5 +1,5 @@
 //! What the HTTP/1 observer sees of a connection: scenarios, laws, a model, and reference cases.
-#![expect(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "so a test fails")]
+#![expect(clippy::panic, clippy::expect_used, reason = "so a test fails")]
 
 mod conversations;
 mod endings;
