@@ -36,8 +36,6 @@ struct PortSums {
     codes: BTreeMap<u16, u64>,
     /// By class of status code.
     classes: BTreeMap<u16, u64>,
-    /// Everything recorded, answered or not.
-    recorded: u64,
     broken_off: u64,
     durations: Totals,
 }
@@ -94,7 +92,6 @@ impl Envoy {
 impl PortSums {
     fn add(&mut self, key: HttpKey, totals: &HttpTotals) {
         let requests = totals.requests();
-        self.recorded += requests;
         self.durations.merge(&totals.durations);
         if key.status != 0 {
             *self.codes.entry(key.status).or_default() += requests;
@@ -153,8 +150,9 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
     let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
         families.push(counters(name, help, &http, cluster, value));
     };
+    // Not what was recorded and what is in flight: that falls when a request is given up unread.
     counter("envoy_cluster_upstream_rq_total", "Requests sent to the app.", |shown| {
-        shown.sums.recorded + shown.totals.requests_active
+        shown.totals.requests
     });
     counter("envoy_cluster_upstream_rq_completed", "Requests that got a status.", |shown| {
         shown.sums.completed()
@@ -240,7 +238,7 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
         families.push(counters(name, help, &http, manager, value));
     };
     counter("envoy_http_downstream_rq_total", "Requests from clients.", |shown| {
-        shown.sums.recorded + shown.totals.requests_active
+        shown.totals.requests
     });
     counter("envoy_http_downstream_rq_completed", "Requests answered.", |shown| {
         shown.sums.completed()
