@@ -7,21 +7,24 @@
 
 mod connect;
 mod half;
+mod idle;
+mod side;
+mod socket;
 
 pub(crate) use connect::{Carriage, carry};
+pub(crate) use socket::Socket;
 
 use crate::clock::{Clock, Nanos};
 use crate::meter::Recorder;
 use crate::observe::{Direction, Ending, Passed, Watcher};
 use half::{Half, Step};
+use idle::Idle;
+use side::Side;
 use std::cell::RefCell;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep};
 
 /// The buffer that all connections of a thread read into, one after the other: within one poll it
 /// is read into and written from, and what the kernel did not take is copied out.
@@ -80,113 +83,114 @@ impl Drop for Books {
 }
 
 /// Both directions of an established connection; a future that is ready when it is over.
-#[derive(Debug)]
-pub(crate) struct Pump {
-    // Books are closed before the sockets are.
+pub(crate) struct Pump<'s> {
+    // Declared first: the books are closed before anything else is let go.
     books: Books,
-    client: TcpStream,
-    app: TcpStream,
+    client: Side<'s>,
+    app: Side<'s>,
     to_app: Half,
     to_client: Half,
-    scratch: Scratch,
+    scratch: &'s Scratch,
+    /// Ends a connection on which nothing has passed for a while (`--idle-timeout`).
     idle: Option<Idle>,
+    /// A side was reset, but the other has not yet taken all that was sent before.
+    reset: Option<Ending>,
 }
 
-/// Ends a connection on which nothing has passed for a while (`--idle-timeout`).
-#[derive(Debug)]
-struct Idle {
-    timeout: Duration,
-    last_passed: Instant,
-    alarm: Pin<Box<Sleep>>,
-}
-
-impl Pump {
+impl<'s> Pump<'s> {
     pub(crate) fn new(
-        client: TcpStream,
-        app: TcpStream,
+        client: &'s Socket,
+        app: &'s Socket,
         books: Books,
-        scratch: Scratch,
+        scratch: &'s Scratch,
         idle_timeout: Option<Duration>,
     ) -> Self {
-        let idle = idle_timeout.map(|timeout| Idle {
-            timeout,
-            last_passed: Instant::now(),
-            alarm: Box::pin(tokio::time::sleep(timeout)),
-        });
+        let (client, app) = (Side::new(client), Side::new(app));
         let (to_app, to_client) = Default::default();
-        Self { books, client, app, to_app, to_client, scratch, idle }
+        let idle = idle_timeout.map(Idle::new);
+        Self { books, client, app, to_app, to_client, scratch, idle, reset: None }
     }
 
     /// Moves what can be moved. Ready when the connection is over.
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let scratch = Rc::clone(&self.scratch);
-        let mut scratch = scratch.borrow_mut();
-        let (books, client, app) = (&mut self.books, &mut self.client, &mut self.app);
-        let request = self.to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
-        let response =
-            self.to_client.poll(cx, Direction::Response, app, client, &mut scratch, books);
+        let (request, response) = self.poll_halves(cx);
         if self.to_app.take_moved() | self.to_client.take_moved()
             && let Some(idle) = &mut self.idle
         {
-            idle.last_passed = Instant::now();
+            idle.passed();
         }
         match (request, response) {
-            (_, Poll::Ready(Step::SourceFailed)) => Poll::Ready(Ending::AppReset),
-            (Poll::Ready(Step::SourceFailed), _) | (_, Poll::Ready(Step::SinkFailed)) => {
+            // There is more that the client sent before it was gone; it has the next turn.
+            (Poll::Pending, Poll::Ready(Step::SinkReset)) if self.to_app.is_reading() => {
+                Poll::Pending
+            }
+            (_, Poll::Ready(Step::SourceReset)) => Poll::Ready(Ending::AppReset),
+            (Poll::Ready(Step::SourceReset), _) | (_, Poll::Ready(Step::SinkReset)) => {
                 Poll::Ready(Ending::ClientReset)
             }
-            // The app takes no more, but what it has sent must still reach the client.
-            (Poll::Ready(Step::SinkFailed), Poll::Ready(Step::Finished)) => {
+            // The app takes no more, and what it had sent has reached the client.
+            (Poll::Ready(Step::SinkReset), Poll::Ready(Step::Finished)) => {
                 Poll::Ready(Ending::AppReset)
             }
             (Poll::Ready(Step::Finished), Poll::Ready(Step::Finished)) => {
                 Poll::Ready(Ending::Finished)
             }
-            _ => self.poll_idle(cx).map(|()| Ending::GivenUp),
+            _ => self.poll_silence(cx),
         }
     }
 
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(idle) = &mut self.idle else { return Poll::Pending };
-        loop {
-            ready!(idle.alarm.as_mut().poll(cx));
-            let due = idle.last_passed + idle.timeout;
-            if due <= Instant::now() {
-                return Poll::Ready(());
-            }
-            idle.alarm.as_mut().reset(due);
+    fn poll_halves(&mut self, cx: &mut Context<'_>) -> (Poll<Step>, Poll<Step>) {
+        let mut scratch = self.scratch.borrow_mut();
+        let (client, app) = (&mut self.client, &mut self.app);
+        let books = &mut self.books;
+        let to_app = &mut self.to_app;
+        let mut request = to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
+        let response =
+            self.to_client.poll(cx, Direction::Response, app, client, &mut scratch, books);
+        if response == Poll::Ready(Step::SinkReset) {
+            // What the client sent before it was gone must still reach the app.
+            request = to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
         }
+        (request, response)
+    }
+
+    /// Watches what no half would notice: resets of sides that are not being read, and silence.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        if !self.to_app.is_reading() && self.client.poll_reset(cx).is_ready() {
+            if !self.to_app.is_blocked() {
+                return Poll::Ready(Ending::ClientReset);
+            }
+            self.reset = Some(Ending::ClientReset);
+            Idle::hurry(&mut self.idle, LAST_BYTES);
+        }
+        if !self.to_client.is_reading() && self.app.poll_reset(cx).is_ready() {
+            if !self.to_client.is_blocked() {
+                return Poll::Ready(Ending::AppReset);
+            }
+            self.reset = Some(Ending::AppReset);
+            Idle::hurry(&mut self.idle, LAST_BYTES);
+        }
+        let Some(idle) = &mut self.idle else { return Poll::Pending };
+        idle.poll(cx).map(|()| self.reset.unwrap_or(Ending::GivenUp))
     }
 }
 
-impl Future for Pump {
+impl Future for Pump<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let ending = ready!(self.poll_ending(cx));
         self.books.ending = Some(ending);
-        if ending != Ending::Finished {
-            // Neither side must take a cut for an orderly end.
-            reset_on_close(&self.client);
-            reset_on_close(&self.app);
+        if ending == Ending::Finished {
+            self.client.ended_in_order();
+            self.app.ended_in_order();
         }
         Poll::Ready(())
     }
 }
 
-impl Drop for Pump {
-    fn drop(&mut self) {
-        if self.books.ending.is_none() {
-            reset_on_close(&self.client);
-            reset_on_close(&self.app);
-        }
-    }
-}
-
-/// Makes closing the socket send a reset (RFC 9293, 3.10.4) instead of an orderly end.
-pub(crate) fn reset_on_close(socket: &TcpStream) {
-    // Only a socket that is no longer connected refuses, and that one needs no reset.
-    let _: io::Result<()> = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
-}
-
 const SCRATCH: usize = 256 * 1024;
+/// When a side is reset, the other still gets what was sent before as long as it takes some of it
+/// this often. Without us the bytes would be with it already; it does not wait for ever for those
+/// that it leaves in our hands.
+const LAST_BYTES: Duration = Duration::from_secs(5);

@@ -3,13 +3,12 @@
 use super::worker::Staff;
 use crate::meter::{Recorder, RouteId, Shard};
 use crate::observe::{Rules, Watcher};
-use crate::pump::{Books, Carriage, Scratch, carry, reset_on_close};
+use crate::pump::{Books, Carriage, Scratch, Socket, carry};
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 
 /// One metered port, as every worker sees it.
 #[derive(Clone, Debug)]
@@ -35,7 +34,7 @@ pub(super) async fn accept(
     let mut complained = false;
     loop {
         match listener.accept().await {
-            Ok((client, _)) => welcome(client, &port, &shard, &scratch, &staff),
+            Ok((client, _)) => welcome(Socket::new(client), &port, &shard, &scratch, &staff),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Out of file descriptors or memory: those who wait go on waiting.
@@ -48,19 +47,11 @@ pub(super) async fn accept(
     }
 }
 
-fn welcome(
-    client: TcpStream,
-    port: &Rc<Port>,
-    shard: &Rc<Shard>,
-    scratch: &Scratch,
-    staff: &Staff,
-) {
+fn welcome(client: Socket, port: &Rc<Port>, shard: &Rc<Shard>, scratch: &Scratch, staff: &Staff) {
     let Some(place) = staff.connections.admit() else {
-        Recorder::overflow(shard, port.route);
-        return reset_on_close(&client);
+        // Dropping the client resets it.
+        return Recorder::overflow(shard, port.route);
     };
-    // What the app sent at once shall arrive at once. A client that is gone already does not mind.
-    let _: io::Result<()> = client.set_nodelay(true);
     let mut recorder = Recorder::new(shard, port.route);
     let watcher = match &port.rules {
         Some(rules) => Watcher::new(rules),

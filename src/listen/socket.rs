@@ -1,8 +1,9 @@
 //! Binds listening sockets, one or several to an address.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 /// Why an address could not be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +72,24 @@ fn open(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
         // Its IPv4 sibling is an address of its own.
         socket.set_only_v6(true)?;
     }
+    for_every_connection(&socket)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Sets what every connection accepted on `socket` inherits; that costs the connection no call.
+fn for_every_connection(socket: &Socket) -> io::Result<()> {
+    // What the app sent at once shall arrive at once.
+    socket.set_tcp_nodelay(true)?;
+    // The app's own keep-alive probes end at us, so neither what holds a NAT entry open nor what
+    // finds out that a client vanished would reach the client. Without this, connections of
+    // vanished clients would pile up.
+    let probes = TcpKeepalive::new()
+        .with_time(PROBED_EVERY)
+        .with_interval(PROBED_EVERY)
+        .with_retries(PROBES);
+    socket.set_tcp_keepalive(&probes)
 }
 
 impl BindError {
@@ -88,6 +104,11 @@ impl BindError {
 
 /// Connections that wait to be accepted; the kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
+/// Well below the idle time after which load balancers forget a connection (four minutes and more).
+const PROBED_EVERY: Duration = Duration::from_secs(60);
+/// Unanswered probes after which a client has vanished: late, as the app would never notice if it
+/// asked for no probes itself.
+const PROBES: u32 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -103,6 +124,19 @@ mod tests {
         let ports: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(ports.len(), 3);
         assert!(ports.iter().all(|port| *port == ports[0]));
+    }
+
+    #[test]
+    fn connections_inherit_what_is_set_for_them() {
+        let listener = bind("--forward", any_port()).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let accepted = socket2::SockRef::from(&accepted);
+        assert!(accepted.tcp_nodelay().unwrap());
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), PROBED_EVERY);
+        assert_eq!(accepted.tcp_keepalive_retries().unwrap(), PROBES);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Finds the app for a client that has just connected, or tells the client that there is none.
 
-use super::{Books, Pump, Scratch, reset_on_close};
+use super::{Books, Pump, Scratch, Socket};
 use crate::clock::{Clock, Nanos};
 use crate::observe::{Direction, Ending, Passed};
 use std::io;
@@ -18,30 +18,38 @@ pub(crate) struct Carriage {
 
 /// Carries `client`'s connection to the app, to its end.
 pub(crate) async fn carry(
-    client: TcpStream,
+    client: Socket,
     carriage: &Carriage,
     mut books: Books,
     scratch: &Scratch,
 ) {
     let clock = books.clock;
     let connecting = connect(carriage.target, carriage.connect_timeout);
-    match alongside(connecting, &client, &clock).await {
+    match alongside(connecting, client.stream(), &clock).await {
         (Ok(app), asked) => {
             books.recorder.connected(clock.now().since(books.opened));
             books.asked = asked;
-            Pump::new(client, app, books, scratch.clone(), carriage.idle_timeout).await;
+            Pump::new(&client, &app, books, scratch, carriage.idle_timeout).await;
         }
         (Err(error), _) => {
             books.recorder.refused();
             tracing::debug!(target_addr = %carriage.target, %error, "the app took no connection");
-            refuse(client, books, scratch).await;
+            refuse(client.stream(), books, scratch).await;
         }
     }
 }
 
-async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<Socket> {
     let app = tokio::time::timeout(timeout, TcpStream::connect(target)).await??;
-    app.set_nodelay(true)?;
+    let app = Socket::new(app);
+    if app.stream().local_addr()? == target {
+        // Nobody listens there, and the kernel happened to pick the very same port for our end: a
+        // socket that is connected to itself (RFC 9293, 3.5) would echo, and keep the app from
+        // listening.
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    // What the client sent at once shall arrive at once.
+    app.stream().set_nodelay(true)?;
     Ok(app)
 }
 
@@ -61,9 +69,9 @@ async fn alongside<T>(
     (connecting.await, asked)
 }
 
-/// Resets the client, as the app itself would have. Its first bytes are awaited for a moment, to
-/// know what was refused.
-async fn refuse(client: TcpStream, mut books: Books, scratch: &Scratch) {
+/// Awaits the first bytes of a client for a moment, to know what was refused, before it is reset as
+/// the app itself would have.
+async fn refuse(client: &TcpStream, mut books: Books, scratch: &Scratch) {
     books.ending = Some(Ending::Refused);
     let first_bytes = async {
         while !books.watcher.knows_request() && client.readable().await.is_ok() {
@@ -82,7 +90,6 @@ async fn refuse(client: TcpStream, mut books: Books, scratch: &Scratch) {
     };
     // Once the time is over, what is known by then has to do.
     let _ = tokio::time::timeout(FIRST_BYTES, first_bytes).await;
-    reset_on_close(&client);
 }
 
 /// How long a refused client's first bytes are awaited.

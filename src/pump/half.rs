@@ -1,11 +1,10 @@
 //! One direction of a connection: read, write on, wait for whoever is slower.
 
 use super::Books;
+use super::side::Side;
+use crate::clock::Nanos;
 use crate::observe::{Direction, Passed};
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// The state of one direction. It owns memory only while the kernel does not take a write.
 #[derive(Debug, Default)]
@@ -13,13 +12,8 @@ pub(super) struct Half {
     /// Bytes that were read and that the kernel has not yet taken, from `written` on.
     backlog: Vec<u8>,
     written: usize,
-    backlog_read: crate::clock::Nanos,
-    /// The source sends no more.
-    source_finished: bool,
-    /// That was passed on.
-    passed_on: bool,
-    /// The sink takes no more.
-    sink_failed: bool,
+    backlog_read: Nanos,
+    over: Option<Step>,
     /// Bytes moved since [`Self::take_moved`] was last asked.
     moved: bool,
 }
@@ -29,54 +23,58 @@ pub(super) struct Half {
 pub(super) enum Step {
     /// The source finished, and the sink was told.
     Finished,
-    /// The source was reset.
-    SourceFailed,
-    /// The sink takes no more bytes.
-    SinkFailed,
+    /// The source was reset, and all that came before has been passed on.
+    SourceReset,
+    /// The sink was reset.
+    SinkReset,
 }
 
 impl Half {
-    /// Moves bytes from `source` to `sink` until one of them has to be waited for.
+    /// Moves bytes from `source` to `sink` until one of them has to be waited for or the other
+    /// direction should have its turn.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         direction: Direction,
-        source: &mut TcpStream,
-        sink: &mut TcpStream,
+        source: &mut Side<'_>,
+        sink: &mut Side<'_>,
         scratch: &mut [u8],
         books: &mut Books,
     ) -> Poll<Step> {
-        if self.passed_on {
-            return Poll::Ready(Step::Finished);
-        }
-        loop {
-            if self.sink_failed {
-                return Poll::Ready(Step::SinkFailed);
+        for _ in 0..TURN {
+            if let Some(step) = self.over {
+                return Poll::Ready(step);
             }
-            if !self.backlog.is_empty() {
+            if self.is_blocked() {
                 ready!(self.poll_backlog(cx, direction, sink, books));
                 continue;
             }
-            if self.source_finished {
-                self.passed_on = true;
-                // Fails only if the sink is gone, and then its own direction says so.
-                let _ = ready!(Pin::new(&mut *sink).poll_shutdown(cx));
-                return Poll::Ready(Step::Finished);
+            match ready!(source.poll_read(cx, scratch)) {
+                Ok(0) => {
+                    books.finished(direction);
+                    sink.finish();
+                    self.over = Some(Step::Finished);
+                }
+                Ok(read) => {
+                    self.moved = true;
+                    let time = books.time();
+                    self.write(cx, direction, &scratch[..read], time, sink, books);
+                }
+                Err(_) => self.over = Some(Step::SourceReset),
             }
-            let mut buffer = ReadBuf::new(scratch);
-            if ready!(Pin::new(&mut *source).poll_read(cx, &mut buffer)).is_err() {
-                return Poll::Ready(Step::SourceFailed);
-            }
-            let read = books.time();
-            let bytes = buffer.filled();
-            if bytes.is_empty() {
-                self.source_finished = true;
-                books.finished(direction);
-                continue;
-            }
-            self.moved = true;
-            self.write(cx, direction, bytes, read, sink, books);
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether bytes wait for the sink.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Whether the source is being read, so that its end cannot go unnoticed.
+    pub(super) fn is_reading(&self) -> bool {
+        self.over.is_none() && !self.is_blocked()
     }
 
     /// Whether bytes have moved since this was last asked.
@@ -90,19 +88,19 @@ impl Half {
         cx: &mut Context<'_>,
         direction: Direction,
         bytes: &[u8],
-        read: crate::clock::Nanos,
-        sink: &mut TcpStream,
+        read: Nanos,
+        sink: &mut Side<'_>,
         books: &mut Books,
     ) {
-        let taken = match Pin::new(sink).poll_write(cx, bytes) {
+        let taken = match sink.poll_write(cx, bytes) {
             Poll::Ready(Ok(taken)) => taken,
             Poll::Ready(Err(_)) => {
-                self.sink_failed = true;
+                self.over = Some(Step::SinkReset);
                 0
             }
             Poll::Pending => 0,
         };
-        if taken < bytes.len() && !self.sink_failed {
+        if taken < bytes.len() && self.over.is_none() {
             self.backlog.extend_from_slice(&bytes[taken..]);
             self.backlog_read = read;
         }
@@ -116,17 +114,18 @@ impl Half {
         }
     }
 
-    /// Writes more of what the kernel did not take; ready when some went or the sink failed.
+    /// Writes more of what the kernel did not take; ready when some went or the sink is gone.
     fn poll_backlog(
         &mut self,
         cx: &mut Context<'_>,
         direction: Direction,
-        sink: &mut TcpStream,
+        sink: &mut Side<'_>,
         books: &mut Books,
     ) -> Poll<()> {
         let bytes = &self.backlog[self.written..];
-        let Ok(taken) = ready!(Pin::new(sink).poll_write(cx, bytes)) else {
-            self.sink_failed = true;
+        let Ok(taken) = ready!(sink.poll_write(cx, bytes)) else {
+            self.over = Some(Step::SinkReset);
+            self.backlog = Vec::new();
             return Poll::Ready(());
         };
         self.moved = true;
@@ -142,3 +141,7 @@ impl Half {
         Poll::Ready(())
     }
 }
+
+/// Reads of one direction before the other has its turn, and other connections theirs: a side that
+/// never pauses must not keep the other from being heard.
+const TURN: usize = 16;
