@@ -323,6 +323,22 @@ fn ports_that_no_label_tells_apart_are_added_up() {
 }
 
 #[test]
+fn a_request_that_nobody_can_tell_the_end_of_stays_counted_as_begun() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    recorder.event(Event::Began);
+    let total = || {
+        let text = shown(&meter, &identity(), &[Dialect::Envoy], Format::Text);
+        let names = ["envoy_cluster_upstream_rq_total{", "envoy_http_downstream_rq_total{"];
+        names.map(|name| values(&text, name)[0].1.to_owned())
+    };
+    assert_eq!(total(), ["1", "1"]);
+    recorder.event(Event::Dropped);
+    assert_eq!(total(), ["1", "1"]);
+}
+
+#[test]
 fn what_nobody_told_the_proxy_is_unknown_and_the_revision_is_latest() {
     let meter = meter();
     let _shard = meter.shard(0);

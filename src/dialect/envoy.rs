@@ -36,8 +36,6 @@ struct PortSums {
     codes: BTreeMap<u16, u64>,
     /// By class of status code.
     classes: BTreeMap<u16, u64>,
-    /// Everything recorded, answered or not.
-    recorded: u64,
     broken_off: u64,
     durations: Totals,
 }
@@ -97,7 +95,6 @@ impl Envoy {
 impl PortSums {
     fn add(&mut self, key: HttpKey, totals: &HttpTotals) {
         let requests = totals.requests();
-        self.recorded += requests;
         self.durations.merge(&totals.durations);
         if key.status != 0 {
             *self.codes.entry(key.status).or_default() += requests;
@@ -115,7 +112,6 @@ impl PortSums {
         for (class, requests) in &other.classes {
             *self.classes.entry(*class).or_default() += requests;
         }
-        self.recorded += other.recorded;
         self.broken_off += other.broken_off;
         self.durations.merge(&other.durations);
     }
@@ -184,7 +180,7 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
         families.push(counters(name, help, &http, cluster, value));
     };
     counter("envoy_cluster_upstream_rq_total", "Requests sent to the app.", |shown| {
-        shown.sums.recorded + shown.totals.requests_active
+        shown.totals.requests
     });
     counter("envoy_cluster_upstream_rq_completed", "Requests that got a status.", |shown| {
         shown.sums.completed()
@@ -270,7 +266,7 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
         families.push(counters(name, help, &http, manager, value));
     };
     counter("envoy_http_downstream_rq_total", "Requests from clients.", |shown| {
-        shown.sums.recorded + shown.totals.requests_active
+        shown.totals.requests
     });
     counter("envoy_http_downstream_rq_completed", "Requests answered.", |shown| {
         shown.sums.completed()
