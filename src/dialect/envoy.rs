@@ -30,7 +30,7 @@ struct Port {
 }
 
 /// What is added up of one port's exchanges.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PortSums {
     /// By status code.
     codes: BTreeMap<u16, u64>,
@@ -70,8 +70,11 @@ impl Envoy {
             .zip(sums.iter().zip(&snapshot.routes))
             .map(|(port, (sums, totals))| Shown { port, sums, totals })
             .collect();
-        show_requests(layout, &ports, families);
-        show_connections(layout, &ports, families);
+        let clusters = clusters(&ports);
+        let clusters: Vec<_> =
+            clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
+        show_requests(layout, &clusters, families);
+        show_connections(layout, &clusters, families);
         show_downstream(layout, &ports, families);
         show_server(snapshot, vitals, families);
     }
@@ -102,6 +105,17 @@ impl PortSums {
         }
     }
 
+    fn merge(&mut self, other: &Self) {
+        for (code, requests) in &other.codes {
+            *self.codes.entry(*code).or_default() += requests;
+        }
+        for (class, requests) in &other.classes {
+            *self.classes.entry(*class).or_default() += requests;
+        }
+        self.broken_off += other.broken_off;
+        self.durations.merge(&other.durations);
+    }
+
     fn completed(&self) -> u64 {
         self.codes.values().sum()
     }
@@ -113,6 +127,21 @@ struct Shown<'a> {
     port: &'a Port,
     sums: &'a PortSums,
     totals: &'a RouteTotals,
+}
+
+/// Ports whose app ports have one number are one cluster by name, so their numbers add up.
+fn clusters<'a>(ports: &[Shown<'a>]) -> Vec<(&'a Port, PortSums, RouteTotals)> {
+    let mut clusters: Vec<(&Port, PortSums, RouteTotals)> = Vec::new();
+    for shown in ports {
+        match clusters.iter_mut().find(|(port, ..)| port.cluster == shown.port.cluster) {
+            Some((_, sums, totals)) => {
+                sums.merge(shown.sums);
+                totals.merge(shown.totals);
+            }
+            None => clusters.push((shown.port, shown.sums.clone(), shown.totals.clone())),
+        }
+    }
+    clusters
 }
 
 type Families<'a> = &'a mut Vec<Family<'static>>;
