@@ -148,7 +148,8 @@ fn connections_of_which_one_side_has_finished_cost_no_time() {
                 1 => app.shutdown(Shutdown::Write).unwrap(),
                 2 => {
                     client.set_nonblocking(true).unwrap();
-                    while (&client).write(&[0; 65_536]).is_ok() {}
+                    let zeros = vec![0; 65_536];
+                    while (&client).write(&zeros).is_ok() {}
                 }
                 _ => {}
             }
