@@ -149,7 +149,7 @@ impl App {
 
     fn announce(&self) {
         for (forward, listen) in self.config.forwards.iter().zip(&self.forwards) {
-            tracing::info!(%listen, target = %forward.target, "carrying");
+            tracing::info!(%listen, app = %forward.target, "carrying");
         }
         let listeners = [
             ("stats", self.stats_addr()),

@@ -3,8 +3,10 @@
 //! Exit codes: 0 for success, 2 for a bad command line or configuration (nothing was started), 1
 //! for everything that failed later. Every failure is one line on standard error.
 
+mod demo;
 mod mistake;
 mod proxy;
+mod signals;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -17,7 +19,8 @@ use crate::config;
 /// Does what the arguments of this process ask for.
 pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
-        Ok(Cli { command: Command::Proxy(args) }) => proxy::run(args).err(),
+        Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
+        Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         // Help and version: asked for, so they are an answer and not a mistake.
         Err(answer) if !answer.use_stderr() => match answer.print() {
             // `--help | head` has read all it wants.
@@ -48,7 +51,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Proxy(proxy::Args),
+    // Boxed, as it holds a word for each of many settings.
+    Proxy(Box<proxy::Args>),
+    Demo(demo::Args),
 }
 
 /// Why the program ends without success.
@@ -57,8 +62,8 @@ enum Failure {
     /// It was asked for something that cannot be.
     #[error("{0}")]
     Usage(String),
-    /// What it was asked for failed.
-    #[error("{0:#}")]
+    /// What it was asked for failed. Its sentence is whole, so its causes need not follow.
+    #[error("{0}")]
     Run(anyhow::Error),
 }
 

@@ -21,7 +21,8 @@ use buckets::Buckets;
 pub struct Dialects {
     layout: Layout,
     istio: Option<istio::Istio>,
-    envoy: Option<envoy::Envoy>,
+    envoy: envoy::Envoy,
+    shows_envoy: bool,
 }
 
 impl Dialects {
@@ -31,7 +32,8 @@ impl Dialects {
         Self {
             layout: layout.clone(),
             istio: asked(Dialect::Istio).then(|| istio::Istio::new(identity)),
-            envoy: asked(Dialect::Envoy).then(|| envoy::Envoy::new(layout)),
+            envoy: envoy::Envoy::new(layout),
+            shows_envoy: asked(Dialect::Envoy),
         }
     }
 
@@ -41,11 +43,20 @@ impl Dialects {
         if let Some(istio) = &self.istio {
             istio.show(&self.layout, snapshot, &mut families);
         }
-        if let Some(envoy) = &self.envoy {
-            envoy.show(&self.layout, snapshot, vitals, &mut families);
+        if self.shows_envoy {
+            self.envoy.show(&self.layout, snapshot, vitals, &mut families);
         }
         own::show(&self.layout, snapshot, vitals, &mut families);
         families
+    }
+
+    /// The same for an operator's eye: name and value, under the names that Envoy's own admin
+    /// listener has for them, whether or not Prometheus is shown these.
+    pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
+        let mut families = Vec::new();
+        self.envoy.show(&self.layout, snapshot, vitals, &mut families);
+        own::show(&self.layout, snapshot, vitals, &mut families);
+        envoy::dotted(&families)
     }
 }
 

@@ -188,7 +188,7 @@ impl Future for Pump<'_> {
     }
 }
 
-const SCRATCH: usize = 64 * 1024;
+const SCRATCH: usize = 256 * 1024;
 /// When a side is reset, the other still gets what was sent before as long as it takes some of it
 /// this often. Without us the bytes would be with it already; it does not wait for ever for those
 /// that it leaves in our hands.

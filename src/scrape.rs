@@ -1,33 +1,138 @@
-//! stub
+//! Fetches the app's own expositions, all at once, and remembers which of them could be had.
+//!
+//! A scrape asks every source side by side under one deadline ([`Sources::fetch`]), so two slow
+//! sources cost the slower one's time. What comes back are whole bodies, already decompressed, or
+//! a sentence. The caller reads the bodies and says what it found in them ([`Sources::parsed`]);
+//! from both comes the health that `/sources` shows and the `podmeter_app_*` families.
+//!
+//! A body is whole or it is dropped. One that broke off is not used up to its last line, because
+//! nobody can tell whether `requests_total 12` was on its way to `1234`, and because families that
+//! come and go with the luck of the network are worse than a source that is plainly down.
+//!
+//! Nothing is spawned: whoever drops the future of a scrape closes its connections.
+
+mod deadline;
+mod error;
+mod health;
+mod intake;
+mod line;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use deadline::{TIMEOUT, deadline};
+pub(crate) use error::{Cause, FetchError};
+pub(crate) use health::{Dropped, Health};
+
 use crate::config::AppMetrics;
 use bytes::Bytes;
+use health::Families;
 use prometheus_client::registry::Registry;
+use source::Source;
+use std::future::poll_fn;
+use std::task::Poll;
 use tokio::time::Instant;
-pub(crate) const TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// The app's expositions, in the order of the configuration.
+///
+/// Shared by everything that serves a scrape; each source keeps at most one idle connection.
 #[derive(Debug)]
-pub(crate) struct Sources;
-#[derive(Debug)]
-pub(crate) struct Body {
-    pub(crate) content_type: Option<String>,
-    pub(crate) bytes: Bytes,
+pub(crate) struct Sources {
+    sources: Vec<Source>,
+    max_bytes: u64,
 }
+
+impl Sources {
+    /// Sources that were never asked, each of which may send `max_bytes`, before decompression and
+    /// after it. Registers the `podmeter_app_*` families, in which each source is down so far.
+    pub(crate) fn new(sources: &[AppMetrics], max_bytes: u64, registry: &mut Registry) -> Self {
+        let families = Families::register(registry);
+        let sources = sources.iter().map(|source| Source::new(source, &families)).collect();
+        Self { sources, max_bytes }
+    }
+
+    /// Asks every source, side by side, and waits for the last of them or for the deadline. The
+    /// answers are in the order of the configuration, one for each source.
+    ///
+    /// Each body must then be told of with [`Sources::parsed`]: a source is up when there were
+    /// samples in what it sent, which only its reader knows.
+    pub(crate) async fn fetch(&self, deadline: Instant) -> Vec<Fetched> {
+        let fetch = |source| Box::pin(self.fetch_one(source, deadline));
+        side_by_side(self.sources.iter().map(fetch).collect()).await
+    }
+
+    /// Tells what was found in the body of the source at `index`: how many samples could be read,
+    /// the first thing that was wrong, if any, and which samples were dropped. With no sample, but
+    /// something wrong, the source is down: it sent something else than an exposition, such as an
+    /// HTML page. An empty exposition is none the worse for it.
+    ///
+    /// To be called once for each body of a [`Sources::fetch`], before the families are shown.
+    pub(crate) fn parsed(
+        &self,
+        index: usize,
+        samples: u64,
+        problem: Option<&str>,
+        dropped: &[Dropped<'_>],
+    ) {
+        if let Some(source) = self.sources.get(index) {
+            source.ledger.parsed(samples, problem, dropped);
+        }
+    }
+
+    /// Counts samples that were read from the source at `index`, but dropped later: a series that
+    /// another source has sent, too. Logs the first of each reason.
+    pub(crate) fn dropped(&self, index: usize, dropped: &[Dropped<'_>]) {
+        if let Some(source) = self.sources.get(index) {
+            source.ledger.dropped(dropped);
+        }
+    }
+
+    /// How each source is doing, for `/sources`.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        self.sources.iter().map(|source| source.ledger.health()).collect()
+    }
+
+    async fn fetch_one(&self, source: &Source, deadline: Instant) -> Fetched {
+        let asked = Instant::now();
+        let outcome = source.fetch(self.max_bytes, deadline).await;
+        source.ledger.fetched(&outcome, asked.elapsed());
+        Fetched { name: source.ledger.name().to_owned(), labelled: source.labelled, outcome }
+    }
+}
+
+/// What one source answered.
 #[derive(Debug)]
 pub(crate) struct Fetched {
+    /// What the source is called.
     pub(crate) name: String,
+    /// Whether its samples get a label `source` with that name.
     pub(crate) labelled: bool,
-    pub(crate) outcome: Result<Body, String>,
+    /// Its exposition, or why there is none.
+    pub(crate) outcome: Result<Body, FetchError>,
 }
-impl Sources {
-    pub(crate) fn new(_: &[AppMetrics], _: u64, _: &mut Registry) -> Self {
-        Self
-    }
-    pub(crate) async fn fetch(&self, _: Instant) -> Vec<Fetched> {
-        Vec::new()
-    }
-    pub(crate) fn health(&self) -> Vec<String> {
-        Vec::new()
-    }
+
+/// One exposition as it was sent, whole and decompressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    /// What the source called it, true or not.
+    pub(crate) content_type: Option<String>,
+    /// The text.
+    pub(crate) bytes: Bytes,
 }
-pub(crate) fn deadline(_: Option<&http::HeaderValue>, now: Instant) -> Instant {
-    now + std::time::Duration::from_secs(9)
+
+/// Does all the work at once in the task of the caller; dropped with the caller.
+async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Output> {
+    let mut work: Vec<(F, Option<F::Output>)> = work.into_iter().map(|f| (f, None)).collect();
+    poll_fn(|cx| {
+        let mut all_done = true;
+        for (future, done) in work.iter_mut().filter(|(_, done)| done.is_none()) {
+            match std::pin::Pin::new(future).poll(cx) {
+                Poll::Ready(output) => *done = Some(output),
+                Poll::Pending => all_done = false,
+            }
+        }
+        if all_done { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    work.into_iter().filter_map(|(_, done)| done).collect()
 }

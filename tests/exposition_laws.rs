@@ -126,9 +126,7 @@ fn own() -> Vec<Family<'static>> {
     vec![counter.build(), histogram.build()]
 }
 
-fn read<'a>(
-    (at, (body, format, labelled)): (usize, &'a (String, InputFormat, bool)),
-) -> Source<'a> {
+fn read((at, (body, format, labelled)): (usize, &(String, InputFormat, bool))) -> Source<'_> {
     let source = Source::new(format!("s{at}"), parse(body.as_bytes(), *format));
     if *labelled { source.labelled() } else { source }
 }

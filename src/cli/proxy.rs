@@ -1,12 +1,9 @@
 //! `podmeter proxy`: the sidecar.
 
-use std::io;
 use std::path::PathBuf;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
-
 use super::Failure;
+use super::signals::Signals;
 use crate::app::App;
 use crate::config::{self, Config, ProxyArgs, Surroundings};
 use crate::logging;
@@ -51,29 +48,4 @@ fn carry(config: Config) -> anyhow::Result<()> {
         app.run(|| signals.next()).await?;
         Ok(())
     })
-}
-
-/// SIGTERM and SIGINT, from the moment this is made: none of them is lost.
-struct Signals {
-    terminate: Mutex<Signal>,
-    interrupt: Mutex<Signal>,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: Mutex::new(signal(SignalKind::terminate())?),
-            interrupt: Mutex::new(signal(SignalKind::interrupt())?),
-        })
-    }
-
-    /// Waits for one of them.
-    async fn next(&self) {
-        let (mut terminate, mut interrupt) =
-            (self.terminate.lock().await, self.interrupt.lock().await);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
 }

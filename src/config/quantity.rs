@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::error::{ConfigError, shown};
 
 /// Reads a duration within bounds: a whole number of `ms`, `s`, `m` or `h`, or a bare `0`.
-pub(super) fn duration(
+pub(crate) fn duration(
     setting: &'static str,
     text: &str,
     bounds: RangeInclusive<Duration>,

@@ -3,6 +3,10 @@
 //! Names and meanings are those of Envoy's documentation (cluster, HTTP connection manager and
 //! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`.
 
+mod dotted;
+
+pub(super) use dotted::dotted;
+
 use super::Vitals;
 use super::buckets::Buckets;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
@@ -26,14 +30,12 @@ struct Port {
 }
 
 /// What is added up of one port's exchanges.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PortSums {
     /// By status code.
     codes: BTreeMap<u16, u64>,
     /// By class of status code.
     classes: BTreeMap<u16, u64>,
-    /// Everything recorded, answered or not.
-    recorded: u64,
     broken_off: u64,
     durations: Totals,
 }
@@ -68,8 +70,11 @@ impl Envoy {
             .zip(sums.iter().zip(&snapshot.routes))
             .map(|(port, (sums, totals))| Shown { port, sums, totals })
             .collect();
-        show_requests(layout, &ports, families);
-        show_connections(layout, &ports, families);
+        let clusters = clusters(&ports);
+        let clusters: Vec<_> =
+            clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
+        show_requests(layout, &clusters, families);
+        show_connections(layout, &clusters, families);
         show_downstream(layout, &ports, families);
         show_server(snapshot, vitals, families);
     }
@@ -90,7 +95,6 @@ impl Envoy {
 impl PortSums {
     fn add(&mut self, key: HttpKey, totals: &HttpTotals) {
         let requests = totals.requests();
-        self.recorded += requests;
         self.durations.merge(&totals.durations);
         if key.status != 0 {
             *self.codes.entry(key.status).or_default() += requests;
@@ -99,6 +103,17 @@ impl PortSums {
         if matches!(key.flags, Flags::UpstreamClosed | Flags::UpstreamProtocolError) {
             self.broken_off += requests;
         }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for (code, requests) in &other.codes {
+            *self.codes.entry(*code).or_default() += requests;
+        }
+        for (class, requests) in &other.classes {
+            *self.classes.entry(*class).or_default() += requests;
+        }
+        self.broken_off += other.broken_off;
+        self.durations.merge(&other.durations);
     }
 
     fn completed(&self) -> u64 {
@@ -112,6 +127,21 @@ struct Shown<'a> {
     port: &'a Port,
     sums: &'a PortSums,
     totals: &'a RouteTotals,
+}
+
+/// Ports whose app ports have one number are one cluster by name, so their numbers add up.
+fn clusters<'a>(ports: &[Shown<'a>]) -> Vec<(&'a Port, PortSums, RouteTotals)> {
+    let mut clusters: Vec<(&Port, PortSums, RouteTotals)> = Vec::new();
+    for shown in ports {
+        match clusters.iter_mut().find(|(port, ..)| port.cluster == shown.port.cluster) {
+            Some((_, sums, totals)) => {
+                sums.merge(shown.sums);
+                totals.merge(shown.totals);
+            }
+            None => clusters.push((shown.port, shown.sums.clone(), shown.totals.clone())),
+        }
+    }
+    clusters
 }
 
 type Families<'a> = &'a mut Vec<Family<'static>>;
@@ -134,12 +164,12 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
     for Shown { port, sums, .. } in &http {
         for (code, &requests) in &sums.codes {
             let code = code.to_string();
-            let labels = [(CLUSTER, port.cluster.as_str()), ("envoy_response_code", &code)];
+            let labels = [(CLUSTER, port.cluster.as_str()), (CODE, code.as_str())];
             by_code.counter(&Labels::from_pairs(labels), requests);
         }
         for (class, &requests) in &sums.classes {
             let class = class.to_string();
-            let labels = [(CLUSTER, port.cluster.as_str()), ("envoy_response_code_class", &class)];
+            let labels = [(CLUSTER, port.cluster.as_str()), (CLASS, class.as_str())];
             by_class.counter(&Labels::from_pairs(labels), requests);
         }
     }
@@ -149,8 +179,9 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
     let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
         families.push(counters(name, help, &http, cluster, value));
     };
+    // Not what was recorded and what is in flight: that falls when a request is given up unread.
     counter("envoy_cluster_upstream_rq_total", "Requests sent to the app.", |shown| {
-        shown.sums.recorded + shown.totals.requests_active
+        shown.totals.requests
     });
     counter("envoy_cluster_upstream_rq_completed", "Requests that got a status.", |shown| {
         shown.sums.completed()
@@ -236,7 +267,7 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
         families.push(counters(name, help, &http, manager, value));
     };
     counter("envoy_http_downstream_rq_total", "Requests from clients.", |shown| {
-        shown.sums.recorded + shown.totals.requests_active
+        shown.totals.requests
     });
     counter("envoy_http_downstream_rq_completed", "Requests answered.", |shown| {
         shown.sums.completed()
@@ -266,7 +297,7 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
     for Shown { port, sums, .. } in &http {
         for (class, &requests) in &sums.classes {
             let class = class.to_string();
-            let labels = [(MANAGER, port.manager.as_str()), ("envoy_response_code_class", &class)];
+            let labels = [(MANAGER, port.manager.as_str()), (CLASS, class.as_str())];
             by_class.counter(&Labels::from_pairs(labels), requests);
         }
         let labels = &port.manager_labels;
@@ -345,3 +376,5 @@ fn version_number() -> f64 {
 
 const CLUSTER: &str = "envoy_cluster_name";
 const MANAGER: &str = "envoy_http_conn_manager_prefix";
+const CODE: &str = "envoy_response_code";
+const CLASS: &str = "envoy_response_code_class";

@@ -6,10 +6,10 @@
 use super::buckets::Buckets;
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, HttpTotals, Layout, Snapshot, TcpKey, TcpTotals, Totals};
+use crate::meter::{HttpKey, HttpTotals, Layout, RouteId, Snapshot, TcpKey, TcpTotals, Totals};
 use crate::observe::Flags;
 use crate::observe::host::HostId;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 /// Shows `istio_*`.
@@ -66,10 +66,14 @@ impl Istio {
     }
 
     fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
+        for (key, totals) in &snapshot.http {
+            let key = self.destination.shown_http(*key);
+            shown.entry(key).and_modify(|all| all.merge(totals)).or_insert_with(|| totals.clone());
+        }
         // A poisoned cache of label texts is still a cache of label texts.
         let mut cache = self.http_labels.lock().unwrap_or_else(PoisonError::into_inner);
-        let series: Vec<(Labels, &HttpTotals)> = snapshot
-            .http
+        let series: Vec<(Labels, &HttpTotals)> = shown
             .iter()
             .map(|(key, totals)| {
                 let labels = cache.entry(*key).or_insert_with(|| self.destination.http(*key));
@@ -118,6 +122,10 @@ impl Istio {
     }
 
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
+        for (key, totals) in &snapshot.tcp {
+            shown.entry(shown_tcp(*key)).or_default().merge(totals);
+        }
         let mut cache = self.tcp_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: [Counter; 4] = [
             ("istio_tcp_connections_opened_total", "TCP connections opened.", |t| t.opened),
@@ -129,7 +137,7 @@ impl Istio {
         ];
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
-            for (key, totals) in &snapshot.tcp {
+            for (key, totals) in &shown {
                 let labels = cache.entry(*key).or_insert_with(|| self.destination.tcp(*key));
                 family.counter(labels, value(totals));
             }
@@ -158,6 +166,17 @@ impl Destination {
             services: services.collect(),
             namespace,
         }
+    }
+
+    /// The key under which `key` is shown. No label tells ports apart, nor a Host that names none
+    /// of the services from the first of them, and one label set must be one series.
+    fn shown_http(&self, key: HttpKey) -> HttpKey {
+        if key == HttpKey::OVERFLOW {
+            return key;
+        }
+        let is_service = usize::from(key.host.0) < self.services.len();
+        let host = if is_service { key.host } else { FIRST_SERVICE };
+        HttpKey { route: ANY_PORT, host, ..key }
     }
 
     fn http(&self, key: HttpKey) -> Labels {
@@ -229,7 +248,14 @@ impl Service {
     }
 }
 
+/// The same as [`Destination::shown_http`] for TCP.
+fn shown_tcp(key: TcpKey) -> TcpKey {
+    TcpKey { route: ANY_PORT, ..key }
+}
+
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
 const UNKNOWN: &str = "unknown";
+const ANY_PORT: RouteId = RouteId(0);
+const FIRST_SERVICE: HostId = HostId(0);

@@ -166,9 +166,21 @@ pub(crate) fn is_metric_name(name: &str) -> bool {
         && name.bytes().all(name_byte)
 }
 
+#[inline]
 pub(crate) fn name_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b == b'_' || b == b':'
+    NAME_BYTES[usize::from(b)]
 }
+
+/// Looked up for every byte of every name.
+const NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 128_u8 {
+        table[b as usize] = b.is_ascii_alphanumeric() || b == b'_' || b == b':';
+        b += 1;
+    }
+    table
+};
 
 /// Prometheus's `escaping=underscores`: what is not of the alphabet becomes `_`.
 pub(crate) fn escape_name(name: &str, legal: fn(&str) -> bool) -> String {

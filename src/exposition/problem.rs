@@ -64,7 +64,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason, in the order of [`Reason::index`].
+    /// Every reason, in a fixed order.
     pub const ALL: [Self; 27] = [
         Self::InvalidUtf8,
         Self::LineTooLong,

@@ -30,6 +30,8 @@ pub fn render(merged: &Merged<'_>, format: Format, out: &mut Vec<u8>) {
 fn text_family(merged: &Merged<'_>, family: &MergedFamily<'_>, out: &mut Vec<u8>) {
     let whole = match family.kind {
         Kind::GaugeHistogram => None,
+        // The Python reader takes `_total` away and refuses the nothing that is left.
+        Kind::Counter if family.name == "_total" => Some("untyped"),
         Kind::Counter => Some("counter"),
         Kind::Gauge | Kind::Info | Kind::StateSet => Some("gauge"),
         Kind::Histogram => Some("histogram"),

@@ -164,6 +164,23 @@ impl HttpTotals {
     pub fn requests(&self) -> u64 {
         self.durations.count()
     }
+
+    /// Adds the exchanges of another key.
+    pub fn merge(&mut self, other: &Self) {
+        self.durations.merge(&other.durations);
+        self.request_bytes.merge(&other.request_bytes);
+        self.response_bytes.merge(&other.response_bytes);
+    }
+}
+
+impl TcpTotals {
+    /// Adds the connections of another key.
+    pub fn merge(&mut self, other: &Self) {
+        self.opened += other.opened;
+        self.closed += other.closed;
+        self.received += other.received;
+        self.sent += other.sent;
+    }
 }
 
 impl RouteTotals {
@@ -181,5 +198,20 @@ impl RouteTotals {
             requests_active: 0,
             held: Totals::new(&layout.held),
         }
+    }
+
+    /// Adds what is counted of another port.
+    pub fn merge(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.connections_active += other.connections_active;
+        self.connections_refused += other.connections_refused;
+        self.connections_overflowed += other.connections_overflowed;
+        self.connect_times.merge(&other.connect_times);
+        self.connection_lengths.merge(&other.connection_lengths);
+        self.received += other.received;
+        self.sent += other.sent;
+        self.requests += other.requests;
+        self.requests_active += other.requests_active;
+        self.held.merge(&other.held);
     }
 }

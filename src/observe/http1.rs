@@ -48,21 +48,20 @@ enum Requests {
     Head,
     Body(Body, Then),
     /// An offer to leave HTTP waits for its answer, and the bytes after it wait with it. If it is
-    /// declined, this body and then the next request follow.
+    /// declined, this body follows, and then what the request announced.
     Offered(Option<Body>, Then),
     /// The client said that it sends no more. Whatever comes is not a request.
-    Last {
-        stray: bool,
-    },
+    Last,
     Lost(Lost),
 }
 
-/// What follows a request's body.
+/// What follows a request, by its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Head,
-    Offered,
-    Last,
+struct Then {
+    /// It offers to leave HTTP.
+    offer: bool,
+    /// No other request follows.
+    last: bool,
 }
 
 /// What is known of a request that could not be read.
@@ -81,8 +80,10 @@ struct Lost {
 enum Responses {
     Head,
     Body(Body),
-    /// The app said that this was its last answer.
+    /// This was the last answer: the app said so, or its body ended with the connection.
     Last,
+    /// The app sends no more, though it had not said so. A request that comes now is broken off.
+    Finished,
     Lost,
 }
 
@@ -102,12 +103,12 @@ impl Http1 {
     }
 
     /// For a client that did not say anything like HTTP, in case the app answers as if it had.
-    pub(super) fn unread(rules: Arc<Rules>, seen: &[u8], since: Nanos) -> Self {
+    pub(super) fn unread(rules: Arc<Rules>, since: Nanos) -> Self {
         let mut this = Self::new(rules);
         this.requests = Requests::Lost(Lost {
             since,
-            bytes: seen.len() as u64,
-            method: method_of_unread(seen),
+            bytes: 0,
+            method: Method::Other,
             answerable: true,
             doubtful: true,
         });
@@ -122,6 +123,13 @@ impl Http1 {
     /// A first request has been read, or is known to be unreadable.
     pub(super) fn has_request(&self) -> bool {
         self.requests != Requests::Head || !self.queue.is_empty()
+    }
+
+    /// Bytes of memory on the heap.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.partial_request.capacity()
+            + self.partial_response.capacity()
+            + self.queue.capacity() * size_of::<Pending>()
     }
 
     /// The client sends no more. It may well still want its answer (RFC 9293, 3.6).
@@ -163,13 +171,7 @@ impl Http1 {
                     }
                 },
                 Requests::Offered(..) => return self.keep_offered(rest, passed, tcp, sink),
-                Requests::Last { stray } => {
-                    if !*stray && rest.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
-                        *stray = true;
-                        self.partial_since = passed.read;
-                    }
-                    return;
-                }
+                Requests::Last => return,
                 Requests::Lost(lost) => {
                     lost.bytes += rest.len() as u64;
                     return;
@@ -190,12 +192,21 @@ impl Http1 {
         if self.partial_request.is_empty() {
             self.partial_since = passed.read;
         }
+        // Nearly every head comes in one piece; then there is no need to look for its end first.
+        if self.partial_request.is_empty()
+            && self.queue.len() < MAX_PIPELINED
+            && let Ok((read, length)) = head::request(rest, &self.rules.hosts)
+            && length <= self.rules.max_head_bytes
+        {
+            self.began(&read, length, passed, sink);
+            return &rest[length..];
+        }
         let (reason, seen, more) =
             match gather(&mut self.partial_request, rest, self.rules.max_head_bytes) {
                 Gathered::Incomplete => return &[],
                 Gathered::TooLarge { seen, more } => (Reason::RequestHeadTooLarge, seen, more),
                 Gathered::Whole { head, rest } => match head::request(&head, &self.rules.hosts) {
-                    Ok(read) if self.queue.len() < MAX_PIPELINED => {
+                    Ok((read, _)) if self.queue.len() < MAX_PIPELINED => {
                         self.began(&read, head.len(), passed, sink);
                         return rest;
                     }
@@ -218,24 +229,32 @@ impl Http1 {
             readable: true,
         });
         sink.event(Event::Began);
-        let then = if head.last { Then::Last } else { Then::Head };
-        let body = Body::of_request(head.framing);
-        self.requests = match (head.method, body) {
+        let then = Then { offer: head.upgrade, last: head.last };
+        self.requests = match (head.method, Body::of_request(head.framing)) {
             // What follows is a body only if the tunnel is refused (RFC 9110, 9.3.6).
-            (Method::Connect, body) => Requests::Offered(body, then),
-            (_, Some(body)) if head.upgrade => Requests::Body(body, Then::Offered),
-            (_, None) if head.upgrade => Requests::Offered(None, then),
+            (Method::Connect, body) => Requests::Offered(body, Then { offer: false, ..then }),
             (_, Some(body)) => Requests::Body(body, then),
-            (_, None) => after(then),
+            (_, None) => self.after_body(then),
         };
     }
 
     fn after_body(&self, then: Then) -> Requests {
-        match then {
-            // The offer may have been declined while its body was still being sent.
-            Then::Offered if self.queue.is_empty() || self.answer.status != 0 => Requests::Head,
-            Then::Offered => Requests::Offered(None, Then::Head),
-            Then::Head | Then::Last => after(then),
+        // An offer may have been declined while its body was still being sent.
+        if then.offer && self.newest_waits() {
+            Requests::Offered(None, Then { offer: false, ..then })
+        } else if then.last {
+            Requests::Last
+        } else {
+            Requests::Head
+        }
+    }
+
+    /// Whether the answer to the newest request is still to begin.
+    fn newest_waits(&self) -> bool {
+        match self.queue.len() {
+            0 => false,
+            1 => self.answer.status == 0,
+            _ => true,
         }
     }
 
@@ -263,12 +282,13 @@ impl Http1 {
         self.partial_request.extend_from_slice(rest);
     }
 
-    /// The offer to leave HTTP was declined: what came after it is read as HTTP after all.
+    /// The offer to leave HTTP was declined: what came after it is read as HTTP after all. The
+    /// requests among it are taken to have begun together, when the first of those bytes was read.
     fn declined(&mut self, tcp: &mut TcpMeter, sink: &mut impl Sink) {
         let Requests::Offered(body, then) = self.requests else { return };
         self.requests = match body {
             Some(body) => Requests::Body(body, then),
-            None => after(then),
+            None => self.after_body(then),
         };
         let kept = std::mem::take(&mut self.partial_request);
         let passed = Passed { read: self.partial_since, written: self.partial_since };
@@ -303,13 +323,6 @@ impl Http1 {
             ),
             doubtful: false,
         });
-    }
-}
-
-fn after(then: Then) -> Requests {
-    match then {
-        Then::Head | Then::Offered => Requests::Head,
-        Then::Last => Requests::Last { stray: false },
     }
 }
 

@@ -5,6 +5,9 @@ use super::Protocol;
 /// Longest first line that is waited for before a connection is taken for something else.
 pub(crate) const MAX_FIRST_LINE: usize = 8 * 1024;
 
+/// From so many bytes on [`sniff`] always knows.
+pub(crate) const MAX_SNIFFED: usize = MAX_EMPTY_LINES + MAX_FIRST_LINE;
+
 /// What the client's first bytes say the connection speaks; `None` while they could still become
 /// more than one thing. Nothing waits for the answer: the bytes have passed already.
 pub fn sniff(seen: &[u8]) -> Option<Protocol> {
@@ -27,7 +30,7 @@ pub fn sniff(seen: &[u8]) -> Option<Protocol> {
     match seen.get(method_len) {
         None if method_len <= MAX_METHOD => None,
         Some(b' ') if COMMON_METHODS.contains(&&seen[..method_len]) => Some(Protocol::Http1),
-        Some(b' ') if method_len > 0 => sniff_request_line(seen),
+        Some(b' ') if (1..=MAX_METHOD).contains(&method_len) => sniff_request_line(seen),
         _ => Some(Protocol::Other),
     }
 }
@@ -137,19 +140,38 @@ mod tests {
         }
         assert_eq!(sniff(&b"x y".repeat(9000)), Some(Protocol::Other));
         assert_eq!(sniff(&[b'A'; 40]), Some(Protocol::Other));
+        for (length, protocol) in [(32, Protocol::Http1), (33, Protocol::Other)] {
+            let line = format!("{} / HTTP/1.1\r\n", "A".repeat(length));
+            assert_eq!(sniff(line.as_bytes()), Some(protocol));
+        }
         assert_eq!(sniff(&[b'\n'; 100]), Some(Protocol::Other));
     }
 
+    fn words() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            (0..70usize).prop_map(|length| vec![b'A'; length]),
+            prop::sample::select(&[" / HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n", "\r\n", "GET "][..])
+                .prop_map(|word| word.as_bytes().to_vec()),
+            prop::sample::select(&b" \r\n\x16\x03\x01G"[..]).prop_map(|byte| vec![byte; 3]),
+            proptest::collection::vec(any::<u8>(), 0..8),
+        ]
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(9112),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn once_told_more_bytes_do_not_change_it(
-            seen in proptest::collection::vec(any::<u8>(), 0..64),
-            more in proptest::collection::vec(any::<u8>(), 0..64),
+            words in proptest::collection::vec(words(), 0..6),
         ) {
-            if let Some(protocol) = sniff(&seen) {
-                let longer = [seen, more].concat();
-                prop_assert_eq!(sniff(&longer), Some(protocol));
-            }
+            let seen = words.concat();
+            let told = (0..=seen.len()).map(|end| sniff(&seen[..end])).skip_while(Option::is_none);
+            let told: Vec<_> = told.collect();
+            prop_assert!(told.iter().all(|protocol| *protocol == told[0]), "{:?}", told);
         }
     }
 }

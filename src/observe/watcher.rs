@@ -1,7 +1,7 @@
 //! What a connection owns to be read along with: it picks the observer and meters the rest as TCP.
 
 use super::http1::Http1;
-use super::sniff::sniff;
+use super::sniff::{MAX_SNIFFED, sniff};
 use super::{Direction, Ending, Event, Flags, Passed, Protocol, Reason, Rules, Sink};
 use crate::clock::Nanos;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub struct Watcher {
     tcp: TcpMeter,
     /// The client finished sending.
     client_done: bool,
+    /// The app finished sending.
+    app_done: bool,
 }
 
 #[derive(Debug)]
@@ -21,7 +23,8 @@ enum Stage {
     Sniffing {
         rules: Arc<Rules>,
         seen: Vec<u8>,
-        first: Option<Passed>,
+        /// How the first byte of `seen` that is no empty line passed.
+        first: Passed,
     },
     Http1(Http1),
     /// Nobody reads along any more.
@@ -31,15 +34,19 @@ enum Stage {
 impl Watcher {
     /// Finds out by itself what the connection speaks.
     pub fn new(rules: &Arc<Rules>) -> Self {
-        let stage = Stage::Sniffing { rules: Arc::clone(rules), seen: Vec::new(), first: None };
-        Self { stage, tcp: TcpMeter::default(), client_done: false }
+        let stage = Stage::Sniffing {
+            rules: Arc::clone(rules),
+            seen: Vec::new(),
+            first: Passed::default(),
+        };
+        Self { stage, tcp: TcpMeter::default(), client_done: false, app_done: false }
     }
 
     /// Reads nothing and meters TCP (`--opaque-ports`).
     pub fn opaque(sink: &mut impl Sink) -> Self {
         let mut tcp = TcpMeter::default();
         tcp.open(sink);
-        Self { stage: Stage::Opaque, tcp, client_done: false }
+        Self { stage: Stage::Opaque, tcp, client_done: false, app_done: false }
     }
 
     /// Whether the bytes' times matter to anyone; if not, the caller may save itself the clock.
@@ -53,6 +60,17 @@ impl Watcher {
             Stage::Sniffing { .. } => false,
             Stage::Http1(http1) => http1.has_request(),
             Stage::Opaque => true,
+        }
+    }
+
+    /// Bytes of memory that are kept on the heap: an incomplete head for each direction and what is
+    /// known of unanswered requests. Whatever is sent, no more than 4 times
+    /// [`Rules::max_head_bytes`] and 48 KiB.
+    pub fn kept_bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Sniffing { seen, .. } => seen.capacity(),
+            Stage::Http1(http1) => http1.kept_bytes(),
+            Stage::Opaque => 0,
         }
     }
 
@@ -84,7 +102,10 @@ impl Watcher {
 
     /// One side finished sending (FIN).
     pub fn finished(&mut self, direction: Direction, now: Nanos, sink: &mut impl Sink) {
-        self.client_done |= direction == Direction::Request;
+        match direction {
+            Direction::Request => self.client_done = true,
+            Direction::Response => self.app_done = true,
+        }
         if let Stage::Http1(http1) = &mut self.stage {
             match direction {
                 Direction::Request => http1.client_done(),
@@ -114,54 +135,58 @@ impl Watcher {
 
     fn sniff(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
         let Stage::Sniffing { rules, seen, first } = &mut self.stage else { return };
-        let so_far = if seen.is_empty() {
-            bytes
+        if seen.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            *first = passed;
+        }
+        let before = seen.len();
+        let protocol = if before == 0 {
+            sniff(bytes)
         } else {
-            seen.extend_from_slice(bytes);
-            seen.as_slice()
+            seen.extend_from_slice(&bytes[..bytes.len().min(MAX_SNIFFED)]);
+            sniff(seen)
         };
-        let began = *first.get_or_insert(passed);
-        let Some(protocol) = sniff(so_far) else {
-            if seen.is_empty() {
+        let Some(protocol) = protocol else {
+            if before == 0 {
                 seen.extend_from_slice(bytes);
             }
             return;
         };
-        let rules = Arc::clone(rules);
-        let whole = std::mem::take(seen);
-        let whole = if whole.is_empty() { bytes } else { &whole };
-        let passed = Passed { read: began.read, written: passed.written };
-        self.stage = match protocol {
-            Protocol::Http1 => {
-                let mut http1 = Http1::new(rules);
-                http1.request(whole, passed, &mut self.tcp, sink);
-                Stage::Http1(http1)
-            }
+        let (rules, first) = (Arc::clone(rules), *first);
+        let seen = std::mem::take(seen);
+        let seen = &seen[..before];
+        let mut http1 = match protocol {
+            Protocol::Http1 => Http1::new(rules),
             Protocol::Other => {
-                self.tcp.bytes(Direction::Request, whole.len(), sink);
-                Stage::Http1(Http1::unread(rules, whole, passed.read))
+                self.tcp.open(sink);
+                Http1::unread(rules, first.read)
             }
             Protocol::Http2 | Protocol::Tls => {
                 if protocol == Protocol::Http2 {
                     sink.event(Event::Unparsed { protocol, reason: Reason::Unsupported });
                 }
-                self.tcp.bytes(Direction::Request, whole.len(), sink);
-                Stage::Opaque
+                self.stage = Stage::Opaque;
+                return self.tcp.bytes(Direction::Request, before + bytes.len(), sink);
             }
         };
+        if self.app_done {
+            http1.app_finished(first.read, sink);
+        }
+        http1.request(seen, first, &mut self.tcp, sink);
+        http1.request(bytes, passed, &mut self.tcp, sink);
+        self.stage = Stage::Http1(http1);
     }
 
     /// The app spoke before the client's first bytes told the protocol.
     fn answered_while_sniffing(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
         let Stage::Sniffing { rules, seen, first } = &mut self.stage else { return };
         self.tcp.open(sink);
-        self.tcp.bytes(Direction::Request, seen.len(), sink);
-        let Some(first) = first else {
+        if seen.is_empty() {
             // A server that speaks first (MySQL, SMTP, FTP, SSH) is none that we read along with.
             self.stage = Stage::Opaque;
             return self.tcp.bytes(Direction::Response, bytes.len(), sink);
-        };
-        let mut http1 = Http1::unread(Arc::clone(rules), seen, first.read);
+        }
+        let mut http1 = Http1::unread(Arc::clone(rules), first.read);
+        http1.request(seen, *first, &mut self.tcp, sink);
         http1.response(bytes, passed, &mut self.tcp, sink);
         self.stage = if http1.is_over() { Stage::Opaque } else { Stage::Http1(http1) };
     }

@@ -5,7 +5,6 @@ use super::health::ready;
 use super::http::Routes;
 use super::reply::{self, Reply};
 use crate::config::Config;
-use crate::exposition::Family;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
@@ -62,18 +61,19 @@ impl Routes for Admin {
 }
 
 impl Admin {
-    /// The proxy's own samples, one a line as Envoy's `/stats` has them, or as JSON.
+    /// What was recorded, one number a line under Envoy's own names, or as JSON.
     async fn stats(&self, query: &str) -> Reply {
-        self.stats.settler.settle().await;
-        let families = self.stats.own_families();
-        let samples = families.iter().flat_map(samples);
+        let statistics = self.stats.statistics().await;
         if query.split('&').any(|part| part == "format=json") {
-            let stats: Vec<_> =
-                samples.map(|(name, value)| json!({ "name": name, "value": value })).collect();
-            return reply::json(&json!({ "stats": stats }));
+            let stats = statistics.iter().map(|(name, value)| {
+                // A number where JSON has one for it; NaN and the infinities it has not.
+                let number = value.parse::<serde_json::Number>();
+                json!({ "name": name, "value": number.map_or(json!(value), Into::into) })
+            });
+            return reply::json(&json!({ "stats": stats.collect::<Vec<_>>() }));
         }
         let mut lines = String::new();
-        for (name, value) in samples {
+        for (name, value) in statistics {
             // A string takes whatever is written to it.
             let _ = writeln!(lines, "{name}: {value}");
         }
@@ -108,27 +108,10 @@ impl Admin {
     }
 }
 
-/// The samples of a family, each with its name and labels as one text.
-fn samples<'a>(family: &'a Family<'static>) -> impl Iterator<Item = (String, String)> + 'a {
-    family.samples().iter().map(|sample| {
-        let mut name = family.sample_name(sample);
-        let labels = family.labels(sample);
-        for (index, (label, value)) in labels.iter().enumerate() {
-            let before = if index == 0 { '{' } else { ',' };
-            // A string takes whatever is written to it.
-            let _ = write!(name, "{before}{label}={value:?}");
-        }
-        if !labels.is_empty() {
-            name.push('}');
-        }
-        (name, sample.value().to_text())
-    })
-}
-
 const INDEX: &str = "\
 podmeter
-  GET  /stats              everything recorded, one sample a line; ?format=json
-  GET  /stats/prometheus   the same and the app's own metrics, for Prometheus
+  GET  /stats              what was recorded, one number a line; ?format=json
+  GET  /stats/prometheus   the same in every dialect, and the app's own metrics
   GET  /ready              LIVE, or 503 while draining
   GET  /server_info        version, state, memory
   GET  /config_dump        the settings in force

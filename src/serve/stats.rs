@@ -5,11 +5,11 @@ use super::health::ready;
 use super::http::Routes;
 use super::reply::{self, Reply};
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Family, Format, InputFormat, Source};
+use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Source};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
-use crate::scrape::{self, Sources};
+use crate::scrape::{self, Dropped, Fetched, Sources};
 use http::header::{ACCEPT, HeaderMap};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
@@ -54,23 +54,73 @@ impl Stats {
         reply::body(StatusCode::OK, format.content_type(), body)
     }
 
-    fn merge(&self, fetched: &[scrape::Fetched], format: Format) -> Vec<u8> {
+    fn merge(&self, fetched: &[Fetched], format: Format) -> Vec<u8> {
         let mut sources = Vec::new();
+        let mut read = Vec::new();
         for (index, fetched) in fetched.iter().enumerate() {
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
             let exposition = exposition::parse(&body.bytes, declared);
-            let _ = index;
+            self.note_read(index, &exposition);
+            read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(if fetched.labelled { source.labelled() } else { source });
         }
         let instruments = self.instruments();
-        let mut own = self.own_families();
+        let mut own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
         own.extend(exposition::parse(instruments.as_bytes(), InputFormat::OpenMetrics).families);
         let merged = exposition::merge(own, sources);
+        for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
+            self.note_merged(*index, &outcome.dropped, unread);
+        }
         let mut body = Vec::new();
         exposition::render(&merged, format, &mut body);
         body
+    }
+
+    /// Tells a source's ledger what was read of its body.
+    fn note_read(&self, index: usize, exposition: &Exposition<'_>) {
+        let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
+        let problems = &exposition.problems;
+        let sentences: Vec<_> = problems
+            .dropped()
+            .iter()
+            .map(|(reason, samples)| {
+                let first = problems.first().iter().find(|problem| problem.reason == reason);
+                (
+                    reason,
+                    samples,
+                    first.map_or_else(|| reason.sentence().to_owned(), ToString::to_string),
+                )
+            })
+            .collect();
+        let dropped: Vec<_> = sentences
+            .iter()
+            .map(|(reason, samples, first)| Dropped {
+                reason: reason.as_str(),
+                samples: *samples,
+                first,
+            })
+            .collect();
+        // A page of HTML costs no sample, and is wrong all the same.
+        let problem = problems.first().first().map(ToString::to_string);
+        self.sources.parsed(index, samples, problem.as_deref(), &dropped);
+    }
+
+    /// Tells it what was dropped on the way into the answer, beyond what could not be read. The
+    /// instruments show that from the next scrape on, as their text is part of this answer.
+    fn note_merged(&self, index: usize, dropped: &Counts, unread: &Counts) {
+        let dropped: Vec<_> = dropped
+            .iter()
+            .map(|(reason, samples)| (reason, samples.saturating_sub(unread.get(reason))))
+            .filter(|(_, samples)| *samples > 0)
+            .map(|(reason, samples)| Dropped {
+                reason: reason.as_str(),
+                samples,
+                first: reason.sentence(),
+            })
+            .collect();
+        self.sources.dropped(index, &dropped);
     }
 
     /// The instruments' families as text.
@@ -82,9 +132,10 @@ impl Stats {
         text
     }
 
-    /// The recording in every dialect, and the proxy's own families.
-    pub(super) fn own_families(&self) -> Vec<Family<'static>> {
-        self.dialects.families(&self.meter.snapshot(), &self.vitals())
+    /// What was recorded, for an operator's eye.
+    pub(super) async fn statistics(&self) -> Vec<(String, String)> {
+        self.settler.settle().await;
+        self.dialects.statistics(&self.meter.snapshot(), &self.vitals())
     }
 
     pub(super) fn vitals(&self) -> Vitals {

@@ -91,10 +91,11 @@ fn suffixes(kind: &str, openmetrics: bool) -> &'static [&'static str] {
         ("histogram", true) => &["_count", "_sum", "_bucket", "_created"],
         ("gaugehistogram", true) => &["_gcount", "_gsum", "_bucket"],
         ("info", true) => &["_info"],
-        ("gauge" | "unknown" | "stateset", true) => &[""],
         ("summary", false) => &["", "_count", "_sum"],
         ("histogram", false) => &["_count", "_sum", "_bucket"],
-        ("counter" | "gauge" | "untyped", false) => &[""],
+        ("gauge" | "unknown" | "stateset", true) | ("counter" | "gauge" | "untyped", false) => {
+            &[""]
+        }
         _ => &[],
     }
 }
@@ -124,8 +125,11 @@ fn present(labels: &BTreeMap<String, String>) -> Vec<(&String, &String)> {
     labels.iter().filter(|(_, value)| !value.is_empty()).collect()
 }
 
+/// Buckets as bound and count, and counts.
+type Group = (Vec<(f64, f64)>, Vec<f64>);
+
 fn check_histogram(family: &Family, openmetrics: bool) -> Result<(), String> {
-    let mut groups: BTreeMap<String, (Vec<(f64, f64)>, Vec<f64>)> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for sample in &family.samples {
         let mut labels = sample.labels.clone();
         let suffix = sample.name.strip_prefix(&family.name).unwrap();

@@ -55,6 +55,19 @@ pub(super) fn rehash(sample: &mut Sample<'_>, bounds: &[&str], label: Option<&st
         .wrapping_add(sample.bound(bounds).map_or(0, |le| hash_pair("le", le, numeric)));
 }
 
+/// An empty label and none are one; where samples must agree, none is what they agree on.
+pub(super) fn drop_empty_labels(sample: &mut Sample<'_>) {
+    let text = sample.labels.as_str();
+    if memchr::memmem::find(text.as_bytes(), b"=\"\"").is_none() {
+        return;
+    }
+    let mut out = String::with_capacity(text.len());
+    for pair in Pairs(text).filter(|pair| !pair.value.is_empty()) {
+        push_pair(&mut out, pair.name, &unescape_value(pair.value));
+    }
+    sample.labels = LabelText::Owned(out.into());
+}
+
 pub(super) fn has_label(text: &str, name: &str) -> bool {
     memchr::memmem::find(text.as_bytes(), name.as_bytes()).is_some()
         && Pairs(text).any(|pair| pair.name == name)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use super::relabel::{has_bounds, has_label, rehash};
+use super::relabel::{drop_empty_labels, has_bounds, has_label, rehash};
 use super::{Merger, Piece};
 use crate::exposition::labels::{Pairs, hash_bound};
 use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
@@ -190,11 +190,17 @@ fn settle_groups(
     seen: &mut Table,
     dropped: &mut Counts,
 ) -> Groups {
+    // Strict readers take an empty label for another group than none.
+    piece.samples.iter_mut().for_each(drop_empty_labels);
     let mut keys = Vec::with_capacity(piece.samples.len());
     let mut misplaced = false;
     for (index, sample) in piece.samples.iter().enumerate() {
         let (bound, stray) = bound_of(kind, sample, &piece.bounds);
         misplaced |= stray;
+        if stray && guarded {
+            dropped.add(Reason::Inconsistent, 1);
+            continue;
+        }
         let label = if kind == Kind::Summary { "quantile" } else { "le" };
         let group = match bound {
             Some(bound) if !bound.is_nan() => sample.hash.wrapping_sub(hash_bound(label, bound)),

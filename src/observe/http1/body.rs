@@ -1,6 +1,7 @@
 //! Follows a message body to its last byte without keeping any of it.
 
 use super::head::Framing;
+use crate::observe::sniff::is_token;
 
 /// Where in a body the next byte belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ enum At {
     Size(u64, u8),
     /// White space after the size: only an extension may follow (the grammar's BWS).
     SizeSpace(u64),
+    /// After the semicolon: a name must follow, perhaps after white space.
+    ExtensionStart(u64),
     Extension(u64),
     SizeLf(u64),
     Data(u64),
@@ -94,8 +97,7 @@ impl Chunked {
                 continue;
             }
             let Some(next) = self.at.step(bytes[i]) else { return Progress::Malformed(i) };
-            let in_line = matches!(next, At::Extension(_) | At::Trailer | At::TrailerStart);
-            if in_line {
+            if next.is_in_line() {
                 self.line = self.line.saturating_add(1);
                 if self.line as usize > line_limit {
                     return Progress::Malformed(i);
@@ -114,6 +116,13 @@ impl Chunked {
 }
 
 impl At {
+    /// In a line that could go on for ever.
+    fn is_in_line(self) -> bool {
+        let in_extension =
+            matches!(self, Self::SizeSpace(_) | Self::ExtensionStart(_) | Self::Extension(_));
+        in_extension || matches!(self, Self::TrailerStart | Self::Trailer)
+    }
+
     /// The state after `byte`, outside of chunk data; `None` where it must not stand.
     fn step(self, byte: u8) -> Option<Self> {
         Some(match (self, byte) {
@@ -125,8 +134,10 @@ impl At {
                 Self::Size(size << 4 | u64::from(digit), digits.saturating_add(1))
             }
             (Self::Size(size, 1..) | Self::Extension(size), b'\r') => Self::SizeLf(size),
-            (Self::Size(size, 1..) | Self::SizeSpace(size), b';') => Self::Extension(size),
             (Self::Size(size, 1..) | Self::SizeSpace(size), b' ' | b'\t') => Self::SizeSpace(size),
+            (Self::Size(size, 1..) | Self::SizeSpace(size), b';')
+            | (Self::ExtensionStart(size), b' ' | b'\t') => Self::ExtensionStart(size),
+            (Self::ExtensionStart(size), _) if is_token(byte) => Self::Extension(size),
             (Self::Extension(size), _) if is_text(byte) => Self::Extension(size),
             (Self::SizeLf(0) | Self::TrailerLf, b'\n') => Self::TrailerStart,
             (Self::SizeLf(size), b'\n') => Self::Data(size),
@@ -202,6 +213,8 @@ mod tests {
             "0\r\nA: b\n",
             "0\r\n folded\r\n",
             "5;ext\n",
+            "5;\r\nhello",
+            "5; ;a\r\nhello",
         ] {
             assert!(matches!(chunked(body.as_bytes()), Progress::Malformed(_)), "{body:?}");
         }
@@ -209,8 +222,10 @@ mod tests {
 
     #[test]
     fn endless_extensions_and_trailers_are_given_up() {
-        let extension = format!("5;{}", "a".repeat(100));
-        assert!(matches!(chunked(extension.as_bytes()), Progress::Malformed(_)));
+        for endless in ["5;a", "5 ", "5; "] {
+            let extension = format!("{endless}{}", &endless[endless.len() - 1..].repeat(100));
+            assert!(matches!(chunked(extension.as_bytes()), Progress::Malformed(_)));
+        }
         let trailers = format!("0\r\n{}", "A: b\r\n".repeat(100));
         assert!(matches!(chunked(trailers.as_bytes()), Progress::Malformed(_)));
     }

@@ -10,7 +10,7 @@ pub(super) enum Gathered<'a> {
     Whole { head: Cow<'a, [u8]>, rest: &'a [u8] },
     /// Everything has been kept, and more must come.
     Incomplete,
-    /// It is longer than allowed: what has been seen of it, and how many more bytes there are.
+    /// It is longer than allowed: as much of it as is allowed, and how many bytes come after.
     TooLarge { seen: Cow<'a, [u8]>, more: usize },
 }
 
@@ -26,7 +26,10 @@ pub(super) fn gather<'a>(partial: &mut Vec<u8>, rest: &'a [u8], max: usize) -> G
                 partial.extend_from_slice(rest);
                 Gathered::Incomplete
             }
-            _ => Gathered::TooLarge { seen: Cow::Borrowed(rest), more: 0 },
+            _ => {
+                let (seen, more) = rest.split_at(max);
+                Gathered::TooLarge { seen: Cow::Borrowed(seen), more: more.len() }
+            }
         };
     }
     let before = partial.len();

@@ -57,11 +57,12 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
         .map(|lf| lf + 1)
 }
 
-/// Reads a whole request head, as cut by [`end`].
-pub(super) fn request(head: &[u8], hosts: &KnownHosts) -> Result<RequestHead, Reason> {
-    let (line, fields) = first_line(head).ok_or(Reason::MalformedRequest)?;
-    let (method, minor) = request_line(line).ok_or(Reason::MalformedRequest)?;
-    let fields = Fields::read(fields).ok_or(Reason::MalformedRequest)?;
+/// Reads the request head that `bytes` begin with, and gives its length. To one that is not whole
+/// it says that it is malformed; the length is what [`end`] finds.
+pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, usize), Reason> {
+    let (first, fields) = line(bytes).ok_or(Reason::MalformedRequest)?;
+    let (method, minor) = request_line(first).ok_or(Reason::MalformedRequest)?;
+    let (fields, rest) = Fields::read(fields).ok_or(Reason::MalformedRequest)?;
     let framing = match (fields.coding, fields.length) {
         (Coding::None, Length::None) => Framing::Unsaid,
         (Coding::None, Length::One(length)) => Framing::Length(length),
@@ -69,23 +70,22 @@ pub(super) fn request(head: &[u8], hosts: &KnownHosts) -> Result<RequestHead, Re
         (Coding::Chunked, Length::None) if minor == 1 => Framing::Chunked,
         _ => return Err(Reason::AmbiguousRequestLength),
     };
-    Ok(RequestHead {
+    let head = RequestHead {
         method,
         host: fields.host.map_or(HostId::UNKNOWN, |host| hosts.find(host)),
         framing,
         last: fields.is_last(minor),
         upgrade: fields.upgrade && fields.connection_upgrade && minor == 1,
-    })
+    };
+    Ok((head, bytes.len() - rest.len()))
 }
 
-/// Reads a whole response head, as cut by [`end`].
-pub(super) fn response(head: &[u8]) -> Result<ResponseHead, Reason> {
-    let (line, fields) = first_line(head).ok_or(Reason::MalformedResponse)?;
-    let (status, minor) = status_line(line).ok_or(Reason::MalformedResponse)?;
-    let Some(fields) = Fields::read(fields) else {
-        // Every client reads the status, and none agree on the rest.
-        return Ok(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true });
-    };
+/// Reads the well-formed response head that `bytes` begin with, and gives its length; `None` also
+/// where it is not whole.
+pub(super) fn response(bytes: &[u8]) -> Option<(ResponseHead, usize)> {
+    let (first, fields) = line(bytes)?;
+    let (status, minor) = status_line(first)?;
+    let (fields, rest) = Fields::read(fields)?;
     let framing = match (fields.coding, fields.length) {
         (Coding::None, Length::None) => Ok(Framing::Unsaid),
         (Coding::None, Length::One(length) | Length::Repeated(length)) => {
@@ -96,7 +96,19 @@ pub(super) fn response(head: &[u8]) -> Result<ResponseHead, Reason> {
         (Coding::Other | Coding::ChunkedInside, Length::None) if minor == 1 => Ok(Framing::Unsaid),
         _ => Err(Reason::AmbiguousResponseLength),
     };
-    Ok(ResponseHead { status, framing, last: fields.is_last(minor) })
+    let head = ResponseHead { status, framing, last: fields.is_last(minor) };
+    Some((head, bytes.len() - rest.len()))
+}
+
+/// Reads a whole response head, as cut by [`end`], well-formed or not.
+pub(super) fn any_response(head: &[u8]) -> Result<ResponseHead, Reason> {
+    if let Some((read, _)) = response(head) {
+        return Ok(read);
+    }
+    // Every client reads the status, and none agree on the rest.
+    let status = line(head).and_then(|(first, _)| status_line(first));
+    let (status, _) = status.ok_or(Reason::MalformedResponse)?;
+    Ok(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true })
 }
 
 /// Whether `bytes` can still become a status line.
@@ -106,10 +118,39 @@ pub(super) fn could_be_status_line(bytes: &[u8]) -> bool {
     bytes[..len] == prefix[..len]
 }
 
-fn first_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
-    let lf = memchr::memchr(b'\n', head)?;
-    let line = head[..lf].strip_suffix(b"\r")?;
-    Some((line, &head[lf + 1..]))
+/// The line that `bytes` begin with, and what comes after its end. A line holds no control
+/// characters but tabs (RFC 9110, 5.5).
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = text_length(bytes);
+    let rest = bytes[end..].strip_prefix(b"\r\n")?;
+    Some((&bytes[..end], rest))
+}
+
+/// How many bytes come before the first control character that is no tab.
+fn text_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let is_control = |&b: &u8| (b < b' ' && b != b'\t') || b == 0x7f;
+    for (i, eight) in eights.iter().enumerate() {
+        // Eight bytes at once: the high bit of those below a space or equal to DEL. A byte behind
+        // the first such may be marked by mistake, and that does no harm.
+        let word = u64::from_le_bytes(*eight);
+        let deleted = word ^ (ONES * 0x7f);
+        let low = word.wrapping_sub(ONES * 0x20) & !word;
+        let marks = (low | (deleted.wrapping_sub(ONES) & !deleted)) & (ONES * 0x80);
+        if marks == 0 {
+            continue;
+        }
+        let first = marks.trailing_zeros() as usize / 8;
+        if eight[first] != b'\t' {
+            return i * 8 + first;
+        }
+        if let Some(at) = eight.iter().position(is_control) {
+            return i * 8 + at;
+        }
+    }
+    let at = eights.len() * 8;
+    at + rest.iter().position(is_control).unwrap_or(rest.len())
 }
 
 /// `method SP request-target SP HTTP-version` (RFC 9112, 3). Gives the minor version.
@@ -153,7 +194,7 @@ fn status_line(line: &[u8]) -> Option<(u16, u8)> {
     };
     let (code, phrase) = rest.split_at_checked(3)?;
     let digits = code.iter().all(u8::is_ascii_digit) && code[0] != b'0';
-    let phrase_ok = phrase.is_empty() || (phrase[0] == b' ' && is_field_value(phrase));
+    let phrase_ok = phrase.is_empty() || phrase[0] == b' ';
     let status = code.iter().fold(0, |status, &digit| status * 10 + u16::from(digit & 0xf));
     (digits && phrase_ok).then_some((status, minor))
 }
@@ -193,8 +234,9 @@ enum Coding {
 }
 
 impl<'a> Fields<'a> {
-    /// Reads field lines up to the empty one; `None` if any is malformed.
-    fn read(mut lines: &'a [u8]) -> Option<Self> {
+    /// Reads field lines up to the empty one, and gives what comes after that; `None` if any is
+    /// malformed or missing.
+    fn read(mut lines: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut fields = Self {
             host: None,
             length: Length::None,
@@ -204,26 +246,26 @@ impl<'a> Fields<'a> {
             connection_upgrade: false,
             upgrade: false,
         };
-        while let Some(lf) = memchr::memchr(b'\n', lines) {
-            let line = lines[..lf].strip_suffix(b"\r")?;
-            lines = &lines[lf + 1..];
-            if line.is_empty() {
-                break;
+        loop {
+            let (field, rest) = line(lines)?;
+            lines = rest;
+            if field.is_empty() {
+                return Some((fields, rest));
             }
-            let colon = line.iter().position(|&b| !is_token(b))?;
-            if line[colon] != b':' || colon == 0 || !is_field_value(&line[colon + 1..]) {
+            let colon = field.iter().position(|&b| !is_token(b))?;
+            if field[colon] != b':' || colon == 0 {
                 return None;
             }
-            fields.take(&line[..colon], trim(&line[colon + 1..]));
+            fields.take(&field[..colon], &field[colon + 1..]);
         }
-        Some(fields)
     }
 
+    /// Takes in one field; white space around `value` does not belong to it.
     fn take(&mut self, name: &[u8], value: &'a [u8]) {
         match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {
                 // Two Hosts: servers differ on which one counts, so neither does.
-                self.host = Some(if self.host.is_none() { value } else { b"" });
+                self.host = Some(if self.host.is_none() { trim(value) } else { b"" });
             }
             7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
             10 if name.eq_ignore_ascii_case(b"connection") => {
@@ -295,20 +337,15 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-/// No control characters but the tab (RFC 9110, 5.5); without branches, so that the compiler
-/// looks at many bytes at a time.
-#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator would be a branch for each byte")]
-fn is_field_value(value: &[u8]) -> bool {
-    !value.iter().fold(false, |bad, &b| bad | (b < b' ' && b != b'\t') | (b == 0x7f))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(head: &str) -> Result<RequestHead, Reason> {
         assert_eq!(end(head.as_bytes(), 0), Some(head.len()), "one whole head: {head:?}");
-        request(head.as_bytes(), &KnownHosts::new(&["shop"]))
+        let (read, length) = request(head.as_bytes(), &KnownHosts::new(&["shop"]))?;
+        assert_eq!(length, head.len(), "{head:?}");
+        Ok(read)
     }
 
     fn framing(fields: &str) -> Result<Framing, Reason> {
@@ -398,7 +435,7 @@ mod tests {
     #[test]
     fn a_status_line_is_read_with_or_without_a_phrase() {
         let status =
-            |line: &str| response(format!("{line}\r\n\r\n").as_bytes()).map(|head| head.status);
+            |line: &str| any_response(format!("{line}\r\n\r\n").as_bytes()).map(|h| h.status);
         for line in ["HTTP/1.1 301", "HTTP/1.1 301 ", "HTTP/1.0 301  Moved", "HTTP/1.1 301 \u{eb}"]
         {
             assert_eq!(status(line), Ok(301), "{line}");
@@ -421,9 +458,23 @@ mod tests {
     }
 
     #[test]
+    fn text_goes_on_to_the_first_control_character() {
+        for length in 0..20 {
+            for end in [0, b'\n', b'\r', 0x1f, 0x7f] {
+                for text in *b"a ~\t\x80\xff\x7e" {
+                    let mut bytes = vec![text; length];
+                    assert_eq!(text_length(&bytes), length);
+                    bytes.extend([end, text, end, text, text, text, text, text, text]);
+                    assert_eq!(text_length(&bytes), length, "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_framing_of_a_response_follows_what_clients_do() {
         let framing = |fields: &str| {
-            response(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()).unwrap().framing
+            any_response(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes()).unwrap().framing
         };
         assert_eq!(framing(""), Ok(Framing::Unsaid));
         assert_eq!(framing("Content-Length: 5, 5\r\n"), Ok(Framing::Length(5)));

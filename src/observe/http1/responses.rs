@@ -43,12 +43,15 @@ impl Http1 {
                         return self.lose_responses(reason, rest.len() - here, tcp, sink);
                     }
                 },
-                Responses::Last if is_empty_lines(rest) => return,
                 Responses::Last => {
-                    let reason = Reason::UnsolicitedResponse;
-                    return self.lose_responses(reason, rest.len(), tcp, sink);
+                    let empty = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+                    if empty < rest.len() {
+                        let reason = Reason::UnsolicitedResponse;
+                        self.lose_responses(reason, rest.len() - empty, tcp, sink);
+                    }
+                    return;
                 }
-                Responses::Lost => return,
+                Responses::Finished | Responses::Lost => return,
             }
         }
     }
@@ -59,14 +62,20 @@ impl Http1 {
             self.answered(Passed { read: now, written: now }, sink);
         }
         self.broken_off_by_app(now, sink);
+        if self.responses != Responses::Last {
+            self.responses = Responses::Finished;
+        }
     }
 
     /// The connection is over.
     pub(in crate::observe) fn closed(&mut self, ending: Ending, now: Nanos, sink: &mut impl Sink) {
         match ending {
+            _ if self.responses == Responses::Finished => {
+                self.give_up(Flags::UpstreamClosed, 503, now, sink);
+            }
             Ending::AppReset => self.broken_off_by_app(now, sink),
             Ending::Refused => {
-                if self.queue.is_empty() && self.requests == Requests::Head {
+                if self.queue.is_empty() && !self.partial_request.is_empty() {
                     // Sniffed as HTTP, though its head was still on the way.
                     self.queue.push_back(Pending {
                         started: self.partial_since,
@@ -97,11 +106,25 @@ impl Http1 {
     ) -> &'a [u8] {
         // Clients skip empty lines here as servers do.
         let rest = skip_empty_lines(&mut self.partial_response, rest);
+        let is_half_line = self.partial_response.is_empty() && rest == b"\r";
         if rest.is_empty() {
             return rest;
         }
+        if !self.expects_response() && !is_half_line {
+            let bytes = self.partial_response.len() + rest.len();
+            self.lose_responses(Reason::UnsolicitedResponse, bytes, tcp, sink);
+            return &[];
+        }
+        // Nearly every head comes in one piece; then there is no need to look for its end first.
+        if self.partial_response.is_empty()
+            && let Some((read, length)) = head::response(rest)
+            && length <= self.rules.max_head_bytes
+        {
+            return self.status(&read, length, &rest[length..], passed, tcp, sink);
+        }
         let gathered = gather(&mut self.partial_response, rest, self.rules.max_head_bytes);
         let (reason, bytes) = match gathered {
+            Gathered::Incomplete if is_half_line => return &[],
             Gathered::Incomplete => {
                 if head::could_be_status_line(&self.partial_response) {
                     self.answer.first_byte.get_or_insert(passed.written);
@@ -110,14 +133,16 @@ impl Http1 {
                 let bytes = std::mem::take(&mut self.partial_response).len();
                 (Reason::MalformedResponse, bytes)
             }
-            Gathered::TooLarge { seen, more } => (Reason::ResponseHeadTooLarge, seen.len() + more),
-            Gathered::Whole { head, rest } => match head::response(&head) {
-                Ok(read) if self.expects_response() => {
-                    self.answer.first_byte.get_or_insert(passed.written);
-                    self.answer.bytes += head.len() as u64;
-                    return self.status(&read, rest, passed, tcp, sink);
-                }
-                Ok(_) => (Reason::UnsolicitedResponse, head.len() + rest.len()),
+            Gathered::TooLarge { seen, more } => {
+                let reason = if head::could_be_status_line(&seen) {
+                    Reason::ResponseHeadTooLarge
+                } else {
+                    Reason::MalformedResponse
+                };
+                (reason, seen.len() + more)
+            }
+            Gathered::Whole { head, rest } => match head::any_response(&head) {
+                Ok(read) => return self.status(&read, head.len(), rest, passed, tcp, sink),
                 Err(reason) => (reason, head.len() + rest.len()),
             },
         };
@@ -130,21 +155,24 @@ impl Http1 {
         !self.queue.is_empty()
             || match self.requests {
                 Requests::Head => !self.partial_request.is_empty(),
-                Requests::Last { stray } => stray,
                 Requests::Lost(lost) => lost.answerable,
-                Requests::Body(..) | Requests::Offered(..) => false,
+                Requests::Body(..) | Requests::Offered(..) | Requests::Last => false,
             }
     }
 
-    /// A response head is complete. Gives the bytes after it that are still to be read.
+    /// A response head of `length` bytes is complete. Gives what of `rest`, which comes after it,
+    /// is still to be read.
     fn status<'a>(
         &mut self,
         head: &ResponseHead,
+        length: usize,
         rest: &'a [u8],
         passed: Passed,
         tcp: &mut TcpMeter,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
+        self.answer.first_byte.get_or_insert(passed.written);
+        self.answer.bytes += length as u64;
         if matches!(head.status, 100 | 102..=199) {
             self.answer.first_byte = None;
             return rest;
@@ -163,7 +191,11 @@ impl Http1 {
             return &[];
         }
         if self.queue.len() == 1 {
+            let was_http = !tcp.is_open();
             self.declined(tcp, sink);
+            if was_http && tcp.is_open() {
+                tcp.bytes(Direction::Response, rest.len(), sink);
+            }
         }
         // RFC 9112, 6.3: these have no body whatever their fields say.
         if method == Method::Head || matches!(head.status, 204 | 304) {
@@ -172,7 +204,11 @@ impl Http1 {
         }
         match head.framing {
             Ok(framing) => match Body::of_response(framing) {
-                Some(body) => self.responses = Responses::Body(body),
+                Some(body) => {
+                    // What ends with the connection leaves no room for another answer.
+                    self.answer.last |= body == Body::UntilClose;
+                    self.responses = Responses::Body(body);
+                }
                 None => self.answered(passed, sink),
             },
             Err(reason) => {
@@ -197,9 +233,7 @@ impl Http1 {
             sink.event(Event::Unparsed { protocol, reason });
         } else if !matches!(self.requests, Requests::Lost(_)) {
             let seen = std::mem::take(&mut self.partial_request);
-            let reason =
-                if seen.is_empty() { Reason::MalformedRequest } else { Reason::AnsweredEarly };
-            self.lose(reason, &seen, 0, tcp, sink);
+            self.lose(Reason::AnsweredEarly, &seen, 0, tcp, sink);
             let answer = usize::try_from(self.answer.bytes).unwrap_or(usize::MAX);
             tcp.bytes(Direction::Response, answer.saturating_add(more), sink);
         }
@@ -260,6 +294,7 @@ impl Http1 {
     /// No more answers come. Requests without a status get `status`.
     fn give_up(&mut self, flags: Flags, status: u16, now: Nanos, sink: &mut impl Sink) {
         let passed = Passed { read: now, written: now };
+        self.answer.bytes += std::mem::take(&mut self.partial_response).len() as u64;
         while let Some(pending) = self.queue.front() {
             let begun = self.answer.status != 0;
             // After its last answer the app owes none, and to what it could not read neither.
@@ -275,9 +310,11 @@ impl Http1 {
             if !begun {
                 self.answer.status = status;
             }
+            if self.answer.last {
+                self.responses = Responses::Last;
+            }
             self.record(flags, passed, sink);
         }
-        self.responses = Responses::Lost;
     }
 
     fn became_tunnel(&mut self, rest: usize, tcp: &mut TcpMeter, sink: &mut impl Sink) {
@@ -304,6 +341,7 @@ impl Http1 {
             sink.event(Event::Unparsed { protocol, reason });
         }
         if !tcp.is_open() {
+            tcp.bytes(Direction::Request, self.partial_request.len(), sink);
             tcp.bytes(Direction::Response, bytes, sink);
         }
         self.drop_requests(sink);
@@ -319,8 +357,4 @@ impl Http1 {
         self.partial_request = Vec::new();
         self.partial_response = Vec::new();
     }
-}
-
-fn is_empty_lines(bytes: &[u8]) -> bool {
-    bytes.iter().all(|b| matches!(b, b'\r' | b'\n'))
 }

@@ -1,0 +1,85 @@
+//! How fast expositions are read, merged and written: 10 MB, 100,000 series, text to text.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use podmeter::exposition::{
+    FamilyBuilder, Format, InputFormat, Kind, Labels, Source, merge, parse, render,
+};
+
+fn throughput(criterion: &mut Criterion) {
+    let body = body();
+    let mut group = criterion.benchmark_group("exposition");
+    group.sample_size(20).throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("parse", |b| b.iter(|| parse(black_box(&body), InputFormat::Text)));
+    group.bench_function("parse_merge_render", |b| {
+        let mut out = Vec::with_capacity(body.len() + 4096);
+        b.iter(|| {
+            out.clear();
+            let app = parse(black_box(&body), InputFormat::Text);
+            let merged = merge(vec![], vec![Source::new("app", app)]);
+            render(&merged, Format::Text, &mut out);
+            out.len()
+        });
+    });
+    group.finish();
+}
+
+fn own_families(criterion: &mut Criterion) {
+    let bounds = ["0.5", "1", "5", "10", "25", "50", "100", "250", "500", "1000", "+Inf"];
+    let buckets: Vec<(&str, u64)> = bounds.iter().zip(1_u64..).map(|(le, n)| (*le, n)).collect();
+    let labels: Vec<Labels> = (0..100)
+        .map(|n| Labels::from_pairs([("code", n.to_string()), ("workload", "app-v1".to_owned())]))
+        .collect();
+    criterion.bench_function("exposition/100_histograms_of_our_own", |b| {
+        let mut out = Vec::new();
+        b.iter(|| {
+            out.clear();
+            let mut family =
+                FamilyBuilder::new("requests_seconds", Kind::Histogram, "Time of requests.");
+            for labels in &labels {
+                family.histogram(labels, black_box(&buckets), 12.5, 11);
+            }
+            render(&merge(vec![family.build()], vec![]), Format::Text, &mut out);
+            out.len()
+        });
+    });
+}
+
+/// Half counters, half histograms, labels as web services have them.
+fn body() -> Vec<u8> {
+    let mut text = String::new();
+    for family in 0..50 {
+        let _ = writeln!(text, "# HELP app_requests_{family}_total Requests of handler {family}.");
+        let _ = writeln!(text, "# TYPE app_requests_{family}_total counter");
+        for series in 0..1000 {
+            let _ = writeln!(
+                text,
+                "app_requests_{family}_total{{method=\"GET\",path=\"/api/v1/items/{series}\",\
+                 status=\"200\",instance=\"10.0.{family}.7:8080\"}} {}",
+                series * 7919
+            );
+        }
+        let _ = writeln!(text, "# TYPE app_latency_{family}_seconds histogram");
+        for series in 0..100 {
+            let labels =
+                format!("method=\"GET\",path=\"/api/v1/items/{series}\",zone=\"eu-{family}\"");
+            for (bound, le) in
+                ["0.005", "0.05", "0.1", "0.5", "1", "2.5", "5", "+Inf"].iter().enumerate()
+            {
+                let _ = writeln!(
+                    text,
+                    "app_latency_{family}_seconds_bucket{{{labels},le=\"{le}\"}} {}",
+                    bound * 10
+                );
+            }
+            let _ = writeln!(text, "app_latency_{family}_seconds_sum{{{labels}}} 12.0625");
+            let _ = writeln!(text, "app_latency_{family}_seconds_count{{{labels}}} 70");
+        }
+    }
+    text.into_bytes()
+}
+
+criterion_group!(benches, throughput, own_families);
+criterion_main!(benches);

@@ -1,0 +1,223 @@
+//! Says in one sentence why a source's exposition could not be had.
+
+use http::StatusCode;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// A source that gave no exposition: its URL, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{url}: {cause}")]
+pub(crate) struct FetchError {
+    /// Where the source is.
+    pub(crate) url: String,
+    /// What went wrong there.
+    pub(crate) cause: Cause,
+}
+
+/// Why a source gave no exposition.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    /// The host has no address.
+    #[error("no address is known for this host ({0})")]
+    UnknownHost(io::Error),
+    /// The port is closed.
+    #[error("nobody listens there (connection refused)")]
+    Refused,
+    /// Connecting failed in some other way.
+    #[error("could not connect ({0})")]
+    Unreachable(io::Error),
+    /// The deadline came before the connection did.
+    #[error("took no connection within {}", Seconds(*.0))]
+    NoConnection(Duration),
+    /// The deadline came before the whole head of an answer did.
+    #[error("did not answer within {}", Seconds(*.0))]
+    NoAnswer(Duration),
+    /// The deadline came before the end of the body did.
+    #[error("had sent only {received} bytes of its answer after {}", Seconds(*.within))]
+    TooSlow {
+        /// Bytes of the body that came, before decompression.
+        received: u64,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// The connection ended before the whole head of an answer came.
+    #[error("closed the connection without an answer")]
+    Hangup,
+    /// What came is not HTTP/1, or its head is above 64 KiB.
+    #[error("did not answer in HTTP/1 ({0})")]
+    NotHttp(String),
+    /// Another status than 200 or a redirect.
+    #[error("answered {}", Status(*.0))]
+    Status(StatusCode),
+    /// A redirect: where it leads to is up to whoever answers there, so it is not followed.
+    #[error(
+        "answered {} and redirects to {location}, which is not followed; give that URL to \
+         --app-metrics if it is the right one", Status(*.status)
+    )]
+    Redirect {
+        /// The status.
+        status: StatusCode,
+        /// The `Location`, quoted and cut short.
+        location: String,
+    },
+    /// Compressed in a way that was not asked for.
+    #[error("answered with Content-Encoding {0}, but only gzip was asked for")]
+    Encoding(String),
+    /// The gzip is broken or cut short.
+    #[error("sent gzip that cannot be unpacked ({0})")]
+    Gzip(io::Error),
+    /// The body is above the limit, as sent or decompressed.
+    #[error("sent more than {} (--app-metrics-max-bytes)", Size(*.0))]
+    TooLarge(u64),
+    /// The body ended before it was whole.
+    #[error("broke off after {received} bytes of its answer, none of which are used ({why})")]
+    BrokenOff {
+        /// Bytes of the body that came, before decompression.
+        received: u64,
+        /// What the connection said of it.
+        why: String,
+    },
+    /// The body came whole, but no sample is in it.
+    #[error("answered 200 OK, but with nothing that is a sample ({0})")]
+    NoSample(String),
+}
+
+impl Cause {
+    /// Why there was no connection.
+    pub(super) fn of_connecting(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ => Self::Unreachable(error),
+        }
+    }
+
+    /// Why there was no head.
+    pub(super) fn of_asking(error: &hyper::Error) -> Self {
+        if error.is_parse_too_large() {
+            Self::NotHttp("its head is above 64 KiB".to_owned())
+        } else if error.is_parse() {
+            Self::NotHttp(innermost(error))
+        } else {
+            // An orderly end, a reset, or an end while we wrote: the person sees the same.
+            Self::Hangup
+        }
+    }
+
+    /// Why there was no whole body.
+    pub(super) fn of_reading(error: &hyper::Error, received: u64) -> Self {
+        Self::BrokenOff { received, why: innermost(error) }
+    }
+}
+
+/// Text from the network as a sentence shows it: quoted, on one line, and cut short.
+pub(super) fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(4 * SHOWN_CHARS)]);
+    match text.char_indices().nth(SHOWN_CHARS) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+    }
+}
+
+/// What an error goes back to; the layers above it only say that there was one.
+fn innermost(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// A status with its reason, where it has one.
+struct Status(StatusCode);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.canonical_reason() {
+            Some(reason) => write!(f, "{} {reason}", self.0.as_u16()),
+            None => write!(f, "{}", self.0.as_u16()),
+        }
+    }
+}
+
+/// A duration in seconds, to the tenth where that says enough.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        let digits = if seconds < 1.0 { 3 } else { 1 };
+        let text = format!("{seconds:.digits$}");
+        write!(f, "{} s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// A size in the largest unit that tells it exactly.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(f, "{} {name}", self.0 / unit),
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+const SHOWN_CHARS: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_a_sentence_behind_the_url() {
+        let told = |cause| {
+            let url = "http://app:9102/metrics".to_owned();
+            FetchError { url, cause }.to_string().split_off("http://app:9102/metrics: ".len())
+        };
+        let within = Duration::from_millis(9_500);
+        let unknown = || io::Error::other("Name or service not known");
+        for (cause, sentence) in [
+            (
+                Cause::UnknownHost(unknown()),
+                "no address is known for this host (Name or service not known)",
+            ),
+            (Cause::Refused, "nobody listens there (connection refused)"),
+            (
+                Cause::of_connecting(io::Error::other("No route to host")),
+                "could not connect (No route to host)",
+            ),
+            (Cause::NoConnection(within), "took no connection within 9.5 s"),
+            (Cause::NoAnswer(within), "did not answer within 9.5 s"),
+            (
+                Cause::TooSlow { received: 70, within },
+                "had sent only 70 bytes of its answer after 9.5 s",
+            ),
+            (Cause::TooLarge(16 << 20), "sent more than 16 MiB (--app-metrics-max-bytes)"),
+        ] {
+            assert_eq!(told(cause), sentence);
+        }
+    }
+
+    #[test]
+    fn durations_and_sizes_read_as_people_write_them() {
+        let seconds = |millis| Seconds(Duration::from_millis(millis)).to_string();
+        assert_eq!(seconds(9_500), "9.5 s");
+        assert_eq!(seconds(9_499), "9.5 s");
+        assert_eq!(seconds(20_000), "20 s");
+        assert_eq!(seconds(90), "0.09 s");
+        assert_eq!(seconds(0), "0 s");
+        assert_eq!(Size(16 << 20).to_string(), "16 MiB");
+        assert_eq!(Size(1500).to_string(), "1500 bytes");
+        assert_eq!(Size(1 << 10).to_string(), "1 KiB");
+    }
+
+    #[test]
+    fn what_the_network_said_stays_one_short_line() {
+        assert_eq!(shown(b"a\r\nb\xff"), "\"a\\r\\nb\u{fffd}\"");
+        assert!(shown(&[b'x'; 10_000]).chars().count() < 130);
+    }
+}
