@@ -127,15 +127,16 @@ impl App {
         }
         lifecycle.drain();
         tracing::info!(connections = connections.open(), "draining");
-        tokio::select! {
-            () = connections.none_left() => {}
+        let hurried = tokio::select! {
+            () = connections.none_left() => false,
             () = tokio::time::sleep(config.drain_timeout) => {
                 tracing::warn!(connections = connections.open(), "giving up what is left");
+                false
             }
-            () = stop() => {}
-        }
+            () = stop() => true,
+        };
         workers.stop();
-        if !config.linger.is_zero() {
+        if !hurried && !config.linger.is_zero() {
             tokio::select! {
                 // One last scrape sees the final numbers.
                 () = lifecycle.scraped.notified() => {}
