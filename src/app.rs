@@ -95,7 +95,7 @@ impl App {
         // One more than there are descriptors for would look as if the app had refused it.
         let affordable = raise_fd_limit();
         if affordable < max_connections {
-            tracing::warn!(
+            tracing::info!(
                 "--max-connections is {max_connections}, but the limit on file descriptors leaves \
                  room for {affordable}, and more are turned away; raise it (ulimit -n)"
             );
