@@ -11,7 +11,7 @@ mod idle;
 mod side;
 mod socket;
 
-pub(crate) use connect::{Carriage, carry};
+pub(crate) use connect::{Carriage, Connection, carry};
 pub(crate) use socket::Socket;
 
 use crate::clock::{Clock, Nanos};
@@ -84,8 +84,7 @@ impl Drop for Books {
 
 /// Both directions of an established connection; a future that is ready when it is over.
 pub(crate) struct Pump<'s> {
-    // Declared first: the books are closed before anything else is let go.
-    books: Books,
+    books: &'s mut Books,
     client: Side<'s>,
     app: Side<'s>,
     to_app: Half,
@@ -101,7 +100,7 @@ impl<'s> Pump<'s> {
     pub(crate) fn new(
         client: &'s Socket,
         app: &'s Socket,
-        books: Books,
+        books: &'s mut Books,
         scratch: &'s Scratch,
         idle_timeout: Option<Duration>,
     ) -> Self {
@@ -142,7 +141,7 @@ impl<'s> Pump<'s> {
     fn poll_halves(&mut self, cx: &mut Context<'_>) -> (Poll<Step>, Poll<Step>) {
         let mut scratch = self.scratch.borrow_mut();
         let (client, app) = (&mut self.client, &mut self.app);
-        let books = &mut self.books;
+        let books = &mut *self.books;
         let to_app = &mut self.to_app;
         let mut request = to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
         let response =
@@ -194,3 +193,6 @@ const SCRATCH: usize = 256 * 1024;
 /// this often. Without us the bytes would be with it already; it does not wait for ever for those
 /// that it leaves in our hands.
 const LAST_BYTES: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::worker::Staff;
 use crate::meter::{Recorder, RouteId, Shard};
 use crate::observe::{Rules, Watcher};
-use crate::pump::{Books, Carriage, Scratch, Socket, carry};
+use crate::pump::{Books, Carriage, Connection, Scratch, Socket, carry};
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ pub(crate) struct Port {
 /// Accepts for ever.
 pub(super) async fn accept(
     listener: TcpListener,
-    port: Rc<Port>,
+    port: Port,
     shard: Rc<Shard>,
     scratch: Scratch,
     staff: Staff,
@@ -31,10 +31,13 @@ pub(super) async fn accept(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "cannot watch a listening socket"),
     };
+    let carriage = Rc::new(port.carriage);
     let mut complained = false;
     loop {
         match listener.accept().await {
-            Ok((client, _)) => welcome(Socket::new(client), &port, &shard, &scratch, &staff),
+            Ok((client, _)) => {
+                welcome(Socket::new(client), &port, &carriage, &shard, &scratch, &staff);
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // Out of file descriptors or memory: those who wait go on waiting.
@@ -47,7 +50,14 @@ pub(super) async fn accept(
     }
 }
 
-fn welcome(client: Socket, port: &Rc<Port>, shard: &Rc<Shard>, scratch: &Scratch, staff: &Staff) {
+fn welcome(
+    client: Socket,
+    port: &Port,
+    carriage: &Rc<Carriage>,
+    shard: &Rc<Shard>,
+    scratch: &Scratch,
+    staff: &Staff,
+) {
     let Some(place) = staff.connections.admit() else {
         // Dropping the client resets it.
         return Recorder::overflow(shard, port.route);
@@ -58,12 +68,9 @@ fn welcome(client: Socket, port: &Rc<Port>, shard: &Rc<Shard>, scratch: &Scratch
         None => Watcher::opaque(&mut recorder),
     };
     let books = Books::open(staff.clock, watcher, recorder);
-    let (port, scratch) = (Rc::clone(port), Rc::clone(scratch));
-    tokio::task::spawn_local(async move {
-        carry(client, &port.carriage, books, &scratch).await;
-        // Whoever waits for the last to leave must find its books closed.
-        drop(place);
-    });
+    let (carriage, scratch) = (Rc::clone(carriage), Rc::clone(scratch));
+    let connection = Connection { books, client, app: None, carriage, scratch, place };
+    tokio::task::spawn_local(carry(Box::new(connection)));
 }
 
 /// Errors of a connection that was gone before it was accepted (accept(2)).

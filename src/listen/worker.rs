@@ -113,7 +113,7 @@ async fn work(
     let scratch = scratch();
     for (socket, port) in sockets.into_iter().zip(ports) {
         let (shard, scratch) = (Rc::clone(&shard), Rc::clone(&scratch));
-        tokio::task::spawn_local(accept(socket, Rc::new(port), shard, scratch, staff.clone()));
+        tokio::task::spawn_local(accept(socket, port, shard, scratch, staff.clone()));
     }
     started();
     stop.cancelled().await;

@@ -2,9 +2,11 @@
 
 use super::{Books, Pump, Scratch, Socket};
 use crate::clock::{Clock, Nanos};
+use crate::drain::Place;
 use crate::observe::{Direction, Ending, Passed};
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -16,27 +18,49 @@ pub(crate) struct Carriage {
     pub(crate) idle_timeout: Option<Duration>,
 }
 
-/// Carries `client`'s connection to the app, to its end.
-pub(crate) async fn carry(
-    client: Socket,
-    carriage: &Carriage,
-    mut books: Books,
-    scratch: &Scratch,
-) {
-    let clock = books.clock;
-    let connecting = connect(carriage.target, carriage.connect_timeout);
-    match alongside(connecting, client.stream(), &clock).await {
-        (Ok(app), asked) => {
-            books.recorder.connected(clock.now().since(books.opened));
-            books.asked = asked;
-            Pump::new(&client, &app, books, scratch, carriage.idle_timeout).await;
+/// A client's connection and what it takes to carry it.
+///
+/// Dropped in this order, whenever that happens: whoever sees the end of the connection finds it
+/// counted, and whoever finds its place free finds it gone.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) books: Books,
+    pub(crate) client: Socket,
+    pub(crate) app: Option<Socket>,
+    pub(crate) carriage: Rc<Carriage>,
+    pub(crate) scratch: Scratch,
+    #[expect(dead_code, reason = "it is held, and given back when dropped")]
+    pub(crate) place: Place,
+}
+
+/// Carries a connection to the app, to its end.
+///
+/// It comes boxed, as a future that owns what it was given holds it twice.
+pub(crate) async fn carry(mut connection: Box<Connection>) {
+    let Connection { books, client, app, carriage, scratch, .. } = &mut *connection;
+    // Apart, as its memory is needed for a moment only.
+    match Box::pin(reach(client, carriage, books)).await {
+        Ok(reached) => {
+            let app = app.insert(reached);
+            Pump::new(client, app, books, scratch, carriage.idle_timeout).await;
         }
-        (Err(error), _) => {
+        Err(error) => {
             books.recorder.refused();
             tracing::debug!(target_addr = %carriage.target, %error, "the app took no connection");
-            refuse(client.stream(), books, scratch).await;
+            Box::pin(refuse(client, books, scratch)).await;
         }
     }
+}
+
+/// Connects to the app.
+async fn reach(client: &Socket, carriage: &Carriage, books: &mut Books) -> io::Result<Socket> {
+    let clock = books.clock;
+    let connecting = connect(carriage.target, carriage.connect_timeout);
+    let (app, asked) = alongside(connecting, client.stream(), &clock).await;
+    let app = app?;
+    books.recorder.connected(clock.now().since(books.opened));
+    books.asked = asked;
+    Ok(app)
 }
 
 async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<Socket> {
@@ -71,7 +95,8 @@ async fn alongside<T>(
 
 /// Awaits the first bytes of a client for a moment, to know what was refused, before it is reset as
 /// the app itself would have.
-async fn refuse(client: &TcpStream, mut books: Books, scratch: &Scratch) {
+async fn refuse(client: &Socket, books: &mut Books, scratch: &Scratch) {
+    let client = client.stream();
     books.ending = Some(Ending::Refused);
     let first_bytes = async {
         while !books.watcher.knows_request() && client.readable().await.is_ok() {

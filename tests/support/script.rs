@@ -19,6 +19,8 @@ pub(crate) enum Step {
     StreamUntilFull,
     /// Waits until so many bytes have come in all.
     Expect(usize),
+    /// Waits, without reading, until something has come.
+    AwaitMore,
     /// Reads until the other end finishes or is gone.
     ReadToEnd,
     /// Sends no more (FIN).
@@ -127,6 +129,12 @@ impl Player {
             Step::Stream(count) => self.stream(*count),
             Step::StreamUntilFull => self.stream_until_full(),
             Step::Expect(count) => self.expect(*count),
+            Step::AwaitMore => {
+                assert!(
+                    !wait_for(&self.stream, PollFlags::IN, PATIENCE).is_empty(),
+                    "nothing came"
+                );
+            }
             Step::ReadToEnd => self.read_to_end(),
             // A connection that is gone already cannot be finished.
             Step::Finish => drop(self.stream.shutdown(Shutdown::Write)),

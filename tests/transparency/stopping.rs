@@ -4,7 +4,7 @@ use crate::support::PATIENCE;
 use crate::support::app::{TestApp, nobody};
 use crate::support::program::Program;
 use crate::support::script::Step::{Close, Expect, Finish, ReadToEnd, Send, Signal};
-use crate::support::script::{End, Recording, Signals, Step, play, wait_for};
+use crate::support::script::{End, Recording, Signals, Step, pattern, play, wait_for};
 use rustix::event::PollFlags;
 use rustix::process::Signal as Kill;
 use std::io::{Read, Write};
@@ -148,8 +148,7 @@ fn connections_of_which_one_side_has_finished_cost_no_time() {
                 1 => app.shutdown(Shutdown::Write).unwrap(),
                 2 => {
                     client.set_nonblocking(true).unwrap();
-                    let zeros = vec![0; 65_536];
-                    while (&client).write(&zeros).is_ok() {}
+                    while (&client).write(pattern(0)).is_ok() {}
                 }
                 _ => {}
             }
