@@ -91,9 +91,17 @@ impl App {
     /// been waited for once: at first to drain, then to give up what is left.
     pub async fn run<S: Future<Output = ()>>(self, stop: impl Fn() -> S) -> Result<(), AppError> {
         self.announce();
-        raise_fd_limit();
+        let max_connections = self.config.limits.max_connections;
+        // One more than there are descriptors for would look as if the app had refused it.
+        let affordable = raise_fd_limit();
+        if affordable < max_connections {
+            tracing::info!(
+                "--max-connections is {max_connections}, but the limit on file descriptors leaves \
+                 room for {affordable}, and more are turned away; raise it (ulimit -n)"
+            );
+        }
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
-        let connections = Connections::new(self.config.limits.max_connections);
+        let connections = Connections::new(max_connections.min(affordable));
         let layout = layout(&self.config, &self.forwards);
         let meter = Meter::new(layout.clone());
         let staff = Staff { clock: Clock::start(), connections: Arc::clone(&connections) };
@@ -127,15 +135,16 @@ impl App {
         }
         lifecycle.drain();
         tracing::info!(connections = connections.open(), "draining");
-        tokio::select! {
-            () = connections.none_left() => {}
+        let hurried = tokio::select! {
+            () = connections.none_left() => false,
             () = tokio::time::sleep(config.drain_timeout) => {
                 tracing::warn!(connections = connections.open(), "giving up what is left");
+                false
             }
-            () = stop() => {}
-        }
+            () = stop() => true,
+        };
         workers.stop();
-        if !config.linger.is_zero() {
+        if !hurried && !config.linger.is_zero() {
             tokio::select! {
                 // One last scrape sees the final numbers.
                 () = lifecycle.scraped.notified() => {}

@@ -40,13 +40,22 @@ impl Process {
 }
 
 /// Allows this process as many file descriptors as it may have: a carried connection needs two.
-pub(crate) fn raise_fd_limit() {
+/// Says how many connections they suffice for.
+pub(crate) fn raise_fd_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let now = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: now.maximum, maximum: now.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         tracing::debug!(%error, "the limit on file descriptors stays as it is");
     }
+    carried_by(max_fds())
+}
+
+/// How many connections can be carried with so many descriptors, when some are left for listeners,
+/// readers and sources.
+fn carried_by(fds: u64) -> usize {
+    let for_others = RESERVED_FDS.min(fds / 2);
+    usize::try_from((fds - for_others) / 2).unwrap_or(usize::MAX).max(1)
 }
 
 fn max_fds() -> u64 {
@@ -75,9 +84,21 @@ const UTIME: usize = 14;
 const STIME: usize = 15;
 const STARTTIME: usize = 22;
 
+/// What is left for everything but carried connections.
+const RESERVED_FDS: u64 = 128;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn descriptors_are_left_for_those_who_ask() {
+        assert_eq!(carried_by(u64::MAX), (usize::MAX - 128) / 2);
+        assert_eq!(carried_by(20_128), 10_000);
+        assert_eq!(carried_by(1_024), 448);
+        assert_eq!(carried_by(200), 50);
+        assert_eq!(carried_by(0), 1);
+    }
 
     #[test]
     fn this_process_has_memory_files_and_a_start() {

@@ -7,14 +7,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, service_fn};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -35,14 +37,16 @@ pub(crate) fn serve(
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let own = drain.clone();
     drain.spawn(async move {
+        let mut readers = Readers::default();
         let accept = async {
             // The semaphore is never closed, so there is always a place in the end.
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 match listener.accept().await {
                     Ok((socket, _)) => {
                         let (routes, drain) = (Arc::clone(&routes), own.clone());
+                        let reader = readers.welcome();
                         own.spawn(async move {
-                            converse(socket, routes, &drain).await;
+                            converse(socket, routes, &drain, &reader).await;
                             drop(place);
                         });
                     }
@@ -59,7 +63,32 @@ pub(crate) fn serve(
     Ok(())
 }
 
-async fn converse(socket: TcpStream, routes: Arc<impl Routes>, drain: &Drain) {
+/// The connections that are open, oldest first. A connection that is over has dropped its token.
+#[derive(Default)]
+struct Readers(VecDeque<Weak<CancellationToken>>);
+
+impl Readers {
+    /// One more. Whoever only holds connections open must not keep out the scraper or the kubelet:
+    /// when places run short, the oldest connection is told to go.
+    fn welcome(&mut self) -> Arc<CancellationToken> {
+        self.0.retain(|reader| reader.strong_count() > 0);
+        if self.0.len() >= MAX_AT_EASE
+            && let Some(oldest) = self.0.pop_front().as_ref().and_then(Weak::upgrade)
+        {
+            oldest.cancel();
+        }
+        let reader = Arc::new(CancellationToken::new());
+        self.0.push_back(Arc::downgrade(&reader));
+        reader
+    }
+}
+
+async fn converse(
+    socket: TcpStream,
+    routes: Arc<impl Routes>,
+    drain: &Drain,
+    reader: &CancellationToken,
+) {
     let answer = service_fn(move |request| {
         let routes = Arc::clone(&routes);
         async move { Ok::<_, Infallible>(routes.answer(request).await) }
@@ -74,20 +103,70 @@ async fn converse(socket: TcpStream, routes: Arc<impl Routes>, drain: &Drain) {
     let mut connection = pin!(connection);
     // How a reader's connection ends is the reader's own affair.
     tokio::select! {
-        _ = connection.as_mut() => {}
-        () = drain.stopped() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(LAST_WORDS, connection).await;
-        }
+        _ = connection.as_mut() => return,
+        () = drain.stopped() => {}
+        () = reader.cancelled() => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
 }
 
 /// Connections of readers, for each listener; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 256;
+/// From so many on the oldest has to go for the next. The rest of the places is for those that
+/// have been told to go and are still being answered.
+const MAX_AT_EASE: usize = 192;
 /// How long a connection may take to send a request, from the last one on: scrapers keep theirs
 /// open from one scrape to the next.
 const PATIENCE: Duration = Duration::from_secs(310);
-/// How long an answer that is being given may take to end when the proxy ends.
+/// How long an answer that is being given may take to end once its connection has to go.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const BREATH: Duration = Duration::from_millis(50);
 const MAX_HEAD: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::serve::reply;
+    use http::StatusCode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    struct Hello;
+
+    impl Routes for Hello {
+        async fn answer(&self, _: Request<Incoming>) -> Reply {
+            reply::text(StatusCode::OK, "hello")
+        }
+    }
+
+    async fn ask(socket: &mut TcpStream) -> String {
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"hello\n") {
+            assert_ne!(socket.read_buf(&mut answer).await.unwrap(), 0, "{answer:?}");
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn whoever_holds_connections_open_keeps_nobody_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let drain = Drain::default();
+        serve(listener, Arc::new(Hello), &drain).unwrap();
+        let mut held = Vec::new();
+        for number in 0..2 * MAX_CONNECTIONS {
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            match number % 3 {
+                0 => {}
+                1 => socket.write_all(b"GET / HT").await.unwrap(),
+                _ => drop(ask(&mut socket).await),
+            }
+            held.push(socket);
+        }
+        let mut reader = TcpStream::connect(address).await.unwrap();
+        assert!(ask(&mut reader).await.starts_with("HTTP/1.1 200 OK"));
+        drain.stop().await;
+    }
+}

@@ -10,7 +10,7 @@ use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
 use crate::scrape::{self, Dropped, Fetched, Sources};
-use http::header::{ACCEPT, HeaderMap};
+use http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
@@ -51,7 +51,9 @@ impl Stats {
         let (fetched, ()) = tokio::join!(self.sources.fetch(deadline), self.settler.settle());
         let body = self.merge(&fetched, format);
         self.lifecycle.scraped.notify_waiters();
-        reply::body(StatusCode::OK, format.content_type(), body)
+        let mut reply = reply::body(StatusCode::OK, format.content_type(), body);
+        reply.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+        reply
     }
 
     fn merge(&self, fetched: &[Fetched], format: Format) -> Vec<u8> {
