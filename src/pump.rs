@@ -170,7 +170,15 @@ impl<'s> Pump<'s> {
             Idle::hurry(&mut self.idle, LAST_BYTES);
         }
         let Some(idle) = &mut self.idle else { return Poll::Pending };
-        idle.poll(cx).map(|()| self.reset.unwrap_or(Ending::GivenUp))
+        ready!(idle.poll(cx));
+        if self.to_app.nudge(Direction::Request, &mut self.app, self.books)
+            | self.to_client.nudge(Direction::Response, &mut self.client, self.books)
+        {
+            // Both halves are asked again, and then time runs again.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(self.reset.unwrap_or(Ending::GivenUp))
     }
 }
 

@@ -66,15 +66,19 @@ async fn reach(client: &Socket, carriage: &Carriage, books: &mut Books) -> io::R
 async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<Socket> {
     let app = tokio::time::timeout(timeout, TcpStream::connect(target)).await??;
     let app = Socket::new(app);
-    if app.stream().local_addr()? == target {
-        // Nobody listens there, and the kernel happened to pick the very same port for our end: a
-        // socket that is connected to itself (RFC 9293, 3.5) would echo, and keep the app from
-        // listening.
+    if is_own_end(app.stream(), target)? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     // What the client sent at once shall arrive at once.
     app.stream().set_nodelay(true)?;
     Ok(app)
+}
+
+/// Where nobody listens, the kernel can happen to pick the very port that is connected to for our
+/// end: such a socket is connected to itself (RFC 9293, 3.5). It would echo what the client sends,
+/// and keep the app from listening.
+fn is_own_end(app: &TcpStream, target: SocketAddr) -> io::Result<bool> {
+    Ok(app.local_addr()? == target)
 }
 
 /// Waits for `connecting`, and notes when the client's first bytes were there: its request began
@@ -119,3 +123,27 @@ async fn refuse(client: &Socket, books: &mut Books, scratch: &Scratch) {
 
 /// How long a refused client's first bytes are awaited.
 const FIRST_BYTES: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpSocket;
+
+    #[tokio::test]
+    async fn a_socket_that_is_connected_to_itself_is_none_to_an_app() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let any: SocketAddr = any.parse().unwrap();
+            let socket = if any.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+            let socket = socket.unwrap();
+            socket.bind(any).unwrap();
+            let target = socket.local_addr().unwrap();
+            let own = socket.connect(target).await.unwrap();
+            assert!(is_own_end(&own, target).unwrap());
+
+            let listener = tokio::net::TcpListener::bind(any).await.unwrap();
+            let target = listener.local_addr().unwrap();
+            let other = TcpStream::connect(target).await.unwrap();
+            assert!(!is_own_end(&other, target).unwrap());
+        }
+    }
+}

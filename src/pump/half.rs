@@ -4,6 +4,7 @@ use super::Books;
 use super::side::Side;
 use crate::clock::Nanos;
 use crate::observe::{Direction, Passed};
+use std::io;
 use std::task::{Context, Poll, ready};
 
 /// The state of one direction. It owns memory only while the kernel does not take a write.
@@ -123,22 +124,51 @@ impl Half {
         books: &mut Books,
     ) -> Poll<()> {
         let bytes = &self.backlog[self.written..];
-        let Ok(taken) = ready!(sink.poll_write(cx, bytes)) else {
-            self.over = Some(Step::SinkReset);
-            self.backlog = Vec::new();
-            return Poll::Ready(());
-        };
+        if let Ok(taken) = ready!(sink.poll_write(cx, bytes)) {
+            self.went_on(direction, taken, books);
+        } else {
+            self.sink_is_gone();
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether something has become of the bytes that wait for the sink, although the kernel has not
+    /// said so.
+    pub(super) fn nudge(
+        &mut self,
+        direction: Direction,
+        sink: &mut Side<'_>,
+        books: &mut Books,
+    ) -> bool {
+        if !self.is_blocked() {
+            return false;
+        }
+        match sink.write_now(&self.backlog[self.written..]) {
+            Ok(taken) => self.went_on(direction, taken, books),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => self.sink_is_gone(),
+        }
+        true
+    }
+
+    fn sink_is_gone(&mut self) {
+        self.over = Some(Step::SinkReset);
+        self.backlog = Vec::new();
+    }
+
+    /// The kernel has taken so many more bytes of the backlog.
+    fn went_on(&mut self, direction: Direction, taken: usize, books: &mut Books) {
         self.moved = true;
+        let bytes = &self.backlog[self.written..][..taken];
         if direction == Direction::Response {
             let passed = Passed { read: self.backlog_read, written: books.time() };
-            books.data(direction, &bytes[..taken], passed);
+            books.data(direction, bytes, passed);
         }
         self.written += taken;
         if self.written == self.backlog.len() {
             self.backlog = Vec::new();
             self.written = 0;
         }
-        Poll::Ready(())
     }
 }
 

@@ -7,8 +7,8 @@ use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
@@ -67,7 +67,10 @@ impl Rig {
     }
 
     async fn client(&self) -> TcpStream {
-        TcpStream::connect(self.listener.local_addr().unwrap()).await.unwrap()
+        let socket = TcpSocket::new_v4().unwrap();
+        // The kernel says that there is room again once a sixteenth of it is free.
+        socket.set_recv_buffer_size(65_536).unwrap();
+        socket.connect(self.listener.local_addr().unwrap()).await.unwrap()
     }
 
     /// Carries the next connection to its end.
@@ -129,10 +132,32 @@ async fn fill(stream: &mut TcpStream) {
     }
 }
 
-/// Time is paused, and goes on only when everybody waits for it.
-const SILENCE: Duration = Duration::from_secs(1);
+/// Lets the clock run ahead until `until` is ready. The kernel needs real time for what it does.
+async fn time_passes_until(until: impl Future) {
+    let clock = async {
+        for _ in 0..100_000 {
+            pass(Duration::from_millis(100)).await;
+            tokio::task::yield_now().await;
+        }
+        panic!("nothing came of it");
+    };
+    tokio::select! {
+        biased;
+        _ = until => {}
+        () = clock => {}
+    }
+}
 
-#[tokio::test(start_paused = true)]
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Nobody takes anything for so long: every buffer on the way is full.
+const SILENCE: Duration = Duration::from_millis(100);
+
+#[tokio::test]
 async fn an_answered_request_counts_as_its_answer() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -145,7 +170,7 @@ async fn an_answered_request_counts_as_its_answer() {
     assert_eq!(rig.counted(), (Some((200, Flags::None)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_app_that_resets_before_a_status_counts_as_503_uc() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -158,7 +183,7 @@ async fn an_app_that_resets_before_a_status_counts_as_503_uc() {
     assert_eq!(rig.counted(), (Some((503, Flags::UpstreamClosed)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_app_that_resets_in_mid_answer_counts_as_its_status_with_upe() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -172,7 +197,7 @@ async fn an_app_that_resets_in_mid_answer_counts_as_its_status_with_upe() {
     assert_eq!(rig.counted(), (Some((200, Flags::UpstreamProtocolError)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_answer_cut_short_while_the_client_sends_counts_as_cut_short() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -187,7 +212,7 @@ async fn an_answer_cut_short_while_the_client_sends_counts_as_cut_short() {
     assert_eq!(rig.counted(), (Some((413, Flags::UpstreamProtocolError)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_whole_early_answer_counts_as_answered_though_the_app_resets_then() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -201,7 +226,7 @@ async fn a_whole_early_answer_counts_as_answered_though_the_app_resets_then() {
     assert_eq!(rig.counted(), (Some((413, Flags::None)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_resets_while_the_app_works_counts_as_0_dc() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -214,7 +239,7 @@ async fn a_client_that_resets_while_the_app_works_counts_as_0_dc() {
     assert_eq!(rig.counted(), (Some((0, Flags::DownstreamClosed)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_finishes_and_then_resets_counts_as_0_dc() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -227,7 +252,7 @@ async fn a_client_that_finishes_and_then_resets_counts_as_0_dc() {
     assert_eq!(rig.counted(), (Some((0, Flags::DownstreamClosed)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_resets_while_the_app_takes_nothing_is_noticed_and_counts_as_0_dc() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, app| {
@@ -235,13 +260,13 @@ async fn a_client_that_resets_while_the_app_takes_nothing_is_noticed_and_counts_
         fill(&mut client).await;
         reset(client);
         // The app has read nothing and never will.
-        app.ready(tokio::io::Interest::ERROR).await.unwrap();
+        time_passes_until(app.ready(Interest::ERROR)).await;
     })
     .await;
     assert_eq!(rig.counted(), (Some((0, Flags::DownstreamClosed)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_app_that_resets_while_the_client_takes_nothing_is_noticed_and_counts_as_upe() {
     let rig = Rig::new().await;
     rig.plays(async |mut client, mut app| {
@@ -249,13 +274,30 @@ async fn an_app_that_resets_while_the_client_takes_nothing_is_noticed_and_counts
         app.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         fill(&mut app).await;
         reset(app);
-        client.ready(tokio::io::Interest::ERROR).await.unwrap();
+        time_passes_until(client.ready(Interest::ERROR)).await;
     })
     .await;
     assert_eq!(rig.counted(), (Some((200, Flags::UpstreamProtocolError)), None));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
+async fn a_slow_client_gets_the_last_bytes_of_an_app_that_reset_for_as_long_as_it_takes_some() {
+    let rig = Rig::new().await;
+    rig.plays(async |mut client, mut app| {
+        fill(&mut app).await;
+        reset(app);
+        for _ in 0..10 {
+            pass(LAST_BYTES / 2).await;
+            read(&mut client, 150_000).await;
+        }
+        assert!(client.take_error().unwrap().is_none(), "the client was cut off");
+        client.read_to_end(&mut Vec::new()).await.unwrap_err();
+    })
+    .await;
+    assert_eq!(rig.counted(), (None, Some(Flags::UpstreamClosed)));
+}
+
+#[tokio::test]
 async fn a_request_to_an_app_that_is_down_counts_as_503_uf() {
     for request in [GET, POST, b"GET /half"] {
         let rig = Rig::without_app().await;
@@ -270,7 +312,7 @@ async fn a_request_to_an_app_that_is_down_counts_as_503_uf() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn anything_else_to_an_app_that_is_down_counts_as_tcp_with_uf() {
     for bytes in [&b""[..], b"\0\0\0\0", b"G"] {
         let rig = Rig::without_app().await;
@@ -284,7 +326,7 @@ async fn anything_else_to_an_app_that_is_down_counts_as_tcp_with_uf() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_is_given_up_counts_as_0_dc() {
     let rig = Rig::new().await;
     let ends = async {
