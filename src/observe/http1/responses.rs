@@ -128,14 +128,12 @@ impl Http1 {
             let mut lines = std::mem::take(&mut self.partial_response);
             lines.extend_from_slice(&rest[..length]);
             let rest = &rest[length..];
-            match head::loose_response(&lines) {
-                Some(read) => return self.status(&read, lines.len(), rest, passed, tcp, sink),
-                None => {
-                    let bytes = lines.len() + rest.len();
-                    self.lose_responses(Reason::MalformedResponse, bytes, tcp, sink);
-                    return &[];
-                }
+            if let Some(read) = head::loose_response(&lines) {
+                return self.status(&read, lines.len(), rest, passed, tcp, sink);
             }
+            let bytes = lines.len() + rest.len();
+            self.lose_responses(Reason::MalformedResponse, bytes, tcp, sink);
+            return &[];
         }
         let gathered = gather(&mut self.partial_response, rest, self.rules.max_head_bytes);
         let (reason, bytes) = match gathered {
