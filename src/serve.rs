@@ -7,6 +7,7 @@
 mod admin;
 mod health;
 mod http;
+mod readers;
 mod reply;
 mod stats;
 

@@ -156,16 +156,15 @@ impl Watcher {
         let seen = &seen[..before];
         let mut http1 = match protocol {
             Protocol::Http1 => Http1::new(rules),
-            Protocol::Other => {
+            // A server that speaks only HTTP/1 answers a preface or a handshake in HTTP/1.
+            Protocol::Http2 => {
+                sink.event(Event::Unparsed { protocol, reason: Reason::Unsupported });
                 self.tcp.open(sink);
-                Http1::unread(rules, first.read)
+                Http1::unread(rules, first.read, false)
             }
-            Protocol::Http2 | Protocol::Tls => {
-                if protocol == Protocol::Http2 {
-                    sink.event(Event::Unparsed { protocol, reason: Reason::Unsupported });
-                }
-                self.stage = Stage::Opaque;
-                return self.tcp.bytes(Direction::Request, before + bytes.len(), sink);
+            Protocol::Tls | Protocol::Other => {
+                self.tcp.open(sink);
+                Http1::unread(rules, first.read, true)
             }
         };
         if self.app_done {
@@ -185,7 +184,7 @@ impl Watcher {
             self.stage = Stage::Opaque;
             return self.tcp.bytes(Direction::Response, bytes.len(), sink);
         }
-        let mut http1 = Http1::unread(Arc::clone(rules), first.read);
+        let mut http1 = Http1::unread(Arc::clone(rules), first.read, true);
         http1.request(seen, *first, &mut self.tcp, sink);
         http1.response(bytes, passed, &mut self.tcp, sink);
         self.stage = if http1.is_over() { Stage::Opaque } else { Stage::Http1(http1) };

@@ -1,5 +1,6 @@
 //! The loop that the stats, admin and health listeners share.
 
+use super::readers::Readers;
 use super::reply::Reply;
 use crate::drain::Drain;
 use http::Request;
@@ -7,16 +8,14 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tower::{ServiceBuilder, service_fn};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -37,16 +36,16 @@ pub(crate) fn serve(
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let own = drain.clone();
     drain.spawn(async move {
-        let mut readers = Readers::default();
+        let readers = Arc::new(Readers::default());
         let accept = async {
             // The semaphore is never closed, so there is always a place in the end.
             while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 match listener.accept().await {
                     Ok((socket, _)) => {
                         let (routes, drain) = (Arc::clone(&routes), own.clone());
-                        let reader = readers.welcome();
+                        let readers = Arc::clone(&readers);
                         own.spawn(async move {
-                            converse(socket, routes, &drain, &reader).await;
+                            converse(socket, routes, &drain, readers).await;
                             drop(place);
                         });
                     }
@@ -63,35 +62,21 @@ pub(crate) fn serve(
     Ok(())
 }
 
-/// The connections that are open, oldest first. A connection that is over has dropped its token.
-#[derive(Default)]
-struct Readers(VecDeque<Weak<CancellationToken>>);
-
-impl Readers {
-    /// One more. Whoever only holds connections open must not keep out the scraper or the kubelet:
-    /// when places run short, the oldest connection is told to go.
-    fn welcome(&mut self) -> Arc<CancellationToken> {
-        self.0.retain(|reader| reader.strong_count() > 0);
-        if self.0.len() >= MAX_AT_EASE
-            && let Some(oldest) = self.0.pop_front().as_ref().and_then(Weak::upgrade)
-        {
-            oldest.cancel();
-        }
-        let reader = Arc::new(CancellationToken::new());
-        self.0.push_back(Arc::downgrade(&reader));
-        reader
-    }
-}
-
 async fn converse(
     socket: TcpStream,
     routes: Arc<impl Routes>,
     drain: &Drain,
-    reader: &CancellationToken,
+    readers: Arc<Readers>,
 ) {
+    let reader = readers.welcome();
+    let answering = Arc::clone(&reader);
     let answer = service_fn(move |request| {
-        let routes = Arc::clone(&routes);
-        async move { Ok::<_, Infallible>(routes.answer(request).await) }
+        let (routes, readers) = (Arc::clone(&routes), Arc::clone(&readers));
+        let reader = Arc::clone(&answering);
+        async move {
+            let reply = routes.answer(request).await;
+            Ok::<_, Infallible>(reply.map(|body| readers.hand_out(&reader, body)))
+        }
     });
     let service = ServiceBuilder::new()
         // Outermost, so that what the routes say of type and body is settled before.
@@ -105,7 +90,7 @@ async fn converse(
     tokio::select! {
         _ = connection.as_mut() => return,
         () = drain.stopped() => {}
-        () = reader.cancelled() => {}
+        () = reader.has_to_go() => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(LAST_WORDS, connection).await;
@@ -113,9 +98,6 @@ async fn converse(
 
 /// Connections of readers, for each listener; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 256;
-/// From so many on the oldest has to go for the next. The rest of the places is for those that
-/// have been told to go and are still being answered.
-const MAX_AT_EASE: usize = 192;
 /// How long a connection may take to send a request, from the last one on: scrapers keep theirs
 /// open from one scrape to the next.
 const PATIENCE: Duration = Duration::from_secs(310);

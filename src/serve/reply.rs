@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
-use http_body_util::Full;
 
 /// What every route gives.
-pub(crate) type Reply = Response<Full<Bytes>>;
+pub(crate) type Reply = Response<Bytes>;
 
 /// A plain text.
 pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Reply {
@@ -29,7 +28,7 @@ pub(crate) fn body(
     content_type: &'static str,
     bytes: impl Into<Bytes>,
 ) -> Reply {
-    let mut reply = Response::new(Full::new(bytes.into()));
+    let mut reply = Response::new(bytes.into());
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply

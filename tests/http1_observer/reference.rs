@@ -75,7 +75,9 @@ fn an_answer_counts_once_with_the_status_that_it_has() {
             }
             // The laws saw to it that a status which was counted was said.
             Some(_) => {}
-            None => assert!(status.is_none() || counted == ["503 UC"], "{}: {seen:#?}", case.id),
+            // A line that ends in LF alone still has its status, and is the app's fault.
+            None if status.is_some_and(|status| counted == [format!("{status} UPE")]) => {}
+            None => assert!(counted.is_empty() || counted == ["503 UC"], "{}: {seen:#?}", case.id),
         }
     }
 }

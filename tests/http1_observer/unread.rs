@@ -287,3 +287,39 @@ fn an_answer_with_a_clear_status_and_unclear_end_counts_by_its_status() {
         .stops_reading("http1 malformed_response_chunk")
         .meters_tcp(0, 3, "-");
 }
+
+#[test]
+fn an_answer_whose_lines_end_in_lf_alone_has_its_status() {
+    let lf = "HTTP/1.1 200 OK\nContent-Length: 2\n\nok";
+    let later = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\nA: b\n\nok";
+    for (answer, counted) in [(lf, "200 UPE"), (later, "404 UPE")] {
+        Talk::new()
+            .client(GET)
+            .app(answer)
+            .app_finishes()
+            .closes()
+            .counts(&[counted])
+            .stops_reading("http1 malformed_response");
+    }
+    // In a body it means nothing.
+    let body = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\na\nb\nc";
+    Talk::new().client(GET).app(body).closes().counts(&["200 -"]);
+}
+
+#[test]
+fn a_server_of_plain_http_that_answers_another_protocol_has_answered() {
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    Talk::new()
+        .client(preface)
+        .app(BAD)
+        .closes()
+        .counts(&["400 DPE"])
+        .stops_reading("http2 unsupported");
+    let hello = [0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
+    Talk::new()
+        .client(hello)
+        .app(BAD)
+        .closes()
+        .counts(&["400 DPE"])
+        .stops_reading("http1 malformed_request");
+}

@@ -105,10 +105,36 @@ pub(super) fn any_response(head: &[u8]) -> Result<ResponseHead, Reason> {
     if let Some((read, _)) = response(head) {
         return Ok(read);
     }
-    // Every client reads the status, and none agree on the rest.
-    let status = line(head).and_then(|(first, _)| status_line(first));
-    let (status, _) = status.ok_or(Reason::MalformedResponse)?;
-    Ok(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true })
+    loose_response(head).ok_or(Reason::MalformedResponse)
+}
+
+/// Reads no more than the status: every client reads that, and none agree on what is malformed
+/// after it. The first line may end in a bare LF.
+pub(super) fn loose_response(head: &[u8]) -> Option<ResponseHead> {
+    let first = head.get(..memchr::memchr(b'\n', head)?)?;
+    let first = first.strip_suffix(b"\r").unwrap_or(first);
+    let (status, _) = status_line(first).filter(|_| text_length(first) == first.len())?;
+    Some(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true })
+}
+
+/// How many bytes of `rest` it takes to the end of the first line, of the head that begins in
+/// `partial`, that ends in LF alone. Some clients take that for the end of a line, so the head may
+/// never come to an end that all agree on. `partial` holds no such line, nor a whole head.
+pub(super) fn until_bare_lf(partial: &[u8], rest: &[u8]) -> Option<usize> {
+    let before = |at: usize, back: usize| match at.checked_sub(back) {
+        Some(at) => Some(rest[at]),
+        None => partial.len().checked_sub(back - at).map(|at| partial[at]),
+    };
+    for lf in memchr::memchr_iter(b'\n', rest) {
+        if before(lf, 1) != Some(b'\r') {
+            return Some(lf + 1);
+        }
+        if before(lf, 2) == Some(b'\n') {
+            // The empty line: the head ends here, and what follows is not part of it.
+            return None;
+        }
+    }
+    None
 }
 
 /// Whether `bytes` can still become a status line.

@@ -122,6 +122,19 @@ impl Http1 {
         {
             return self.status(&read, length, &rest[length..], passed, tcp, sink);
         }
+        if let Some(length) = head::until_bare_lf(&self.partial_response, rest)
+            && self.partial_response.len() + length <= self.rules.max_head_bytes
+        {
+            let mut lines = std::mem::take(&mut self.partial_response);
+            lines.extend_from_slice(&rest[..length]);
+            let rest = &rest[length..];
+            if let Some(read) = head::loose_response(&lines) {
+                return self.status(&read, lines.len(), rest, passed, tcp, sink);
+            }
+            let bytes = lines.len() + rest.len();
+            self.lose_responses(Reason::MalformedResponse, bytes, tcp, sink);
+            return &[];
+        }
         let gathered = gather(&mut self.partial_response, rest, self.rules.max_head_bytes);
         let (reason, bytes) = match gathered {
             Gathered::Incomplete if is_half_line => return &[],
