@@ -20,7 +20,7 @@ struct Rig {
     shard: Rc<Shard>,
     clock: Clock,
     rules: Arc<Rules>,
-    scratch: Scratch,
+    scratch: Rc<Scratch>,
     listener: TcpListener,
     app: TcpListener,
     carriage: Rc<Carriage>,
@@ -48,7 +48,7 @@ impl Rig {
                 hosts: KnownHosts::new::<String>(&[]),
                 max_head_bytes: 65_536,
             }),
-            scratch: scratch(),
+            scratch: Scratch::new(),
             listener: TcpListener::bind(any).await.unwrap(),
             carriage: Rc::new(Carriage {
                 target: app.local_addr().unwrap(),
