@@ -179,9 +179,9 @@ impl Future for Pump<'_> {
     }
 }
 
-/// When a side is reset, the other still gets what was sent before as long as it takes some of it
-/// this often. Without us the bytes would be with it already; it does not wait for ever for those
-/// that it leaves in our hands.
+/// When a side is reset, the other still gets what was sent before, and then learns of it. If its
+/// buffers stay full for so long it learns of it at once: without us the reset would have come
+/// straight away, and what it leaves in our hands would have been lost with the sender's buffer.
 const LAST_BYTES: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
