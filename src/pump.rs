@@ -8,10 +8,12 @@
 mod connect;
 mod half;
 mod idle;
+mod scratch;
 mod side;
 mod socket;
 
 pub(crate) use connect::{Carriage, Connection, carry};
+pub(crate) use scratch::Scratch;
 pub(crate) use socket::Socket;
 
 use crate::clock::{Clock, Nanos};
@@ -20,20 +22,10 @@ use crate::observe::{Direction, Ending, Passed, Watcher};
 use half::{Half, Step};
 use idle::Idle;
 use side::Side;
-use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-/// The buffer that all connections of a thread read into, one after the other: within one poll it
-/// is read into and written from, and what the kernel did not take is copied out.
-pub(crate) type Scratch = Rc<RefCell<Box<[u8]>>>;
-
-/// A scratch buffer. Larger reads cost fewer system calls for large bodies.
-pub(crate) fn scratch() -> Scratch {
-    Rc::new(RefCell::new(vec![0; SCRATCH].into_boxed_slice()))
-}
 
 /// The books of one connection: who reads along, and where it is written down.
 #[derive(Debug)]
@@ -89,7 +81,7 @@ pub(crate) struct Pump<'s> {
     app: Side<'s>,
     to_app: Half,
     to_client: Half,
-    scratch: &'s Scratch,
+    scratch: &'s Rc<Scratch>,
     /// Ends a connection on which nothing has passed for a while (`--idle-timeout`).
     idle: Option<Idle>,
     /// A side was reset, but the other has not yet taken all that was sent before.
@@ -101,7 +93,7 @@ impl<'s> Pump<'s> {
         client: &'s Socket,
         app: &'s Socket,
         books: &'s mut Books,
-        scratch: &'s Scratch,
+        scratch: &'s Rc<Scratch>,
         idle_timeout: Option<Duration>,
     ) -> Self {
         let (client, app) = (Side::new(client), Side::new(app));
@@ -139,16 +131,15 @@ impl<'s> Pump<'s> {
     }
 
     fn poll_halves(&mut self, cx: &mut Context<'_>) -> (Poll<Step>, Poll<Step>) {
-        let mut scratch = self.scratch.borrow_mut();
+        let scratch = self.scratch;
         let (client, app) = (&mut self.client, &mut self.app);
         let books = &mut *self.books;
         let to_app = &mut self.to_app;
-        let mut request = to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
-        let response =
-            self.to_client.poll(cx, Direction::Response, app, client, &mut scratch, books);
+        let mut request = to_app.poll(cx, Direction::Request, client, app, scratch, books);
+        let response = self.to_client.poll(cx, Direction::Response, app, client, scratch, books);
         if response == Poll::Ready(Step::SinkReset) {
             // What the client sent before it was gone must still reach the app.
-            request = to_app.poll(cx, Direction::Request, client, app, &mut scratch, books);
+            request = to_app.poll(cx, Direction::Request, client, app, scratch, books);
         }
         (request, response)
     }
@@ -170,15 +161,7 @@ impl<'s> Pump<'s> {
             Idle::hurry(&mut self.idle, LAST_BYTES);
         }
         let Some(idle) = &mut self.idle else { return Poll::Pending };
-        ready!(idle.poll(cx));
-        if self.to_app.nudge(Direction::Request, &mut self.app, self.books)
-            | self.to_client.nudge(Direction::Response, &mut self.client, self.books)
-        {
-            // Both halves are asked again, and then time runs again.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(self.reset.unwrap_or(Ending::GivenUp))
+        idle.poll(cx).map(|()| self.reset.unwrap_or(Ending::GivenUp))
     }
 }
 
@@ -196,7 +179,6 @@ impl Future for Pump<'_> {
     }
 }
 
-const SCRATCH: usize = 256 * 1024;
 /// When a side is reset, the other still gets what was sent before as long as it takes some of it
 /// this often. Without us the bytes would be with it already; it does not wait for ever for those
 /// that it leaves in our hands.

@@ -88,6 +88,31 @@ fn a_gigabyte_passes_either_way_in_little_memory() {
     }
 }
 
+#[test]
+#[cfg_attr(debug_assertions, ignore = "load: runs with --release")]
+fn clients_that_take_nothing_cannot_pin_much_memory() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let program = Program::before(listener.local_addr().unwrap(), "");
+    let before = program.rss_kib();
+    let all: Vec<_> = (0..400)
+        .map(|_| {
+            let (client, app) = (connect(program.addr()), accept(&listener));
+            app.set_nonblocking(true).unwrap();
+            while (&app).write(pattern(0)).is_ok() {}
+            (client, app)
+        })
+        .collect();
+    // The proxy may still have been reading; now every buffer on the way is full.
+    for (_, app) in &all {
+        while !wait_for(app, PollFlags::OUT, Duration::from_millis(5)).is_empty() {
+            while (&mut &*app).write(pattern(0)).is_ok() {}
+        }
+    }
+    let after = program.rss_kib();
+    println!("{before} KiB became {after} KiB with 400 clients that take nothing");
+    assert!(after < before + 24 * 1024, "{before} KiB became {after} KiB");
+}
+
 /// Passes a gigabyte to a reader that often waits until nobody takes any more; gives the most
 /// memory that was resident.
 fn pass(program: &Program, from: &TcpStream, mut to: &TcpStream) -> u64 {

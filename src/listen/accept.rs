@@ -24,7 +24,7 @@ pub(super) async fn accept(
     listener: TcpListener,
     port: Port,
     shard: Rc<Shard>,
-    scratch: Scratch,
+    scratch: Rc<Scratch>,
     staff: Staff,
 ) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
@@ -55,7 +55,7 @@ fn welcome(
     port: &Port,
     carriage: &Rc<Carriage>,
     shard: &Rc<Shard>,
-    scratch: &Scratch,
+    scratch: &Rc<Scratch>,
     staff: &Staff,
 ) {
     let Some(place) = staff.connections.admit() else {

@@ -5,7 +5,7 @@ use super::accept::{Port, accept};
 use crate::clock::Clock;
 use crate::drain::Connections;
 use crate::meter::Meter;
-use crate::pump::scratch;
+use crate::pump::Scratch;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -110,7 +110,7 @@ async fn work(
     let Some(shard) = meter.shard(index) else {
         return tracing::error!(index, "the meter has no shard for this worker");
     };
-    let scratch = scratch();
+    let scratch = Scratch::new();
     for (socket, port) in sockets.into_iter().zip(ports) {
         let (shard, scratch) = (Rc::clone(&shard), Rc::clone(&scratch));
         tokio::task::spawn_local(accept(socket, port, shard, scratch, staff.clone()));

@@ -29,7 +29,7 @@ pub(crate) struct Connection {
     pub(crate) client: Socket,
     pub(crate) app: Option<Socket>,
     pub(crate) carriage: Rc<Carriage>,
-    pub(crate) scratch: Scratch,
+    pub(crate) scratch: Rc<Scratch>,
     #[expect(dead_code, reason = "it is held, and given back when dropped")]
     pub(crate) place: Place,
 }
@@ -110,13 +110,13 @@ async fn refuse(client: &Socket, books: &mut Books, scratch: &Scratch) {
     books.ending = Some(Ending::Refused);
     let first_bytes = async {
         while !books.watcher.knows_request() && client.readable().await.is_ok() {
-            let mut scratch = scratch.borrow_mut();
-            match client.try_read(&mut scratch) {
+            let mut buffer = scratch.buffer();
+            match client.try_read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
                     let now = books.clock.now();
                     let passed = Passed { read: now, written: now };
-                    books.data(Direction::Request, &scratch[..read], passed);
+                    books.data(Direction::Request, &buffer[..read], passed);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => break,

@@ -1,22 +1,28 @@
 //! One direction of a connection: read, write on, wait for whoever is slower.
 
 use super::Books;
+use super::scratch::{Kept, Scratch};
 use super::side::Side;
 use crate::clock::Nanos;
 use crate::observe::{Direction, Passed};
-use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// The state of one direction. It owns memory only while the kernel does not take a write.
 #[derive(Debug, Default)]
 pub(super) struct Half {
-    /// Bytes that were read and that the kernel has not yet taken, from `written` on.
-    backlog: Vec<u8>,
-    written: usize,
-    backlog_read: Nanos,
+    /// Bytes that were read, and that the kernel has not yet taken.
+    backlog: Option<Box<Backlog>>,
     over: Option<Step>,
     /// Bytes moved since [`Self::take_moved`] was last asked.
     moved: bool,
+}
+
+/// What waits for the sink.
+#[derive(Debug)]
+struct Backlog {
+    kept: Kept,
+    read: Nanos,
 }
 
 /// How a direction came to its end.
@@ -39,7 +45,7 @@ impl Half {
         direction: Direction,
         source: &mut Side<'_>,
         sink: &mut Side<'_>,
-        scratch: &mut [u8],
+        scratch: &Rc<Scratch>,
         books: &mut Books,
     ) -> Poll<Step> {
         for _ in 0..TURN {
@@ -50,7 +56,8 @@ impl Half {
                 ready!(self.poll_backlog(cx, direction, sink, books));
                 continue;
             }
-            match ready!(source.poll_read(cx, scratch)) {
+            let mut buffer = scratch.buffer();
+            match ready!(source.poll_read(cx, &mut buffer)) {
                 Ok(0) => {
                     books.finished(direction);
                     sink.finish();
@@ -59,7 +66,11 @@ impl Half {
                 Ok(read) => {
                     self.moved = true;
                     let time = books.time();
-                    self.write(cx, direction, &scratch[..read], time, sink, books);
+                    let bytes = &buffer[..read];
+                    if let Some(rest) = self.write(cx, direction, bytes, time, sink, books) {
+                        let kept = Kept::new(rest, scratch);
+                        self.backlog = Some(Box::new(Backlog { kept, read: time }));
+                    }
                 }
                 Err(_) => self.over = Some(Step::SourceReset),
             }
@@ -70,7 +81,7 @@ impl Half {
 
     /// Whether bytes wait for the sink.
     pub(super) fn is_blocked(&self) -> bool {
-        !self.backlog.is_empty()
+        self.backlog.is_some()
     }
 
     /// Whether the source is being read, so that its end cannot go unnoticed.
@@ -83,16 +94,17 @@ impl Half {
         std::mem::take(&mut self.moved)
     }
 
-    /// Writes what was just read. The bytes go out before anyone looks at them.
-    fn write(
+    /// Writes what was just read, and gives what the kernel did not take. The bytes go out before
+    /// anyone looks at them.
+    fn write<'b>(
         &mut self,
         cx: &mut Context<'_>,
         direction: Direction,
-        bytes: &[u8],
+        bytes: &'b [u8],
         read: Nanos,
         sink: &mut Side<'_>,
         books: &mut Books,
-    ) {
+    ) -> Option<&'b [u8]> {
         let taken = match sink.poll_write(cx, bytes) {
             Poll::Ready(Ok(taken)) => taken,
             Poll::Ready(Err(_)) => {
@@ -101,10 +113,6 @@ impl Half {
             }
             Poll::Pending => 0,
         };
-        if taken < bytes.len() && self.over.is_none() {
-            self.backlog.extend_from_slice(&bytes[taken..]);
-            self.backlog_read = read;
-        }
         let passed = Passed { read, written: books.time() };
         match direction {
             // What a client has asked counts as asked, whether or not the app still takes it.
@@ -113,6 +121,7 @@ impl Half {
             Direction::Response if taken > 0 => books.data(direction, &bytes[..taken], passed),
             Direction::Response => {}
         }
+        (taken < bytes.len() && self.over.is_none()).then(|| &bytes[taken..])
     }
 
     /// Writes more of what the kernel did not take; ready when some went or the sink is gone.
@@ -123,55 +132,27 @@ impl Half {
         sink: &mut Side<'_>,
         books: &mut Books,
     ) -> Poll<()> {
-        let bytes = &self.backlog[self.written..];
-        if let Ok(taken) = ready!(sink.poll_write(cx, bytes)) {
-            self.went_on(direction, taken, books);
+        let Some(backlog) = &mut self.backlog else { return Poll::Ready(()) };
+        let bytes = backlog.kept.rest();
+        let Ok(taken) = ready!(sink.poll_write(cx, bytes)) else {
+            self.over = Some(Step::SinkReset);
+            self.backlog = None;
+            return Poll::Ready(());
+        };
+        self.moved = true;
+        if direction == Direction::Response {
+            let passed = Passed { read: backlog.read, written: books.time() };
+            books.data(direction, &bytes[..taken], passed);
+        }
+        if taken < bytes.len() {
+            backlog.kept.advance(taken);
         } else {
-            self.sink_is_gone();
+            self.backlog = None;
         }
         Poll::Ready(())
-    }
-
-    /// Whether something has become of the bytes that wait for the sink, although the kernel has not
-    /// said so.
-    pub(super) fn nudge(
-        &mut self,
-        direction: Direction,
-        sink: &mut Side<'_>,
-        books: &mut Books,
-    ) -> bool {
-        if !self.is_blocked() {
-            return false;
-        }
-        match sink.write_now(&self.backlog[self.written..]) {
-            Ok(taken) => self.went_on(direction, taken, books),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(_) => self.sink_is_gone(),
-        }
-        true
-    }
-
-    fn sink_is_gone(&mut self) {
-        self.over = Some(Step::SinkReset);
-        self.backlog = Vec::new();
-    }
-
-    /// The kernel has taken so many more bytes of the backlog.
-    fn went_on(&mut self, direction: Direction, taken: usize, books: &mut Books) {
-        self.moved = true;
-        let bytes = &self.backlog[self.written..][..taken];
-        if direction == Direction::Response {
-            let passed = Passed { read: self.backlog_read, written: books.time() };
-            books.data(direction, bytes, passed);
-        }
-        self.written += taken;
-        if self.written == self.backlog.len() {
-            self.backlog = Vec::new();
-            self.written = 0;
-        }
     }
 }
 
 /// Reads of one direction before the other has its turn, and other connections theirs: a side that
 /// never pauses must not keep the other from being heard.
-const TURN: usize = 16;
+const TURN: usize = 4;

@@ -72,18 +72,12 @@ impl<'s> Side<'s> {
             ready!(socket.poll_write_ready(cx))?;
             let done = attempt(socket, Interest::WRITABLE, bytes.len(), || send(socket, bytes));
             if let Some(result) = done {
-                self.note(&result);
+                if let Err(error) = &result {
+                    self.life = life_after(error);
+                }
                 return Poll::Ready(result);
             }
         }
-    }
-
-    /// The same for bytes that have waited, whether or not the kernel has said that it takes more:
-    /// it says so only once a good part of its buffer is free, which with a slow side takes time.
-    pub(super) fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let result = send(self.socket.stream(), bytes);
-        self.note(&result);
-        result
     }
 
     /// Tells the side that it gets no more bytes (FIN).
@@ -112,20 +106,6 @@ impl<'s> Side<'s> {
             self.watch = Watch::Seen;
         }
         Poll::Ready(())
-    }
-
-    /// Keeps what a write has told. The kernel tells it once.
-    fn note(&mut self, written: &io::Result<usize>) {
-        self.life = match written {
-            Ok(_) => return,
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => return,
-                // Linux reports a reset that follows the other side's FIN so (`tcp_reset`), and
-                // any other as a reset, a time-out or the like.
-                io::ErrorKind::BrokenPipe => Life::FinishedThenReset,
-                _ => Life::Reset,
-            },
-        };
     }
 
     /// After a reset, everything that came before it is there. The runtime may not know of the
@@ -179,4 +159,13 @@ fn receive(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn send(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(socket, bytes, rustix::net::SendFlags::NOSIGNAL)?)
+}
+
+/// Linux reports a reset that follows the other side's FIN as a broken pipe (`tcp_reset`), and any
+/// other as a reset, a time-out or the like. It reports it once.
+fn life_after(error: &io::Error) -> Life {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Life::FinishedThenReset,
+        _ => Life::Reset,
+    }
 }
