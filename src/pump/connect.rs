@@ -4,6 +4,7 @@ use super::{Books, Pump, Scratch, Socket};
 use crate::clock::{Clock, Nanos};
 use crate::drain::Place;
 use crate::observe::{Direction, Ending, Passed};
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -71,6 +72,11 @@ async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<Socket> {
     }
     // What the client sent at once shall arrive at once.
     app.stream().set_nodelay(true)?;
+    // An app that has closed its end is forgotten by the kernel after a while (`tcp_fin_timeout`),
+    // but a client that leaves its own end open would keep the connection here for ever. The
+    // kernel answers the first probe after that with a reset, and that is passed on.
+    let probes = TcpKeepalive::new().with_time(PROBED_EVERY).with_interval(PROBED_EVERY);
+    SockRef::from(app.stream()).set_tcp_keepalive(&probes)?;
     Ok(app)
 }
 
@@ -121,6 +127,8 @@ async fn refuse(client: &Socket, books: &mut Books, scratch: &Scratch) {
     let _ = tokio::time::timeout(FIRST_BYTES, first_bytes).await;
 }
 
+/// How often an app that says nothing is asked whether it is still there.
+const PROBED_EVERY: Duration = Duration::from_secs(60);
 /// How long a refused client's first bytes are awaited.
 const FIRST_BYTES: Duration = Duration::from_millis(100);
 
