@@ -155,6 +155,11 @@ fn a_latency_is_in_the_buckets_from_its_own_bound_on_and_its_sum_is_not_rounded(
     for (line, (le, count)) in buckets.iter().zip(expected) {
         assert!(line.ends_with(&format!("le=\"{le}\"}} {count}")), "{line}");
     }
+    // Histograms have the labels of the counter, the empty one too.
+    let labels = |line: &str| line.split_once('{').map(|(_, rest)| rest.to_owned());
+    let counter = labels(samples(&text, "istio_requests_total{")[0]);
+    let count = labels(samples(&text, &format!("{family}_count"))[0]);
+    assert_eq!(counter, count);
     assert!(samples(&text, &format!("{family}_sum"))[0].ends_with("} 7200002.234569"));
     assert!(samples(&text, &format!("{family}_count"))[0].ends_with("} 5"));
     assert!(text.contains(

@@ -57,6 +57,10 @@ pub(super) fn rehash(sample: &mut Sample<'_>, bounds: &[&str], label: Option<&st
 
 /// An empty label and none are one; where samples must agree, none is what they agree on.
 pub(super) fn drop_empty_labels(sample: &mut Sample<'_>) {
+    // A label set of our own is one text in all the samples of its group: they agree already.
+    if matches!(sample.labels, LabelText::Shared(_)) {
+        return;
+    }
     let text = sample.labels.as_str();
     if memchr::memmem::find(text.as_bytes(), b"=\"\"").is_none() {
         return;
