@@ -156,25 +156,20 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
         Kind::Counter,
         "Requests answered, by status code.",
     );
-    let mut by_class = FamilyBuilder::new(
-        "envoy_cluster_upstream_rq_xx",
-        Kind::Counter,
-        "Requests answered, by class of status code.",
-    );
     for Shown { port, sums, .. } in &http {
         for (code, &requests) in &sums.codes {
             let code = code.to_string();
             let labels = [(CLUSTER, port.cluster.as_str()), (CODE, code.as_str())];
             by_code.counter(&Labels::from_pairs(labels), requests);
         }
-        for (class, &requests) in &sums.classes {
-            let class = class.to_string();
-            let labels = [(CLUSTER, port.cluster.as_str()), (CLASS, class.as_str())];
-            by_class.counter(&Labels::from_pairs(labels), requests);
-        }
     }
     families.push(by_code.build());
-    families.push(by_class.build());
+    families.push(classes(
+        "envoy_cluster_upstream_rq_xx",
+        "Requests answered, by class of status code.",
+        &http,
+        |shown| (CLUSTER, &shown.port.cluster),
+    ));
     let cluster = |shown: &Shown<'_>| shown.port.cluster_labels.clone();
     let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
         families.push(counters(name, help, &http, cluster, value));
@@ -201,16 +196,7 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
         cluster,
         |shown| shown.totals.requests_active,
     ));
-    let mut times = FamilyBuilder::new(
-        "envoy_cluster_upstream_rq_time",
-        Kind::Histogram,
-        "Milliseconds from a request's first byte to the last byte of its answer.",
-    );
-    for Shown { port, sums, .. } in &http {
-        let labels = &port.cluster_labels;
-        Buckets::MILLISECONDS.show(&mut times, labels, &layout.durations, &sums.durations);
-    }
-    families.push(times.build());
+    families.push(times("envoy_cluster_upstream_rq_time", layout, &http, cluster));
 }
 
 fn show_connections(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
@@ -284,27 +270,13 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
     gauge("envoy_http_downstream_cx_active", "Connections from clients that are open.", |shown| {
         shown.totals.connections_active
     });
-    let mut by_class = FamilyBuilder::new(
+    families.push(classes(
         "envoy_http_downstream_rq_xx",
-        Kind::Counter,
         "Requests from clients answered, by class of status code.",
-    );
-    let mut times = FamilyBuilder::new(
-        "envoy_http_downstream_rq_time",
-        Kind::Histogram,
-        "Milliseconds from a request's first byte to the last byte of its answer.",
-    );
-    for Shown { port, sums, .. } in &http {
-        for (class, &requests) in &sums.classes {
-            let class = class.to_string();
-            let labels = [(MANAGER, port.manager.as_str()), (CLASS, class.as_str())];
-            by_class.counter(&Labels::from_pairs(labels), requests);
-        }
-        let labels = &port.manager_labels;
-        Buckets::MILLISECONDS.show(&mut times, labels, &layout.durations, &sums.durations);
-    }
-    families.push(by_class.build());
-    families.push(times.build());
+        &http,
+        |shown| (MANAGER, &shown.port.manager),
+    ));
+    families.push(times("envoy_http_downstream_rq_time", layout, &http, manager));
 }
 
 fn show_server(snapshot: &Snapshot, vitals: &Vitals, families: Families<'_>) {
@@ -338,6 +310,38 @@ fn show_server(snapshot: &Snapshot, vitals: &Vitals, families: Families<'_>) {
         "The largest 32-bit number while there is no certificate.",
         f64::from(u32::MAX),
     );
+}
+
+/// Answers by class of status code, of each port under the label that names it.
+fn classes(
+    name: &'static str,
+    help: &'static str,
+    ports: &[Shown<'_>],
+    scope: for<'a> fn(&Shown<'a>) -> (&'static str, &'a str),
+) -> Family<'static> {
+    let mut family = FamilyBuilder::new(name, Kind::Counter, help);
+    for shown in ports {
+        for (class, &requests) in &shown.sums.classes {
+            let labels = [scope(shown), (CLASS, &class.to_string())];
+            family.counter(&Labels::from_pairs(labels), requests);
+        }
+    }
+    family.build()
+}
+
+fn times(
+    name: &'static str,
+    layout: &Layout,
+    ports: &[Shown<'_>],
+    labels: fn(&Shown<'_>) -> Labels,
+) -> Family<'static> {
+    let help = "Milliseconds from a request's first byte to the last byte of its answer.";
+    let mut family = FamilyBuilder::new(name, Kind::Histogram, help);
+    for shown in ports {
+        let durations = &shown.sums.durations;
+        Buckets::MILLISECONDS.show(&mut family, &labels(shown), &layout.durations, durations);
+    }
+    family.build()
 }
 
 fn counters(
