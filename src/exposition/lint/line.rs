@@ -154,8 +154,8 @@ fn metadata(mut scan: Scan<'_>) -> Result<Line<'_>, Fault<'_>> {
     if openmetrics && (!known || word_at != hash + 2) {
         return Fault::new(hash, Rule::BadMetadata);
     }
-    // Readers of text do not agree on `#HELP`, but all go on.
-    if !known || !blanks || word == "HELP" && scan.is_done() {
+    // Readers of text do not agree on `#HELP`, but all go on; and `# HELP` alone says nothing.
+    if !openmetrics && (!known || !blanks || word == "HELP" && scan.is_done()) {
         return Ok(Line::Comment);
     }
     scan.gap(Rule::BadMetadata)?;
@@ -192,6 +192,7 @@ fn metadata(mut scan: Scan<'_>) -> Result<Line<'_>, Fault<'_>> {
                 return Fault::about(text_at, Rule::BadType, text.into());
             }
             Some(kind) => Keyword::Type(kind),
+            None if text.is_empty() => return Fault::new(text_at, Rule::BadMetadata),
             None => return Fault::about(text_at, Rule::BadType, text.into()),
         },
     };
