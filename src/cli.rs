@@ -5,6 +5,7 @@
 
 mod demo;
 mod lint;
+mod merge;
 mod mistake;
 mod proxy;
 mod signals;
@@ -24,6 +25,10 @@ pub fn run() -> ExitCode {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
+            Ok(verdict) => return verdict,
+            Err(failure) => Some(failure),
+        },
+        Ok(Cli { command: Command::Merge(args) }) => match merge::run(&args) {
             Ok(verdict) => return verdict,
             Err(failure) => Some(failure),
         },
@@ -60,6 +65,7 @@ enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
     Lint(lint::Args),
+    Merge(merge::Args),
     Demo(demo::Args),
 }
 
