@@ -102,7 +102,7 @@ impl<'a> Families<'a> {
         let openmetrics = self.openmetrics;
         let family = &mut self.list[at];
         let name = || Some(sample.name.to_string());
-        if returns && family.samples > 0 && !family.told_split {
+        if returns && (family.samples > 0 || family.claimed) && !family.told_split {
             report.add(place, Rule::SplitFamily, Some(family.name.to_string()));
             // In text, where it harms nobody, once is enough.
             family.told_split = !openmetrics;
