@@ -6,6 +6,7 @@
 mod bodies;
 mod command;
 mod hostile;
+mod laws;
 mod oracle;
 mod reference;
 #[path = "../support/skip.rs"]

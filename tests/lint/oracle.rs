@@ -86,7 +86,7 @@ fn write_cases(folder: &Path, cases: usize) -> BTreeMap<String, bool> {
 }
 
 /// A few families, mostly sound, with now and then a character too many or too few.
-fn sound() -> impl Strategy<Value = String> {
+pub(crate) fn sound() -> impl Strategy<Value = String> {
     let family = (0..6_usize, select(KINDS), 0..4_usize, any::<u8>());
     let spoil = prop::option::weighted(0.5, (any::<Index>(), prop::option::of(select(SPOILERS))));
     (prop::collection::vec(family, 1..4), spoil).prop_map(|(families, spoil)| {
