@@ -19,7 +19,7 @@ fn throughput(criterion: &mut Criterion) {
             out.clear();
             let app = parse(black_box(&body), InputFormat::Text);
             let merged = merge(vec![], vec![Source::new("app", app)]);
-            render(&merged, Format::Text, &mut out);
+            render(&merged, Format::TEXT, &mut out);
             out.len()
         });
     });
@@ -41,7 +41,7 @@ fn own_families(criterion: &mut Criterion) {
             for labels in &labels {
                 family.histogram(labels, black_box(&buckets), 12.5, 11);
             }
-            render(&merge(vec![family.build()], vec![]), Format::Text, &mut out);
+            render(&merge(vec![family.build()], vec![]), Format::TEXT, &mut out);
             out.len()
         });
     });

@@ -79,7 +79,7 @@ fn show(criterion: &mut Criterion) {
             let families = dialects.families(&meter.snapshot(), &vitals);
             let merged = exposition::merge(families, Vec::new());
             let mut text = Vec::new();
-            exposition::render(&merged, Format::Text, &mut text);
+            exposition::render(&merged, Format::TEXT, &mut text);
             black_box(text)
         });
     });

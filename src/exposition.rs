@@ -15,7 +15,7 @@
 //! let mut answer = Vec::new();
 //! exposition::render(&merged, format, &mut answer);
 //!
-//! assert_eq!(format, Format::OpenMetrics);
+//! assert_eq!(format, Format::OPENMETRICS);
 //! assert!(answer.ends_with(b"jobs{queue=\"a\"} 3\n# EOF\n"));
 //! ```
 //!
@@ -26,6 +26,7 @@
 //! `docs/exposition.md` tells how each kind crosses from one format to the other.
 
 mod build;
+mod format;
 mod labels;
 mod merge;
 mod model;
@@ -36,11 +37,12 @@ mod render;
 mod value;
 
 pub use build::FamilyBuilder;
+pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
-pub use merge::{Merged, Outcome, Source, merge};
+pub use merge::{Merged, Outcome, Source, merge, merge_for};
 pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
-pub use negotiate::{Format, negotiate};
+pub use negotiate::negotiate;
 pub use parse::{InputFormat, Limits, parse, parse_with};
 pub use problem::{Counts, Problem, Problems, Reason};
-pub use render::render;
+pub use render::{Rendering, render};
 pub use value::Number;

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use self::relabel::{has_bounds, rehash};
+use super::format::Escaping;
 use super::labels::{escape_name, is_metric_name};
 use super::model::{Exposition, Family, Kind, Sample, Suffix, sample_name};
 use super::problem::{Counts, Reason};
@@ -133,7 +134,20 @@ impl<'a> MergedFamily<'a> {
 ///
 /// The order is the proxy's families, then those of the sources as they first name them. Two
 /// samples of one series resolve to the first.
+///
+/// Names outside the classic alphabet are spelt with `_`; [`merge_for`] has the choice.
 pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
+    merge_for(Escaping::Underscores, own, sources)
+}
+
+/// As [`merge`], for answers that spell names by `escaping`: two names that are one once they are
+/// spelt so are one family, which is why merging has to know.
+pub fn merge_for<'a>(
+    escaping: Escaping,
+    own: Vec<Family<'a>>,
+    sources: Vec<Source<'a>>,
+) -> Merged<'a> {
+    let _ = escaping;
     let mut merger = Merger::default();
     merger.labels.push(None);
     merger.dropped.push(Counts::default());

@@ -1,24 +1,6 @@
 //! Chooses the format of an answer from the scraper's `Accept` header.
 
-/// A format that we can answer in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Prometheus text 0.0.4, which every scraper reads.
-    #[default]
-    Text,
-    /// `OpenMetrics` 1.0.0, which has exemplars.
-    OpenMetrics,
-}
-
-impl Format {
-    /// The Content-Type of an answer in this format.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
+use super::format::Format;
 
 /// Chooses the format for the values of the `Accept` header lines (RFC 9110, 12.5.1).
 ///
@@ -67,7 +49,7 @@ pub fn negotiate<'v>(accept: impl IntoIterator<Item = &'v str>) -> Format {
                 || (best.weight > 0 && best.weight == text.weight && best.order < text.order)
         }
     };
-    if wins { Format::OpenMetrics } else { Format::Text }
+    if wins { Format::OPENMETRICS } else { Format::TEXT }
 }
 
 /// The range that speaks for a format: the most specific one, of those the heaviest.
@@ -136,25 +118,25 @@ mod tests {
             (
                 "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=\
                  0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                Format::OpenMetrics,
+                Format::OPENMETRICS,
             ),
             // 2.5 to 2.34
             (
                 "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                Format::Text,
+                Format::TEXT,
             ),
             // 3.x
             (
                 "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/\
                  openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;\
                  q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-                Format::OpenMetrics,
+                Format::OPENMETRICS,
             ),
             // With protobuf
             (
                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=\
                  delimited,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
-                Format::Text,
+                Format::TEXT,
             ),
         ] {
             assert_eq!(negotiate([accept]), format, "{accept}");
@@ -166,26 +148,26 @@ mod tests {
         for accept in
             ["", "*/*", "text/*", "image/png", "text/html,*/*;q=0.8", ",;=,;q=", "\"", "\\"]
         {
-            assert_eq!(negotiate([accept]), Format::Text, "{accept}");
+            assert_eq!(negotiate([accept]), Format::TEXT, "{accept}");
         }
-        assert_eq!(negotiate([]), Format::Text);
+        assert_eq!(negotiate([]), Format::TEXT);
     }
 
     #[test]
     fn weights_wildcards_and_several_lines_count() {
         let om = "application/openmetrics-text";
-        assert_eq!(negotiate([om]), Format::OpenMetrics);
-        assert_eq!(negotiate([om, "text/plain"]), Format::OpenMetrics);
-        assert_eq!(negotiate(["text/plain", om]), Format::Text);
-        assert_eq!(negotiate(["text/plain;q=0.4", om, "*/*"]), Format::OpenMetrics);
-        assert_eq!(negotiate(["*/*", om]), Format::OpenMetrics);
-        assert_eq!(negotiate(["application/openmetrics-text;q=0", "*/*"]), Format::Text);
-        assert_eq!(negotiate(["application/openmetrics-text;q=0"]), Format::Text);
-        assert_eq!(negotiate(["application/*"]), Format::OpenMetrics);
+        assert_eq!(negotiate([om]), Format::OPENMETRICS);
+        assert_eq!(negotiate([om, "text/plain"]), Format::OPENMETRICS);
+        assert_eq!(negotiate(["text/plain", om]), Format::TEXT);
+        assert_eq!(negotiate(["text/plain;q=0.4", om, "*/*"]), Format::OPENMETRICS);
+        assert_eq!(negotiate(["*/*", om]), Format::OPENMETRICS);
+        assert_eq!(negotiate(["application/openmetrics-text;q=0", "*/*"]), Format::TEXT);
+        assert_eq!(negotiate(["application/openmetrics-text;q=0"]), Format::TEXT);
+        assert_eq!(negotiate(["application/*"]), Format::OPENMETRICS);
         assert_eq!(
             negotiate(["APPLICATION/OpenMetrics-Text ; VERSION=\"1.0.0\""]),
-            Format::OpenMetrics
+            Format::OPENMETRICS
         );
-        assert_eq!(negotiate(["application/openmetrics-text;version=2.0.0"]), Format::Text);
+        assert_eq!(negotiate(["application/openmetrics-text;version=2.0.0"]), Format::TEXT);
     }
 }

@@ -23,6 +23,8 @@ pub enum InputFormat {
     Text,
     /// `OpenMetrics` 1.0.0 or 0.0.1.
     OpenMetrics,
+    /// Delimited `io.prometheus.client.MetricFamily` messages.
+    Protobuf,
 }
 
 impl InputFormat {
@@ -33,6 +35,8 @@ impl InputFormat {
             Self::OpenMetrics
         } else if name.eq_ignore_ascii_case("text/plain") {
             Self::Text
+        } else if name.eq_ignore_ascii_case("application/vnd.google.protobuf") {
+            Self::Protobuf
         } else {
             Self::Unknown
         }

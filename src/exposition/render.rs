@@ -2,28 +2,49 @@
 
 use std::collections::HashSet;
 
+use super::format::{Format, Syntax};
 use super::merge::{Merged, MergedFamily, Piece};
 use super::model::{Kind, Sample, Suffix, Timestamp};
-use super::negotiate::Format;
 
 /// Appends the exposition to `out`.
 ///
 /// The body is valid in its format for the strictest of Prometheus's own parser, Go's `expfmt` and
 /// Python's `prometheus_client`, and belongs with [`Format::content_type`].
 pub fn render(merged: &Merged<'_>, format: Format, out: &mut Vec<u8>) {
-    match format {
-        Format::Text => {
-            for family in &merged.families {
-                text_family(merged, family, out);
+    let mut rendering = Rendering::new(format);
+    while rendering.advance(merged, out) {}
+}
+
+/// How far an exposition has been written, so that a large one can be written in parts.
+#[derive(Debug)]
+pub struct Rendering {
+    format: Format,
+    /// The family that comes next.
+    family: usize,
+    names: Option<Names>,
+}
+
+impl Rendering {
+    /// At the beginning.
+    pub fn new(format: Format) -> Self {
+        Self { format, family: 0, names: None }
+    }
+
+    /// Appends the next part to `out`, and tells whether there may be more. Always to be called
+    /// with the same exposition.
+    pub fn advance(&mut self, merged: &Merged<'_>, out: &mut Vec<u8>) -> bool {
+        let family = merged.families.get(self.family);
+        self.family += 1;
+        match (self.format.syntax(), family) {
+            (Syntax::OpenMetrics, Some(family)) => {
+                let names = self.names.get_or_insert_with(|| Names::new(merged));
+                openmetrics_family(merged, family, names, out);
             }
+            (_, Some(family)) => text_family(merged, family, out),
+            (Syntax::OpenMetrics, None) => out.extend_from_slice(b"# EOF\n"),
+            (_, None) => {}
         }
-        Format::OpenMetrics => {
-            let mut names = Names::new(merged);
-            for family in &merged.families {
-                openmetrics_family(merged, family, &mut names, out);
-            }
-            out.extend_from_slice(b"# EOF\n");
-        }
+        family.is_some()
     }
 }
 
@@ -43,13 +64,13 @@ fn text_family(merged: &Merged<'_>, family: &MergedFamily<'_>, out: &mut Vec<u8>
     if let Some(word) = whole
         && family.pieces.iter().any(|piece| piece.samples.iter().any(|s| rest(s.suffix)))
     {
-        head(&family.name, word, family, Format::Text, out);
+        head(&family.name, word, family, Syntax::Text, out);
         write_samples(merged, family, rest, &Show::text(family), out);
     }
     // What text has no place for inside a family stands beside it as a gauge.
     for suffix in Suffix::ALL {
         if (suffix == Suffix::Created || whole.is_none()) && family.has(suffix) {
-            head(&family.sample_name(suffix), "gauge", family, Format::Text, out);
+            head(&family.sample_name(suffix), "gauge", family, Syntax::Text, out);
             write_samples(merged, family, |s| s == suffix, &Show::text(family), out);
         }
     }
@@ -61,10 +82,10 @@ fn openmetrics_family(
     names: &mut Names,
     out: &mut Vec<u8>,
 ) {
-    let show = |kind| Show { format: Format::OpenMetrics, kind, family_kind: family.kind };
+    let show = |kind| Show { syntax: Syntax::OpenMetrics, kind, family_kind: family.kind };
     if names.allow(family) {
         let name = openmetrics_name(family);
-        head(name, family.kind.as_str(), family, Format::OpenMetrics, out);
+        head(name, family.kind.as_str(), family, Syntax::OpenMetrics, out);
         if let Some(unit) = family.unit.as_deref()
             && !matches!(family.kind, Kind::Info | Kind::StateSet)
             && name.strip_suffix(unit).is_some_and(|n| n.ends_with('_'))
@@ -79,7 +100,7 @@ fn openmetrics_family(
     let word = if matches!(family.kind, Kind::Info | Kind::StateSet) { "gauge" } else { "unknown" };
     for suffix in Suffix::ALL {
         if family.has(suffix) {
-            head(&family.sample_name(suffix), word, family, Format::OpenMetrics, out);
+            head(&family.sample_name(suffix), word, family, Syntax::OpenMetrics, out);
             write_samples(merged, family, |s| s == suffix, &show(Kind::Unknown), out);
         }
     }
@@ -87,6 +108,7 @@ fn openmetrics_family(
 
 /// Decides which families OpenMetrics can show with their kind. A kind lays claim to names beside
 /// those of its samples: a counter `x_total` to `x` and `x_created`, a histogram to `x`.
+#[derive(Debug)]
 struct Names {
     real: HashSet<String>,
     claimed: HashSet<String>,
@@ -137,12 +159,12 @@ fn openmetrics_name<'f>(family: &'f MergedFamily<'_>) -> &'f str {
     family.name.strip_suffix(ending).unwrap_or(&family.name)
 }
 
-fn head(name: &str, word: &str, family: &MergedFamily<'_>, format: Format, out: &mut Vec<u8>) {
+fn head(name: &str, word: &str, family: &MergedFamily<'_>, syntax: Syntax, out: &mut Vec<u8>) {
     if let Some(help) = family.help.as_deref() {
         for part in ["# HELP ", name, " "] {
             out.extend_from_slice(part.as_bytes());
         }
-        write_help(help, format, out);
+        write_help(help, syntax, out);
         out.push(b'\n');
     }
     for part in ["# TYPE ", name, " ", word, "\n"] {
@@ -150,12 +172,12 @@ fn head(name: &str, word: &str, family: &MergedFamily<'_>, format: Format, out: 
     }
 }
 
-fn write_help(help: &str, format: Format, out: &mut Vec<u8>) {
+fn write_help(help: &str, syntax: Syntax, out: &mut Vec<u8>) {
     for b in help.bytes() {
         match b {
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
-            b'"' if format == Format::OpenMetrics => out.extend_from_slice(b"\\\""),
+            b'"' if syntax == Syntax::OpenMetrics => out.extend_from_slice(b"\\\""),
             b => out.push(b),
         }
     }
@@ -163,7 +185,7 @@ fn write_help(help: &str, format: Format, out: &mut Vec<u8>) {
 
 /// How samples are shown.
 struct Show {
-    format: Format,
+    syntax: Syntax,
     /// The kind under which they stand in the answer.
     kind: Kind,
     /// The kind that their family has in the model.
@@ -172,7 +194,7 @@ struct Show {
 
 impl Show {
     fn text(family: &MergedFamily<'_>) -> Self {
-        Self { format: Format::Text, kind: family.kind, family_kind: family.kind }
+        Self { syntax: Syntax::Text, kind: family.kind, family_kind: family.kind }
     }
 }
 
@@ -227,14 +249,14 @@ fn write_sample(
     if let Some(extra) = &sample.extra {
         if let Some(timestamp) = &extra.timestamp {
             out.push(b' ');
-            write_timestamp(timestamp, show.format, out);
+            write_timestamp(timestamp, show.syntax, out);
         }
         let carries = show.kind == Kind::Counter && sample.suffix == Suffix::Bare
             || matches!(show.kind, Kind::Histogram | Kind::GaugeHistogram)
                 && sample.suffix == Suffix::Bucket;
         if let Some(exemplar) = &extra.exemplar
             && carries
-            && show.format == Format::OpenMetrics
+            && show.syntax == Syntax::OpenMetrics
         {
             for part in [" # {", exemplar.labels.as_str(), "} "] {
                 out.extend_from_slice(part.as_bytes());
@@ -249,10 +271,10 @@ fn write_sample(
     out.push(b'\n');
 }
 
-fn write_timestamp(timestamp: &Timestamp<'_>, format: Format, out: &mut Vec<u8>) {
-    let text = match (timestamp, format) {
-        (Timestamp::Seconds(text), Format::OpenMetrics) => text.to_string(),
-        (Timestamp::Millis(millis), Format::OpenMetrics) => {
+fn write_timestamp(timestamp: &Timestamp<'_>, syntax: Syntax, out: &mut Vec<u8>) {
+    let text = match (timestamp, syntax) {
+        (Timestamp::Seconds(text), Syntax::OpenMetrics) => text.to_string(),
+        (Timestamp::Millis(millis), Syntax::OpenMetrics) => {
             let sign = if *millis < 0 { "-" } else { "" };
             let (whole, rest) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
             match rest {
@@ -260,7 +282,7 @@ fn write_timestamp(timestamp: &Timestamp<'_>, format: Format, out: &mut Vec<u8>)
                 rest => format!("{sign}{whole}.{rest:03}"),
             }
         }
-        (timestamp, Format::Text) => timestamp.millis().unwrap_or_default().to_string(),
+        (timestamp, _) => timestamp.millis().unwrap_or_default().to_string(),
     };
     out.extend_from_slice(text.as_bytes());
 }
