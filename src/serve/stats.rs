@@ -6,12 +6,12 @@ use super::http::Routes;
 use super::reply::{self, Reply};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Source};
+use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Limits, Source, Syntax};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
-use crate::scrape::{self, Dropped, Fetched, Sources};
-use http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
+use crate::scrape::{self, Dropped, Fetched, Scraper, Sources, Wants};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, VARY};
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
@@ -49,7 +49,15 @@ impl Stats {
         }
         let format = exposition::negotiate(accepted(request.headers()));
         let deadline = scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now());
-        let (fetched, ()) = tokio::join!(self.sources.fetch(deadline), self.settler.settle());
+        let scraper = Scraper {
+            deadline,
+            wants: match format.syntax() {
+                Syntax::Protobuf => Wants::Protobuf,
+                Syntax::Text | Syntax::QuotedText | Syntax::OpenMetrics => Wants::Text,
+            },
+            authorization: request.headers().get(AUTHORIZATION),
+        };
+        let (fetched, ()) = tokio::join!(self.sources.fetch(&scraper), self.settler.settle());
         let body = self.merge(&fetched, format);
         self.lifecycle.scraped.notify_waiters();
         let mut reply = reply::body(StatusCode::OK, format.content_type(), body);
@@ -63,8 +71,13 @@ impl Stats {
         for (index, fetched) in fetched.iter().enumerate() {
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let exposition = exposition::parse(&body.bytes, declared);
-            self.note_read(index, &exposition);
+            let usual = Limits::default();
+            let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
+            let limits = Limits { samples, ..usual };
+            let exposition = exposition::parse_with(&body.bytes, declared, &limits);
+            if !self.note_read(index, &exposition) {
+                continue;
+            }
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(match fetched.mode {
@@ -84,8 +97,8 @@ impl Stats {
         body
     }
 
-    /// Tells a source's ledger what was read of its body.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) {
+    /// Tells a source's ledger what was read of its body. Whether it may be merged.
+    fn note_read(&self, index: usize, exposition: &Exposition<'_>) -> bool {
         let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
         let problems = &exposition.problems;
         let sentences: Vec<_> = problems
@@ -110,7 +123,7 @@ impl Stats {
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
         let problem = problems.first().first().map(ToString::to_string);
-        self.sources.parsed(index, samples, problem.as_deref(), &dropped);
+        self.sources.parsed(index, samples, problem.as_deref(), &dropped)
     }
 
     /// Tells it what was dropped on the way into the answer, beyond what could not be read. The
