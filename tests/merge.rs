@@ -10,7 +10,10 @@ use podmeter::exposition::{InputFormat, lint};
 fn two_files_become_one_valid_exposition() {
     let folder = Folder::new();
     let one = folder.file("one.prom", "# HELP a From one.\n# TYPE a counter\na{x=\"1\"} 1\nb 2\n");
-    let two = folder.file("two.om", "# TYPE c counter\nc_total 3 # {t=\"x\"} 1\n# TYPE a gauge\na{x=\"2\"} 4\n# EOF\n");
+    let two = folder.file(
+        "two.om",
+        "# TYPE c counter\nc_total 3 # {t=\"x\"} 1\n# TYPE a gauge\na{x=\"2\"} 4\n# EOF\n",
+    );
     let output = merge(&[&one, &two], b"");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
     assert_eq!(
@@ -138,9 +141,8 @@ fn a_reader_that_has_enough_ends_it_quietly() {
 
 #[test]
 fn garbage_in_is_still_a_valid_exposition_out() {
-    let garbage: Vec<u8> = (0..200_000_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0])
-        .collect();
+    let garbage: Vec<u8> =
+        (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]).collect();
     for format in ["text", "openmetrics"] {
         let output = merge(&["--to", format, "-"], &garbage);
         assert_eq!(output.status.code(), Some(0));

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::Failure;
-use super::source::{self, Body, Given, one_line};
+use super::source::{self, Body, Given, Reading, one_line};
 use crate::config::SourceMode;
 use crate::exposition::{
     Escaping, Exposition, Format, InputFormat, Limits, Outcome, Rendering, Source, Syntax, detect,
     merge_for, parse_with,
 };
+use crate::scrape::Wants;
 
 /// Make one valid exposition of many.
 ///
@@ -45,9 +46,8 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// The most that is read of one source.
-    #[arg(long, value_name = "SIZE", default_value = source::MAX_BYTES)]
-    max_bytes: String,
+    #[command(flatten)]
+    reading: Reading,
 
     /// Files, `-` for standard input, or URLs as `podmeter proxy --app-metrics` takes them, options
     /// included. The NAME of a file is its last part.
@@ -114,14 +114,15 @@ impl Args {
 
 /// Merges and writes.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let most = source::max_bytes(&args.max_bytes)?;
+    let wants = if matches!(args.to, To::Protobuf) { Wants::Protobuf } else { Wants::Text };
+    let limits = args.reading.limits(wants)?;
     let mut sources =
         args.sources.iter().map(|text| Given::read(text)).collect::<Result<Vec<_>, _>>()?;
     name_apart(&mut sources);
     let mut bodies = Vec::with_capacity(sources.len());
     let mut unread = false;
-    for given in &sources {
-        match given.body(most) {
+    for read in source::read(&sources, limits)? {
+        match read {
             Ok(body) => bodies.push(body),
             Err(error) => {
                 let _ = writeln!(io::stderr(), "podmeter: {error}");

@@ -15,8 +15,9 @@ fn nothing_is_an_empty_and_valid_exposition() {
 
 #[test]
 fn garbage_is_told_in_lines_of_text() {
-    let garbage: Vec<u8> =
-        (0..100_000_u32).map(|n| u8::try_from((n.wrapping_mul(2_654_435_761) >> 13) % 256).unwrap()).collect();
+    let garbage: Vec<u8> = (0..100_000_u32)
+        .map(|n| u8::try_from((n.wrapping_mul(2_654_435_761) >> 13) % 256).unwrap())
+        .collect();
     for color in ["always", "never"] {
         let output = lint(&["--color", color], &garbage);
         assert_eq!(output.status.code(), Some(1));

@@ -1,8 +1,6 @@
 //! What `lint`, the parser and the renderer owe one another, whatever the bodies are.
 
-use podmeter::exposition::{
-    Format, InputFormat, Merged, Source, lint, merge, parse, render,
-};
+use podmeter::exposition::{Format, InputFormat, Merged, Source, lint, merge, parse, render};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 

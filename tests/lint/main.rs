@@ -11,6 +11,7 @@ mod oracle;
 mod reference;
 #[path = "../support/skip.rs"]
 mod skip;
+mod urls;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

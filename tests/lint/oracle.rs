@@ -73,8 +73,11 @@ fn write_cases(folder: &Path, cases: usize) -> BTreeMap<String, bool> {
     let strategy = (prop_oneof![3 => sound(), 1 => body_of(&["", " 1", " 2"])], any::<bool>());
     for number in 0..cases {
         let (mut body, openmetrics) = strategy.new_tree(&mut runner).unwrap().current();
-        let (format, end) =
-            if openmetrics { (InputFormat::OpenMetrics, "om") } else { (InputFormat::Text, "prom") };
+        let (format, end) = if openmetrics {
+            (InputFormat::OpenMetrics, "om")
+        } else {
+            (InputFormat::Text, "prom")
+        };
         if openmetrics && !body.contains("# EOF") {
             body.push_str("# EOF\n");
         }

@@ -69,7 +69,8 @@ impl Tell for Text {
             writeln!(out, "{name} and {} more", all - told)?;
         }
         if self.summary {
-            let word = if valid { self.paint(GREEN, "valid") } else { self.paint(RED, "not valid") };
+            let word =
+                if valid { self.paint(GREEN, "valid") } else { self.paint(RED, "not valid") };
             writeln!(
                 out,
                 "{}: {word} as {}, {}, {}, {}, {}",

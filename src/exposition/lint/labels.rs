@@ -91,11 +91,7 @@ pub(super) fn metric_name<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>, Fault
     let from = scan.at;
     if scan.peek() == Some(b'"') {
         let name = quoted(scan)?;
-        return if name.is_empty() {
-            Fault::new(from, Rule::BadName)
-        } else {
-            Ok(unescaped(name))
-        };
+        return if name.is_empty() { Fault::new(from, Rule::BadName) } else { Ok(unescaped(name)) };
     }
     while scan.peek().is_some_and(name_byte) {
         scan.at += 1;

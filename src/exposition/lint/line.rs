@@ -320,11 +320,8 @@ fn exemplar(mut scan: Scan<'_>, place: usize) -> Result<(), Fault<'_>> {
         }
     }
     let characters = |text: &str| labels::unescaped(text).chars().count();
-    let length: usize = set
-        .labels
-        .iter()
-        .map(|label| label.name.chars().count() + characters(label.value))
-        .sum();
+    let length: usize =
+        set.labels.iter().map(|label| label.name.chars().count() + characters(label.value)).sum();
     if length > crate::exposition::parse::EXEMPLAR_CHARACTERS {
         return Fault::new(place, Rule::ExemplarTooLong);
     }

@@ -69,7 +69,9 @@ pub(super) fn of_label(label: &str, kind: Kind) -> Option<Rule> {
 }
 
 fn is_camel_case(name: &str) -> bool {
-    name.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
+    name.as_bytes()
+        .windows(2)
+        .any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase())
 }
 
 /// Whether the first unit in the name is another than the base unit of what it measures.

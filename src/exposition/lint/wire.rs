@@ -1,15 +1,16 @@
 //! Judges protobuf by what the parser makes of it.
 
+use super::Report;
 use super::rule::Rule;
 use super::style::{self, About};
-use super::{Report};
 use crate::exposition::parse::{InputFormat, Limits, parse_with};
 
 /// Whether a body begins as delimited `MetricFamily` messages do and no text can: a length, the
 /// tag of a name, the name, and the tag of what follows it.
 pub(super) fn is_likely(source: &[u8]) -> bool {
     let Some((length, at)) = varint(source) else { return false };
-    let Some((0x0a, message)) = source.get(at..).and_then(|rest| rest.split_first()).map(|(b, m)| (*b, m))
+    let Some((0x0a, message)) =
+        source.get(at..).and_then(|rest| rest.split_first()).map(|(b, m)| (*b, m))
     else {
         return false;
     };
