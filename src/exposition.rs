@@ -25,6 +25,7 @@
 //! strict parser of Python's `prometheus_client`. [`negotiate()`] reads the `Accept` header.
 //! `docs/exposition.md` tells how each kind crosses from one format to the other.
 
+mod block;
 mod build;
 mod format;
 mod labels;
@@ -40,9 +41,9 @@ pub use build::FamilyBuilder;
 pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
 pub use merge::{Merged, Outcome, Source, merge, merge_for};
-pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
+pub use model::{Exemplar, Exposition, Family, Kind, Sample, Scanned, Suffix, Timestamp};
 pub use negotiate::negotiate;
-pub use parse::{InputFormat, Limits, parse, parse_with};
+pub use parse::{InputFormat, Limits, parse, parse_with, scan, scan_with};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
 pub use value::Number;
