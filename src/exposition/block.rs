@@ -2,7 +2,7 @@
 //! written, so that they need only be copied.
 //!
 //! Most families of most apps are such blocks, which is where the speed comes from. A block is never
-//! the only way: [`Block::samples`] reads it again, one sample after another, for everything that
+//! the only way: [`Block::samples_from`] reads it again, one sample after another, for everything that
 //! wants to look at samples.
 
 use memchr::{memchr, memrchr};
@@ -56,26 +56,32 @@ impl<'a> Block<'a> {
 
     pub(crate) fn to_samples(&self) -> Vec<Sample<'a>> {
         let mut samples = Vec::with_capacity(self.samples);
-        samples.extend(self.samples());
+        samples.extend(self.samples_from(0).map(|(_, sample)| sample));
         samples
     }
 
-    /// The samples, as the reader of single lines reads them.
-    pub(crate) fn samples(&self) -> impl Iterator<Item = Sample<'a>> + use<'a> {
-        let Self { names, kind, dialect, text, .. } = *self;
-        Lines(text).filter_map(move |line| {
-            let suffix = suffix_of(line, &names)?;
-            let read = reread(line, suffix, kind, dialect);
+    /// The samples from a line that begins at `from` on, as the reader of single lines reads them,
+    /// each with the end of its line.
+    pub(crate) fn samples_from(&self, from: usize) -> impl Iterator<Item = (usize, Sample<'a>)> {
+        let mut lines = Lines { text: self.text, at: from };
+        std::iter::from_fn(move || {
+            let line = lines.next()?;
+            let suffix = suffix_of(line, &self.names)?;
+            let read = reread(line, suffix, self.kind, self.dialect);
             debug_assert!(read.is_some(), "{line} was read once");
-            read
+            Some((lines.at, read?))
         })
     }
 
-    /// Whether the lines can be copied in the given way of telling times and exemplars.
+    /// Whether the lines can be copied where times are told in `seconds` or not, and exemplars or
+    /// not.
     pub(crate) fn is_copied(&self, seconds: bool, exemplars: bool) -> bool {
         (!self.timed || self.dialect.openmetrics == seconds)
-            && (exemplars || matches!(self.within, Within::Nothing | Within::Commas))
-            && (!matches!(self.within, Within::Both))
+            && match self.within {
+                Within::Nothing | Within::Commas => true,
+                Within::Exemplars => exemplars,
+                Within::Both => false,
+            }
     }
 
     /// Whether [`Block::copy`] can add a label to the lines.
@@ -85,15 +91,34 @@ impl<'a> Block<'a> {
             && memchr::memmem::find(self.text.as_bytes(), name.as_bytes()).is_none()
     }
 
-    /// Appends all lines, each with the label, where one is given.
-    pub(crate) fn copy(&self, label: Option<&str>, out: &mut Vec<u8>) {
+    /// Appends lines from the one that begins at `from` on until `out` is `full`, each with the
+    /// label, where one is given. Gives the end of the last one.
+    pub(crate) fn copy(
+        &self,
+        from: usize,
+        label: Option<&str>,
+        full: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
         if label.is_none() && matches!(self.within, Within::Nothing | Within::Exemplars) {
-            out.extend_from_slice(self.text.as_bytes());
-            return;
+            let rest = &self.text.as_bytes()[from..];
+            let room = full.saturating_sub(out.len());
+            let end = if rest.len() <= room {
+                rest.len()
+            } else {
+                // To the end of the line that is one too many, so that there is one at least.
+                memchr(b'\n', &rest[room..]).map_or(rest.len(), |end| room + end + 1)
+            };
+            out.extend_from_slice(&rest[..end]);
+            return from + end;
         }
-        for line in Lines(self.text) {
+        let mut lines = Lines { text: self.text, at: from };
+        while out.len() < full
+            && let Some(line) = lines.next()
+        {
             copy_line(line.as_bytes(), label, out);
         }
+        lines.at
     }
 }
 
@@ -128,15 +153,19 @@ fn suffix_of(line: &str, names: &[Option<&str>; Suffix::ALL.len()]) -> Option<Su
 }
 
 /// Lines without their ends.
-struct Lines<'a>(&'a str);
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+}
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a str> {
-        let end = memchr(b'\n', self.0.as_bytes())?;
-        let (line, rest) = self.0.split_at(end);
-        self.0 = &rest[1..];
-        Some(line)
+        let rest = &self.text.as_bytes()[self.at..];
+        let start = self.at;
+        self.at += memchr(b'\n', rest)? + 1;
+        Some(&self.text[start..self.at - 1])
     }
 }

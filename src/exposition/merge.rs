@@ -13,10 +13,12 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use self::relabel::{has_bounds, rehash};
+pub(super) use self::settle::group_of;
 use super::block::Block;
 use super::format::Escaping;
-use super::labels::{escape_name, is_metric_name};
+use super::labels::is_metric_name;
 use super::model::{Family, Kind, Sample, Scanned, Suffix, sample_name};
+use super::names::escape;
 use super::problem::{Counts, Reason};
 
 /// One app's exposition, to be merged.
@@ -75,7 +77,7 @@ impl Merged<'_> {
 }
 
 /// A family with the samples that each source has in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MergedFamily<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) kind: Kind,
@@ -88,11 +90,11 @@ pub(super) struct MergedFamily<'a> {
     pub(super) strict: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Piece<'a> {
     /// 0 is the proxy, the apps follow.
     pub(super) source: usize,
-    pub(super) bounds: Vec<&'a str>,
+    pub(super) bounds: Vec<Cow<'a, str>>,
     pub(super) samples: Vec<Sample<'a>>,
     /// All samples as they stand in the source, in the place of `samples`. Such a piece is the only
     /// one of its family.
@@ -110,18 +112,26 @@ impl Piece<'_> {
         self.len() == 0
     }
 
-    pub(super) fn has(&self, suffix: Suffix) -> bool {
-        match &self.block {
-            Some(block) => block.name(suffix).is_some(),
-            None => self.samples.iter().any(|sample| sample.suffix == suffix),
+    /// Whether text would show samples of this suffix, in a family of this kind.
+    fn has(&self, suffix: Suffix, kind: Kind) -> bool {
+        if let Some(block) = &self.block {
+            return block.name(suffix).is_some();
         }
+        let is_gauge = kind == Kind::GaugeHistogram;
+        self.samples.iter().any(|sample| match sample.native() {
+            None => sample.suffix == suffix,
+            Some(native) => {
+                native.alone && native.parts(is_gauge).iter().any(|(part, _)| *part == suffix)
+            }
+        })
     }
 
     /// Makes samples of what stands in a block, of which nothing can be dropped any more.
     fn expand(&mut self, label: Option<&str>) {
         if let Some(block) = self.block.take() {
             self.samples = block.to_samples();
-            relabel::relabel(&mut self.samples, label, self.kind, &mut Counts::default());
+            let (kind, escaping) = (self.kind, Escaping::default());
+            relabel::relabel(&mut self.samples, label, kind, escaping, &mut Counts::default());
         }
     }
 }
@@ -129,25 +139,27 @@ impl Piece<'_> {
 impl<'a> MergedFamily<'a> {
     /// Adds samples to those that the family has of the same source. A block must be alone.
     fn push(&mut self, mut piece: Piece<'a>, labels: &[Option<String>]) {
-        let label = labels[piece.source].as_deref();
         if self.pieces.is_empty() {
             self.pieces.push(piece);
             return;
         }
+        let label = labels[piece.source].as_deref();
         self.expand(labels);
         piece.expand(label);
-        let known = self
-            .pieces
-            .iter_mut()
-            .find(|known| known.source == piece.source && known.bounds == piece.bounds);
+        let known = self.pieces.iter_mut().find(|known| known.source == piece.source);
         let Some(known) = known else {
             self.pieces.push(piece);
             return;
         };
+        if known.bounds.is_empty() {
+            known.bounds = std::mem::take(&mut piece.bounds);
+        } else if known.bounds != piece.bounds {
+            relabel::rebind(&mut piece.samples, &piece.bounds, &mut known.bounds);
+        }
         let numeric = has_bounds(known.kind, Suffix::Bare);
         if numeric != has_bounds(piece.kind, Suffix::Bare) {
             for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
-                rehash(sample, &piece.bounds, label, numeric);
+                rehash(sample, &known.bounds, label, numeric);
             }
         }
         known.samples.append(&mut piece.samples);
@@ -157,14 +169,30 @@ impl<'a> MergedFamily<'a> {
         self.pieces.iter().all(Piece::is_empty)
     }
 
+    /// The family with samples in the place of a block, where it has one.
+    pub(super) fn expanded(&self, labels: &[Option<String>]) -> Option<Self> {
+        let [Piece { block: Some(_), .. }] = &*self.pieces else { return None };
+        let mut family = self.clone();
+        family.expand(labels);
+        Some(family)
+    }
+
     fn expand(&mut self, labels: &[Option<String>]) {
         for piece in &mut self.pieces {
             piece.expand(labels[piece.source].as_deref());
         }
     }
 
+    /// Whether text would show samples of this suffix.
     pub(super) fn has(&self, suffix: Suffix) -> bool {
-        self.pieces.iter().any(|piece| piece.has(suffix))
+        self.pieces.iter().any(|piece| piece.has(suffix, self.kind))
+    }
+
+    pub(super) fn has_other_than(&self, suffix: Suffix) -> bool {
+        self.pieces.iter().any(|piece| match &piece.block {
+            Some(block) => Suffix::ALL.iter().any(|s| *s != suffix && block.name(*s).is_some()),
+            None => piece.samples.iter().any(|s| s.suffix != suffix),
+        })
     }
 
     pub(super) fn sample_name(&self, suffix: Suffix) -> String {
@@ -189,8 +217,7 @@ pub fn merge_for<'a>(
     own: Vec<Family<'a>>,
     sources: Vec<Source<'a>>,
 ) -> Merged<'a> {
-    let _ = escaping;
-    let mut merger = Merger::default();
+    let mut merger = Merger { escaping, ..Merger::default() };
     merger.labels.push(None);
     merger.dropped.push(Counts::default());
     for family in own {
@@ -227,6 +254,7 @@ pub fn merge_for<'a>(
 
 #[derive(Default)]
 struct Merger<'a> {
+    escaping: Escaping,
     families: Vec<MergedFamily<'a>>,
     by_name: HashMap<Cow<'a, str>, usize>,
     /// Sample names of the proxy's histograms and summaries, which no app's family may have.
@@ -244,7 +272,7 @@ impl<'a> Merger<'a> {
         let name = if is_metric_name(&name) {
             name
         } else {
-            Cow::Owned(escape_name(&name, is_metric_name))
+            Cow::Owned(escape(&name, self.escaping, is_metric_name))
         };
         let (label, dropped) = (self.labels[source].as_deref(), &mut self.dropped[source]);
         if source != 0 && self.reserved.contains(&*name) {
@@ -258,7 +286,7 @@ impl<'a> Merger<'a> {
         {
             samples = lines.to_samples();
         }
-        relabel::relabel(&mut samples, label, kind, dropped);
+        relabel::relabel(&mut samples, label, kind, self.escaping, dropped);
         samples.retain(|sample| {
             let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
             if !told {
@@ -271,7 +299,7 @@ impl<'a> Merger<'a> {
         if source == 0 {
             merged.own = true;
         } else if merged.own {
-            let fits = |sample: &Sample<'_>| fits(merged.kind, sample.suffix);
+            let fits = |sample: &Sample<'_>| fits(merged.kind, sample);
             let before = samples.len();
             samples.retain(fits);
             let gone = (before - samples.len()) as u64;
@@ -311,8 +339,11 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, suffix: Suffix) -> bool {
-    match suffix {
+fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+    match sample.suffix {
+        Suffix::Bare if sample.native().is_some() => {
+            matches!(kind, Kind::Histogram | Kind::GaugeHistogram)
+        }
         Suffix::Bare => !matches!(kind, Kind::Histogram | Kind::GaugeHistogram),
         suffix => kind.suffixes().contains(&suffix),
     }

@@ -12,6 +12,7 @@ use memchr::memchr;
 
 use self::families::Table;
 use self::scan::{Bounds, Scanner};
+use super::format::{Format, Syntax};
 use super::model::{Exposition, Family, Kind, Sample, Scanned, Suffix};
 use super::problem::{Problem, Problems, Reason};
 
@@ -77,15 +78,18 @@ pub fn parse_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) ->
     Exposition { families, problems }
 }
 
-/// Reads a body as [`parse`] does, for those who do not want to look at its samples.
-pub fn scan(source: &[u8], format: InputFormat) -> Scanned<'_> {
-    scan_with(source, format, &Limits::default())
-}
-
-/// Reads a body as [`parse_with`] does, for those who do not want to look at its samples: what is
-/// merged and written comes out the same, several times as fast.
-pub fn scan_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) -> Scanned<'a> {
-    let (families, problems) = read(source, format, limits, Some(Scanner::new()));
+/// Reads a body as [`parse_with`] does, for those who do not want to look at its samples but to merge
+/// it and to write it: what comes out is the same, several times as fast. `to` is the format that it
+/// is to be written in; another one costs time and memory.
+pub fn scan_for<'a>(
+    to: Format,
+    source: &'a [u8],
+    format: InputFormat,
+    limits: &Limits,
+) -> Scanned<'a> {
+    // A message is made of samples.
+    let scanner = (to.syntax() != Syntax::Protobuf).then(Scanner::new);
+    let (families, problems) = read(source, format, limits, scanner);
     Scanned { families, problems }
 }
 

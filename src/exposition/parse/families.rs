@@ -228,7 +228,9 @@ impl<'a> Table<'a> {
                         family.name = Cow::Owned(full);
                     }
                 }
-                debug_assert!(family.names_its_block(), "{} is called otherwise", family.name);
+                if !family.names_its_block() {
+                    family.expand();
+                }
                 family
             })
             .collect()

@@ -52,7 +52,8 @@ impl<'a> Scanner<'a> {
         bounds: &Bounds<'_>,
     ) -> Option<(usize, usize)> {
         let name = readable_name(text, at)?;
-        if table.is_last(name)
+        if bounds.samples == 0
+            || table.is_last(name)
             || !bounds.allow_line(text, at)
             || !table.has_room(name, bounds.limits)
         {

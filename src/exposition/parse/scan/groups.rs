@@ -57,10 +57,6 @@ impl<'a> Groups<'a> {
         self.met != 0 && joined_alike(self.labels, labels)
     }
 
-    pub(super) fn labels(&self) -> [&'a str; 2] {
-        self.labels
-    }
-
     /// Begins another group. `None` where the last one does not add up.
     #[inline]
     pub(super) fn begin(&mut self, labels: [&'a str; 2], time: Option<&'a str>) -> Option<()> {
