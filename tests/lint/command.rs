@@ -1,5 +1,6 @@
 //! The command as it is used from a shell.
 
+use podmeter::exposition::{Rule, Severity};
 use serde_json::Value;
 
 use crate::{lint, text};
@@ -125,5 +126,21 @@ fn the_help_has_examples_and_the_exit_codes() {
     let said = text(&output.stdout);
     for part in ["Examples:", "Exit codes: 0", "--strict", "--format", "--color", "--json"] {
         assert!(said.contains(part), "no {part} in {said}");
+    }
+}
+
+#[test]
+fn the_documentation_has_every_rule_with_its_severity_and_sentence() {
+    let documented = include_str!("../../docs/lint-and-merge.md");
+    let rows =
+        documented.lines().filter(|line| line.contains("error |") || line.contains("warning |"));
+    assert_eq!(rows.count(), Rule::ALL.len());
+    for rule in Rule::ALL {
+        let severity = match (rule.severity(false), rule.severity(true)) {
+            (Severity::Warning, Severity::Error) => "error, in text a warning",
+            (severity, _) => severity.as_str(),
+        };
+        let row = format!("| `{}` | {severity} | {} |\n", rule.code(), rule.sentence());
+        assert!(documented.contains(&row), "no {row}");
     }
 }
