@@ -96,11 +96,11 @@ impl<'a> Table<'a> {
 
     /// The place that a name has without making a new family or a new name for one.
     pub(super) fn find_known(&self, name: &str) -> Option<Place> {
-        let exact = self.by_name.get(name).filter(|exact| {
-            let entry = &self.families[**exact];
+        let exact = self.find_exact(name).filter(|exact| {
+            let entry = &self.families[*exact];
             entry.typed || !entry.family.is_empty()
         });
-        exact.map(|exact| (*exact, Suffix::Bare)).or_else(|| self.find_compound(name))
+        exact.map(|exact| (exact, Suffix::Bare)).or_else(|| self.find_compound(name))
     }
 
     fn find(&mut self, name: Cow<'a, str>) -> Place {
@@ -112,12 +112,12 @@ impl<'a> Table<'a> {
         {
             return (current, suffix);
         }
-        let exact = self.by_name.get(&name).copied();
+        let exact = self.find_exact(&name);
         if let Some(exact) = exact {
             let entry = &mut self.families[exact];
             if entry.typed || !entry.family.is_empty() {
                 // A counter `foo` with a sample `foo` is named as text names it.
-                entry.shortened &= entry.family.name != name;
+                entry.shortened = false;
                 return (exact, Suffix::Bare);
             }
         }
@@ -131,6 +131,13 @@ impl<'a> Table<'a> {
             return (family, suffix);
         }
         (exact.unwrap_or_else(|| self.create(name)), Suffix::Bare)
+    }
+
+    /// The family of this very name. A counter `foo` that has a sample `foo_total` is called so,
+    /// and a sample `foo` is none of its own.
+    fn find_exact(&self, name: &str) -> Option<usize> {
+        let known = self.by_name.get(name).copied();
+        known.filter(|known| self.families[*known].family.name == name)
     }
 
     fn find_compound(&self, name: &str) -> Option<Place> {
