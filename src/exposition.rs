@@ -42,6 +42,7 @@ pub use labels::Labels;
 pub use merge::{Merged, Outcome, Source, merge, merge_for};
 pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
 pub use negotiate::negotiate;
+pub(crate) use negotiate::weight;
 pub use parse::{InputFormat, Limits, parse, parse_with};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};

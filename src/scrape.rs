@@ -87,6 +87,19 @@ impl Sources {
         }
     }
 
+    /// Bytes of all bodies of the last scrape, which the next ones will be much like.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sources.iter().map(|source| source.ledger.bytes()).sum()
+    }
+
+    /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
+    /// the memory that there is for them.
+    pub(crate) fn turned_away(&self) {
+        for source in &self.sources {
+            source.ledger.turned_away();
+        }
+    }
+
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
         self.sources.iter().map(|source| source.ledger.health()).collect()
