@@ -36,6 +36,7 @@ mod negotiate;
 mod parse;
 mod problem;
 mod render;
+mod select;
 mod value;
 
 pub use build::FamilyBuilder;
@@ -49,4 +50,5 @@ pub(crate) use negotiate::weight;
 pub use parse::{InputFormat, Limits, parse, parse_with};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
+pub use select::keep_used;
 pub use value::Number;

@@ -16,6 +16,7 @@ mod outgoing;
 mod readers;
 mod reply;
 mod room;
+mod selection;
 mod stats;
 
 pub(crate) use self::http::serve;

@@ -5,6 +5,7 @@ use super::exposed::{Exposed, Gathered};
 use super::health::ready;
 use super::http::{Routes, values};
 use super::reply::{self, Content, Reply};
+use super::selection::Selection;
 use super::{Lifecycle, Room};
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Merged, Source};
@@ -49,12 +50,17 @@ impl Stats {
         if let Some(refusal) = reply::unless_read(request.method()) {
             return refusal;
         }
+        let selection = Selection::read(request.uri().query(), &self.sources.names());
+        let selection = match selection {
+            Ok(selection) => selection,
+            Err(error) => return reply::text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
         let format = exposition::negotiate(values(request.headers(), ACCEPT));
         let content = if request.method() == Method::HEAD {
             Content::Unmade
         } else {
             let deadline = scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now());
-            match self.expose(deadline, format).await {
+            match self.expose(deadline, format, selection).await {
                 Some(content) => content,
                 None => return reply::text(StatusCode::INTERNAL_SERVER_ERROR, MISHAP),
             }
@@ -65,11 +71,17 @@ impl Stats {
     }
 
     /// Asks the sources and begins the answer; `None` if something panicked on the way.
-    async fn expose(self: &Arc<Self>, deadline: Instant, format: Format) -> Option<Content> {
+    async fn expose(
+        self: &Arc<Self>,
+        deadline: Instant,
+        format: Format,
+        selection: Selection,
+    ) -> Option<Content> {
+        let wanted = |name: &str| selection.wants_source(name);
         let asked = async {
-            let expected = self.sources.bytes();
+            let expected = self.sources.bytes(wanted);
             let mut share = self.room.take(expected, deadline).await?;
-            let gathered = Gathered::new(self.sources.fetch(deadline).await);
+            let gathered = Gathered::new(self.sources.fetch(deadline, wanted).await);
             share.fit(gathered.bytes(), deadline).await.then_some((share, gathered))
         };
         let (asked, ()) = tokio::join!(asked, self.settler.settle());
@@ -77,7 +89,7 @@ impl Stats {
             asked
         } else {
             // Without the apps' families there is always room, and so no wait.
-            self.sources.turned_away();
+            self.sources.turned_away(wanted);
             (self.room.take(0, deadline).await?, Gathered::new(Vec::new()))
         };
         let is_long = gathered.bytes() > AT_ONCE;
@@ -86,7 +98,7 @@ impl Stats {
             let lifecycle = Arc::clone(&stats.lifecycle);
             Exposed::begin(
                 gathered,
-                |gathered| stats.merge(gathered, format),
+                |gathered| stats.merge(gathered, format, &selection),
                 format,
                 share,
                 lifecycle,
@@ -97,10 +109,16 @@ impl Stats {
         Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
     }
 
-    fn merge<'g>(&self, gathered: &'g Gathered, format: Format) -> Merged<'g> {
+    fn merge<'g>(
+        &self,
+        gathered: &'g Gathered,
+        format: Format,
+        selection: &Selection,
+    ) -> Merged<'g> {
         let mut sources = Vec::new();
         let mut read = Vec::new();
-        for (index, fetched) in gathered.fetched.iter().enumerate() {
+        for fetched in &gathered.fetched {
+            let index = fetched.index;
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
             let exposition = exposition::parse(&body.bytes, declared);
@@ -109,12 +127,21 @@ impl Stats {
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(if fetched.labelled { source.labelled() } else { source });
         }
-        let instruments = gathered.instruments.get_or_init(|| self.instruments());
-        let mut own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
-        own.extend(exposition::parse(instruments.as_bytes(), InputFormat::OpenMetrics).families);
-        let merged = exposition::merge_for(format.escaping(), own, sources);
+        let mut own = Vec::new();
+        if selection.wants_own() {
+            own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
+            let text = gathered.instruments.get_or_init(|| self.instruments());
+            own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
+        }
+        if selection.used_only() {
+            exposition::keep_used(&mut own);
+        }
+        let mut merged = exposition::merge_for(format.escaping(), own, sources);
         for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
             self.note_merged(*index, &outcome.dropped, unread);
+        }
+        if selection.has_filter() {
+            merged.keep_named(|name| selection.wants_name(name));
         }
         merged
     }
