@@ -28,6 +28,7 @@
 mod build;
 mod format;
 mod labels;
+mod lint;
 mod merge;
 mod model;
 mod names;
@@ -42,6 +43,7 @@ mod value;
 pub use build::FamilyBuilder;
 pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
+pub use lint::{Finding, Report, Rule, Severity, detect, lint};
 pub use merge::{Merged, Outcome, Source, merge, merge_for};
 pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
 pub use native::Native;

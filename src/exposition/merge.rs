@@ -34,6 +34,11 @@ impl<'a> Source<'a> {
         Self { name: name.into(), labelled: false, exposition }
     }
 
+    /// Samples that could not be read, by reason.
+    pub fn dropped(&self) -> Counts {
+        *self.exposition.problems.dropped()
+    }
+
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
     /// is kept as `exported_source`, as Prometheus does with the labels of a target.
     #[must_use]
