@@ -7,11 +7,12 @@ mod set;
 
 use std::borrow::Cow;
 
+pub(crate) use line::EXEMPLAR_CHARACTERS;
 use memchr::memchr;
 
 use self::families::Table;
 use super::model::Exposition;
-use super::problem::{Problem, Problems, Reason};
+use super::problem::{KEPT, Problem, Problems, Reason};
 
 /// What a source says that its body is. It is a hint: what the body is shows at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -52,11 +53,13 @@ pub struct Limits {
     pub samples: usize,
     /// Families in a body.
     pub families: usize,
+    /// Problems that are kept whole; what goes beyond is only counted.
+    pub problems: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_bytes: 1 << 20, samples: 1_000_000, families: 100_000 }
+        Self { line_bytes: 1 << 20, samples: 1_000_000, families: 100_000, problems: KEPT }
     }
 }
 
@@ -78,7 +81,7 @@ pub fn parse_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) ->
         dialect,
         limits,
         table: Table::new(dialect),
-        problems: Problems::default(),
+        problems: Problems::keeping(limits.problems),
         line: 0,
     };
     if source.trim_ascii_start().starts_with(b"<") {
