@@ -3,6 +3,7 @@
 use super::server::{Server, ok};
 use super::*;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
 #[tokio::test]
@@ -241,6 +242,34 @@ async fn a_scrape_that_nobody_waits_for_closes_its_connections() {
     assert_eq!(told.1.recv_timeout(PLENTY), Ok("gone"));
     // Nobody knows how the source is doing, so nothing is said of it.
     assert_eq!(sources.health()[0].scraped_seconds_ago, None);
+}
+
+#[tokio::test]
+async fn a_source_that_hangs_again_and_again_costs_less_and_is_seen_as_soon_as_it_answers() {
+    let (times, told) = mpsc::channel();
+    let answering = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&answering);
+    let server = Server::start(move |_, mut peer| {
+        let head = peer.request().unwrap();
+        let time = head.split("x-prometheus-scrape-timeout-seconds: ").nth(1).unwrap();
+        times.send(time.lines().next().unwrap().parse::<f64>().unwrap()).unwrap();
+        if answers.load(Ordering::SeqCst) {
+            peer.send(&ok("a 1\n"));
+        }
+        peer.wait_until_gone();
+    });
+    let sources = sources(&[&server.url()]);
+    for hang in 1..=4 {
+        let error = ask_within(&sources, ENOUGH).await.unwrap_err();
+        assert!(error.cause.is_a_hang(), "{error}");
+        let time = told.recv_timeout(PLENTY).unwrap();
+        assert_eq!(time > 1.0, hang <= 3, "hang {hang} had {time} s");
+        assert_eq!(sources.health()[0].hurried_for_seconds.is_some(), hang >= 3, "hang {hang}");
+    }
+    answering.store(true, Ordering::SeqCst);
+    // A tenth of all this is more than it takes.
+    assert_eq!(ask_within(&sources, 10 * PLENTY).await.unwrap().bytes, "a 1\n");
+    assert_eq!(sources.health()[0].hurried_for_seconds, None);
 }
 
 #[tokio::test]
