@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) events: Vec<Event>,
     /// From the client and from the app, where they were metered as TCP.
     pub(crate) tcp_bytes: [u64; 2],
+    /// Of gRPC calls, likewise.
+    pub(crate) messages: [u64; 2],
 }
 
 /// When the step at an index happens: read, and a little later written.
@@ -159,6 +161,10 @@ impl Seen {
                     open.exchanges += 1;
                     true
                 }
+                Event::Messages { direction, count, .. } => {
+                    self.messages[usize::from(direction == Direction::Response)] += count;
+                    open.exchanges > 0
+                }
                 Event::Exchange(_) | Event::Dropped => {
                     let began = open.exchanges > 0;
                     open.exchanges = open.exchanges.saturating_sub(1);
@@ -180,7 +186,7 @@ impl Seen {
             if !possible {
                 return Err(format!("{event:?} cannot come after {:#?}", self.events));
             }
-            if !matches!(event, Event::TcpBytes { .. }) {
+            if !matches!(event, Event::TcpBytes { .. } | Event::Messages { .. }) {
                 self.events.push(event);
             }
         }
@@ -208,7 +214,7 @@ fn add_up(script: &Script, seen: &Seen) -> Result<(), String> {
             Flags::None | Flags::UpstreamProtocolError | Flags::DownstreamProtocolError => was_said,
             Flags::DownstreamClosed => was_said || exchange.status == 0,
             Flags::UpstreamClosed | Flags::UpstreamConnectFailure => exchange.status == 503,
-            Flags::UpstreamOverflow => false,
+            Flags::UpstreamOverflow | Flags::UpstreamReset => false,
         };
         if !possible {
             return Err(format!("an exchange that did not happen: {exchange:?}"));
