@@ -210,11 +210,14 @@ fn add_up(script: &Script, seen: &Seen) -> Result<(), String> {
         let was_said = app
             .windows(9 + 3)
             .any(|w| w.starts_with(b"HTTP/1.") && w[8..].eq_ignore_ascii_case(line.as_bytes()));
+        // What HTTP/2 says is written in another way.
+        let was_said = was_said || client.windows(PREFACE.len()).any(|w| w == PREFACE);
         let possible = match exchange.flags {
             Flags::None | Flags::UpstreamProtocolError | Flags::DownstreamProtocolError => was_said,
             Flags::DownstreamClosed => was_said || exchange.status == 0,
             Flags::UpstreamClosed | Flags::UpstreamConnectFailure => exchange.status == 503,
-            Flags::UpstreamOverflow | Flags::UpstreamReset => false,
+            Flags::UpstreamReset => was_said || exchange.status == 503,
+            Flags::UpstreamOverflow => false,
         };
         if !possible {
             return Err(format!("an exchange that did not happen: {exchange:?}"));
@@ -304,6 +307,7 @@ impl std::fmt::Display for Script {
     }
 }
 
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// Bytes that no HTTP head may hold.
 pub(crate) const OTHER_SIDE: u8 = 0xff;
 pub(crate) const FINISHED: u8 = 0xfe;

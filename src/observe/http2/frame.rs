@@ -238,10 +238,11 @@ impl Walk {
                 let content = &here[..here.len().min(left.saturating_sub(padding) as usize)];
                 (length(here), content, left, padding)
             }
+            Padding::Unknown if left == 0 => return Piece::Broken(Reason::MalformedFrame),
             Padding::Unknown => {
                 let said = cut(rest, 1);
                 let padding = said.first().copied().map_or(0, u32::from);
-                if left == 0 || (!said.is_empty() && padding > left - 1) {
+                if padding >= left {
                     return Piece::Broken(Reason::MalformedFrame);
                 }
                 (length(said), &said[..0], left, padding)
