@@ -2,7 +2,9 @@
 #[test]
 fn scratch() {
     use podmeter::exposition::*;
-    for f in ["prom_createTestProtoBuf_0.bin","prometheus_common_protobuf.bin","broken_truncated.bin"] {
+    for f in
+        ["prom_createTestProtoBuf_0.bin", "prometheus_common_protobuf.bin", "broken_truncated.bin"]
+    {
         let body = std::fs::read(format!("../shared/data/corpora/protobuf/{f}")).unwrap();
         let read = parse(&body, InputFormat::Unknown);
         println!("{f} {:?}", read.problems.first());

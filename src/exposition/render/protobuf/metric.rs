@@ -262,8 +262,8 @@ fn write_histogram(
     let sum = find(samples, sum).map(float).or_else(|| native.map(Native::sum)).unwrap_or(0.0);
     let native = native.filter(|_| with_native);
     let in_parts = native.is_some_and(|n| matches!(n.observations, Observations::Parts { .. }));
-    let is_whole = whole(total)
-        .filter(|_| !in_parts && buckets().all(|bucket| whole(bucket.value).is_some()));
+    let is_whole =
+        whole(total).filter(|_| !in_parts && buckets().all(|bucket| whole(bucket.value).is_some()));
     if let Some(total) = is_whole {
         wire::uint(1, total, out);
     }
