@@ -6,6 +6,7 @@
 mod demo;
 mod mistake;
 mod proxy;
+mod redirect;
 mod signals;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use crate::config;
 pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
+        Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         // Help and version: asked for, so they are an answer and not a mistake.
         Err(answer) if !answer.use_stderr() => match answer.print() {
@@ -53,6 +55,7 @@ struct Cli {
 enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
+    Redirect(redirect::Args),
     Demo(demo::Args),
 }
 

@@ -16,6 +16,7 @@ mod forward;
 mod layers;
 mod quantity;
 mod read;
+mod redirect;
 mod show;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::duration;
+pub use self::redirect::{RedirectArgs, backend};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///

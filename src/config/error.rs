@@ -13,6 +13,28 @@ pub enum ConfigError {
          does not have yet)"
     )]
     NoForward,
+    /// Nothing to intercept.
+    #[error(
+        "--include-inbound-ports and the rest leave nothing to redirect; name a port of the app, \
+         or add --redirect-outbound"
+    )]
+    NothingToRedirect,
+    /// What would only matter with another setting.
+    #[error(
+        "--{setting} is given without --redirect-outbound, so it does nothing; add that, or drop it"
+    )]
+    OutboundIsOff {
+        /// The flag's name.
+        setting: &'static str,
+    },
+    /// A list that is longer than anyone needs.
+    #[error("--{setting} has more than {most} items; join them into ranges or networks")]
+    TooMany {
+        /// The flag's name.
+        setting: &'static str,
+        /// The most items that it takes.
+        most: usize,
+    },
     /// A value that the setting does not take.
     #[error("--{setting} is {value}, but it takes {expected}")]
     Invalid {
@@ -148,9 +170,12 @@ impl ConfigError {
         match self {
             Self::Invalid { setting, .. }
             | Self::NotYet { setting, .. }
+            | Self::OutboundIsOff { setting }
+            | Self::TooMany { setting, .. }
             | Self::Unresolved { setting, .. } => vec![setting],
             Self::NoForward | Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
             Self::ForwardToItself { setting, .. } => vec!["forward", setting],
+            Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::Clash { first, second, .. } if first == second => vec![first],
             Self::Clash { first, second, .. } => vec![first, second],
             Self::AdminNotLoopback { .. } => vec!["admin-listen"],

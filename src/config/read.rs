@@ -10,6 +10,7 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward};
+use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
     type Error = ConfigError;
@@ -46,7 +47,7 @@ impl Config {
             dialects: dialects(&args.dialect)?,
             identity: identity(&args)?,
             limits: limits(&args)?,
-            opaque_ports: opaque_ports(&args.opaque_ports)?,
+            opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),
             workers: count("workers", text(args.workers.as_deref()), 256)?,
             drain_timeout: duration(
                 "drain-timeout",
@@ -175,27 +176,20 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
     })
 }
 
-/// Reads ports and ranges; what comes back is sorted, and ranges that touch are one.
-fn opaque_ports(texts: &[String]) -> Result<Vec<RangeInclusive<u16>>, ConfigError> {
-    let mut ranges = Vec::new();
-    for text in items(texts) {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
+/// Reads ports and ranges, as they were written.
+pub(super) fn ports(
+    setting: &'static str,
+    texts: &[String],
+) -> Result<Vec<RangeInclusive<u16>>, ConfigError> {
+    let read = |text| {
+        let (first, last) = str::split_once(text, '-').unwrap_or((text, text));
         let range = address::port(first).zip(address::port(last));
-        let Some(range) = range.filter(|(first, last)| *first > 0 && first <= last) else {
-            let expected = "ports from 1 to 65535 and ranges such as 6000-6010";
-            return Err(invalid("opaque-ports", text, expected));
-        };
-        ranges.push(range);
-    }
-    ranges.sort_unstable();
-    let mut joined: Vec<(u16, u16)> = Vec::new();
-    for (first, last) in ranges {
-        match joined.last_mut() {
-            Some((_, end)) if u32::from(first) <= u32::from(*end) + 1 => *end = last.max(*end),
-            _ => joined.push((first, last)),
-        }
-    }
-    Ok(joined.into_iter().map(|(first, last)| first..=last).collect())
+        let range = range.filter(|(first, last)| *first > 0 && first <= last);
+        range.map(|(first, last)| first..=last).ok_or_else(|| {
+            invalid(setting, text, "ports from 1 to 65535 and ranges such as 6000-6010")
+        })
+    };
+    items(texts).map(read).collect()
 }
 
 fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
@@ -225,12 +219,12 @@ fn is_filter(text: &str) -> bool {
 }
 
 /// The text of a setting, without the white space around it.
-fn text(value: Option<&str>) -> &str {
+pub(super) fn text(value: Option<&str>) -> &str {
     value.unwrap_or_default().trim()
 }
 
 /// The items of a list whose items hold neither commas nor white space.
-fn items(texts: &[String]) -> impl Iterator<Item = &str> {
+pub(super) fn items(texts: &[String]) -> impl Iterator<Item = &str> {
     texts
         .iter()
         .flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()))
