@@ -23,6 +23,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::redirect::Mode;
+
 pub use self::address::Resolve;
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::error::ConfigError;
@@ -37,9 +39,17 @@ pub use self::redirect::{RedirectArgs, backend};
 /// flag's notation; that JSON is itself a file that `--config` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The ports that are metered, at least one. No two listen on one address, and none forwards
-    /// to a listener of this process.
+    /// The ports that are metered without interception. No two listen on one address, and none
+    /// forwards to a listener of this process. There is at least one of these, or of the next two.
     pub forwards: Vec<Forward>,
+    /// Where intercepted connections to the app come; `None` is off.
+    pub inbound_listen: Option<SocketAddr>,
+    /// How they come.
+    pub inbound_mode: Mode,
+    /// Where intercepted connections of the app to others come; `None` is off.
+    pub outbound_listen: Option<SocketAddr>,
+    /// Whether requests of the kubelet's probes are counted apart from all others.
+    pub probes_apart: bool,
     /// Where Prometheus scrapes; `None` is off.
     pub stats_listen: Option<SocketAddr>,
     /// Where operators look, always a loopback address; `None` is off.

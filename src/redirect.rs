@@ -18,6 +18,8 @@ mod shown;
 pub use plan::{Cidr, Inbound, Interface, Mode, Outbound, Plan, Ports};
 pub use shown::{Shown, ShownChain, ShownRule};
 
+pub(crate) use rules::MARK;
+
 use netlink::NetlinkError;
 use rules::Chain;
 use std::fmt::Write;

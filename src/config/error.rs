@@ -8,11 +8,10 @@ use std::net::SocketAddr;
 pub enum ConfigError {
     /// No port to meter.
     #[error(
-        "--forward is missing; name the port to meter and the app's own, such as --forward \
-         8080=8081 (interception without it comes with podmeter redirect, which this version \
-         does not have yet)"
+        "--inbound-listen is off, and neither --forward nor --outbound-listen is given; turn one of \
+         them on, such as --forward 8080=8081"
     )]
-    NoForward,
+    NothingToCarry,
     /// Nothing to intercept.
     #[error(
         "--include-inbound-ports and the rest leave nothing to redirect; name a port of the app, \
@@ -173,8 +172,9 @@ impl ConfigError {
             | Self::OutboundIsOff { setting }
             | Self::TooMany { setting, .. }
             | Self::Unresolved { setting, .. } => vec![setting],
-            Self::NoForward | Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
+            Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
             Self::ForwardToItself { setting, .. } => vec!["forward", setting],
+            Self::NothingToCarry => vec!["inbound-listen"],
             Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::Clash { first, second, .. } if first == second => vec![first],
             Self::Clash { first, second, .. } => vec![first, second],

@@ -9,7 +9,9 @@ use tracing_subscriber::EnvFilter;
 use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
-use super::{Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward};
+use super::{
+    Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward, redirect,
+};
 use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
@@ -24,6 +26,10 @@ impl TryFrom<ProxyArgs> for Config {
 impl Config {
     /// Reads the settings over their defaults, and asks `resolve` for the addresses of hosts.
     pub fn from_args(mut args: ProxyArgs, resolve: Resolve<'_>) -> Result<Self, ConfigError> {
+        // Who names a port of its own needs no interception, and who wants both says so.
+        if items(&args.forward).next().is_some() && args.inbound_listen.is_none() {
+            args.inbound_listen = Some("off".to_owned());
+        }
         args.fill_from(ProxyArgs::defaults());
         let forwards = items(&args.forward)
             .map(|text| forward::read(text, resolve))
@@ -35,6 +41,14 @@ impl Config {
             args.app_metrics.iter().flat_map(|text| text.split_whitespace()).collect();
         let config = Self {
             forwards,
+            inbound_listen: listener("inbound-listen", args.inbound_listen.as_deref(), EVERYWHERE)?,
+            inbound_mode: redirect::mode("inbound-mode", args.inbound_mode.as_deref())?,
+            outbound_listen: listener(
+                "outbound-listen",
+                args.outbound_listen.as_deref(),
+                LOOPBACK,
+            )?,
+            probes_apart: probes_apart(text(args.probes.as_deref()))?,
             stats_listen: listener("stats-listen", args.stats_listen.as_deref(), EVERYWHERE)?,
             admin_listen: listener("admin-listen", args.admin_listen.as_deref(), LOOPBACK)?,
             health_listen: listener("health-listen", args.health_listen.as_deref(), EVERYWHERE)?,
@@ -69,6 +83,8 @@ impl Config {
             return Err(ConfigError::AdminNotLoopback { value: shown(admin) });
         }
         let own: Vec<(&'static str, SocketAddr)> = [
+            ("inbound-listen", self.inbound_listen),
+            ("outbound-listen", self.outbound_listen),
             ("stats-listen", self.stats_listen),
             ("admin-listen", self.admin_listen),
             ("health-listen", self.health_listen),
@@ -93,7 +109,16 @@ impl Config {
                 }
             }
         }
-        if self.forwards.is_empty() { Err(ConfigError::NoForward) } else { Ok(()) }
+        let carries = self.inbound_listen.or(self.outbound_listen).is_some();
+        if self.forwards.is_empty() && !carries { Err(ConfigError::NothingToCarry) } else { Ok(()) }
+    }
+}
+
+fn probes_apart(text: &str) -> Result<bool, ConfigError> {
+    match text {
+        "apart" => Ok(true),
+        "requests" => Ok(false),
+        other => Err(invalid("probes", other, "apart or requests")),
     }
 }
 

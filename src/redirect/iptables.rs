@@ -11,6 +11,7 @@ use super::rules::Chain;
 use super::shown::{Shown, ShownRule};
 use super::{Backend, RedirectError};
 use saved::Saved;
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -97,7 +98,8 @@ pub(super) fn script(chains: &[Chain]) -> String {
     let mut script = String::new();
     for family in Family::BOTH {
         let text = text::replace(chains, family, &Saved::default());
-        script += &format!("# {} --noflush\n{text}", family.restore());
+        // A string takes whatever is written to it.
+        let _ = write!(script, "# {} --noflush\n{text}", family.restore());
     }
     script
 }

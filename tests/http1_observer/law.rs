@@ -159,6 +159,8 @@ impl Seen {
                     open.exchanges += 1;
                     true
                 }
+                Event::ProbeBegan => true,
+                Event::Exchange(exchange) if exchange.probe => true,
                 Event::Exchange(_) | Event::Dropped => {
                     let began = open.exchanges > 0;
                     open.exchanges = open.exchanges.saturating_sub(1);
@@ -262,7 +264,7 @@ impl Script {
 
     fn rules(&self) -> Arc<Rules> {
         let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
-        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes })
+        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes, probes_apart: true })
     }
 
     /// All that one side says.
