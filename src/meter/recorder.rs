@@ -124,6 +124,11 @@ impl Recorder {
         shard.cells().loops.add(1);
     }
 
+    /// The same for one that was found out later.
+    pub fn circled(&self) {
+        Self::looped(&self.shard);
+    }
+
     /// Counts the connection, if that has waited.
     fn settle(&mut self) {
         if matches!(self.standing, Standing::Awaiting(..)) {

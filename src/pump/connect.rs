@@ -47,6 +47,9 @@ pub(crate) async fn carry(mut connection: Box<Connection>) {
         }
         Err(error) => {
             books.recorder.refused();
+            if target.is_circle() {
+                books.recorder.circled();
+            }
             tracing::debug!(target_addr = %target.address, %error, "the app took no connection");
             Box::pin(refuse(client, books, scratch)).await;
         }

@@ -20,6 +20,8 @@ pub(crate) struct Target {
 struct Intercepted {
     arrival: Arrival,
     departure: Option<Departure>,
+    /// The connection has come back to us.
+    is_circle: bool,
     /// Whom the app shall take for its client.
     client: Option<SocketAddr>,
 }
@@ -37,7 +39,12 @@ impl Target {
     ) -> Self {
         Self {
             address,
-            intercepted: Some(Box::new(Intercepted { arrival, departure: None, client })),
+            intercepted: Some(Box::new(Intercepted {
+                arrival,
+                departure: None,
+                is_circle: false,
+                client,
+            })),
         }
     }
 
@@ -52,8 +59,14 @@ impl Target {
         };
         let departure = intercepted.arrival.departed(app.local_addr()?);
         // What has come back to us already is no app.
+        intercepted.is_circle = departure.is_none();
         intercepted.departure = Some(departure.ok_or(io::ErrorKind::ConnectionRefused)?);
         Ok(app)
+    }
+
+    /// Whether the connection to it has come back to us.
+    pub(super) fn is_circle(&self) -> bool {
+        self.intercepted.as_ref().is_some_and(|intercepted| intercepted.is_circle)
     }
 }
 
