@@ -6,6 +6,7 @@ use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Event, Exchange, Flags, Sink};
 use podmeter::process::Process;
@@ -32,6 +33,7 @@ fn layout() -> Layout {
 fn exchange(status: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        call: Call::Http,
         status,
         flags: Flags::None,
         started: Nanos(0),
@@ -81,7 +83,7 @@ fn show(criterion: &mut Criterion) {
             let families = dialects.families(&meter.snapshot(), &vitals);
             let merged = exposition::merge(families, Vec::new());
             let mut text = Vec::new();
-            exposition::render(&merged, Format::Text, &mut text);
+            exposition::render(&merged, Format::TEXT, &mut text);
             black_box(text)
         });
     });

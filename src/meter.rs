@@ -21,11 +21,12 @@ mod snapshot;
 pub use histogram::{Bounds, Totals};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{HttpKey, ProbeKey, RouteId, TcpKey};
+pub use series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
-pub use snapshot::{HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed};
+pub use snapshot::{HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed};
 
 use crate::observe::Flags;
+use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use ports::Ports;
 use shard::Cells;
@@ -116,7 +117,8 @@ impl Meter {
                 shard.tcp(TcpKey { route, host: HostId::UNKNOWN, flags });
             }
             Side::Inbound => {
-                shard.http(HttpKey { route, host: self.layout.first_host, status: 200, flags });
+                let (host, call) = (self.layout.first_host, Call::Http);
+                shard.http(HttpKey { route, host, call, status: 200, flags });
             }
         }
     }

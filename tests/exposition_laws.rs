@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 const FORMATS: [(Format, InputFormat); 2] =
-    [(Format::Text, InputFormat::Text), (Format::OpenMetrics, InputFormat::OpenMetrics)];
+    [(Format::TEXT, InputFormat::Text), (Format::OPENMETRICS, InputFormat::OpenMetrics)];
 
 fn declared() -> impl Strategy<Value = InputFormat> {
     prop_oneof![Just(InputFormat::Unknown), Just(InputFormat::Text), Just(InputFormat::OpenMetrics)]

@@ -80,7 +80,7 @@ fn write_corpora(folder: &Path, parts: &[&str]) {
 }
 
 fn write(merged: &Merged<'_>, folder: &Path, name: &str) {
-    for (format, end) in [(Format::Text, "prom"), (Format::OpenMetrics, "om")] {
+    for (format, end) in [(Format::TEXT, "prom"), (Format::OPENMETRICS, "om")] {
         let mut out = Vec::new();
         render(merged, format, &mut out);
         std::fs::write(folder.join(format!("{name}.{end}")), out).unwrap();

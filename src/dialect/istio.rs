@@ -9,9 +9,11 @@ use super::buckets::Buckets;
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HttpKey, HttpTotals, Layout, RouteId, Side, Snapshot, TcpKey, TcpTotals, Totals,
+    HttpKey, HttpTotals, Layout, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey,
+    TcpTotals, Totals,
 };
 use crate::observe::Flags;
+use crate::observe::grpc::Call;
 use crate::observe::host::{HostId, SeenHosts};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,6 +68,9 @@ impl Istio {
     ) {
         if !snapshot.http.is_empty() {
             self.show_http(layout, snapshot, families);
+        }
+        if !snapshot.messages.is_empty() {
+            self.show_messages(snapshot, families);
         }
         if !snapshot.tcp.is_empty() {
             self.show_tcp(snapshot, families);
@@ -132,6 +137,31 @@ impl Istio {
         );
     }
 
+    fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<MessagesKey, MessagesTotals> = BTreeMap::new();
+        for (key, totals) in &snapshot.messages {
+            let key = self.pod.shown_messages(*key, side(snapshot, key.route));
+            shown.entry(key).or_default().merge(totals);
+        }
+        let counters: [MessagesCounter; 2] = [
+            ("istio_request_messages_total", "Messages that gRPC calls carried to the app.", |m| {
+                m.requests
+            }),
+            (
+                "istio_response_messages_total",
+                "Messages that gRPC calls carried to clients.",
+                |m| m.responses,
+            ),
+        ];
+        for (name, help, value) in counters {
+            let mut family = FamilyBuilder::new(name, Kind::Counter, help);
+            for (key, totals) in &shown {
+                family.counter(&self.pod.messages(*key), value(totals));
+            }
+            families.push(family.build());
+        }
+    }
+
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
@@ -189,9 +219,19 @@ impl Pod {
         if side == Side::Outbound {
             return HttpKey { route: ANY_OUTBOUND, ..key };
         }
-        let is_service = usize::from(key.host.0) < self.services.len();
-        let host = if is_service { key.host } else { FIRST_SERVICE };
-        HttpKey { route: ANY_INBOUND, host, ..key }
+        HttpKey { route: ANY_INBOUND, host: self.shown_host(key.host), ..key }
+    }
+
+    fn shown_messages(&self, key: MessagesKey, side: Side) -> MessagesKey {
+        match side {
+            Side::Inbound => MessagesKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
+            Side::Outbound => MessagesKey { route: ANY_OUTBOUND, ..key },
+        }
+    }
+
+    fn shown_host(&self, host: HostId) -> HostId {
+        let is_service = usize::from(host.0) < self.services.len();
+        if is_service { host } else { FIRST_SERVICE }
     }
 
     fn http(&self, key: HttpKey) -> Labels {
@@ -200,12 +240,27 @@ impl Pod {
             HttpKey::OVERFLOW => ("overflow".to_owned(), Flags::None),
             _ => (key.status.to_string(), key.flags),
         };
-        let answer = [("response_code", status.as_str()), ("grpc_response_status", "")];
-        self.labels(side, key.host, "http", &answer, flags)
+        let grpc_status = match key.call {
+            Call::Http => "",
+            Call::Grpc(status) => status.as_str(),
+        };
+        let answer = [
+            ("response_code", status.as_str()),
+            ("grpc_response_status", grpc_status),
+            ("response_flags", flags.as_str()),
+        ];
+        self.labels(side, key.host, key.call.protocol(), &answer)
+    }
+
+    /// A call may go on for hours, and its messages count as they pass: how it will end is not
+    /// known then, and no label says so.
+    fn messages(&self, key: MessagesKey) -> Labels {
+        self.labels(shown_side(key.route), key.host, "grpc", &[])
     }
 
     fn tcp(&self, key: TcpKey) -> Labels {
-        self.labels(shown_side(key.route), key.host, "tcp", &[], key.flags)
+        let flags = [("response_flags", key.flags.as_str())];
+        self.labels(shown_side(key.route), key.host, "tcp", &flags)
     }
 
     fn labels(
@@ -214,7 +269,6 @@ impl Pod {
         host: HostId,
         protocol: &str,
         answer: &[(&'static str, &str)],
-        flags: Flags,
     ) -> Labels {
         let other = self.seen.as_ref().and_then(|seen| seen.name(host));
         let other = other.map(|name| Service::of_other(&name, &self.namespace));
@@ -254,7 +308,7 @@ impl Pod {
             ("destination_cluster", cluster),
             ("request_protocol", protocol),
         ];
-        let after = [("response_flags", flags.as_str()), ("connection_security_policy", security)];
+        let after = [("connection_security_policy", security)];
         let answer = answer.iter().copied();
         Labels::from_pairs(before.into_iter().chain(between).chain(answer).chain(after))
     }
@@ -321,6 +375,8 @@ fn shown_side(route: RouteId) -> Side {
     if route == ANY_OUTBOUND { Side::Outbound } else { Side::Inbound }
 }
 
+/// A counter family of gRPC messages: name, help, and what it shows.
+type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 

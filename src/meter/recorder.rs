@@ -1,7 +1,10 @@
 //! Takes what a connection's observer says and adds it to the thread's shard.
 
 use super::ports::Side;
-use super::series::{HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries};
+use super::series::{
+    HttpKey, HttpSeries, MessagesKey, MessagesSeries, ProbeKey, RouteCells, RouteId, TcpKey,
+    TcpSeries,
+};
 use super::shard::{OPENED, Shard};
 use crate::observe::host::HostId;
 use crate::observe::{Direction, Event, Exchange, Flags, Sink};
@@ -19,6 +22,8 @@ pub struct Recorder {
     peer: HostId,
     /// The series of the last exchange: on a keep-alive connection most likely that of the next.
     last: Option<(HttpKey, Arc<HttpSeries>)>,
+    /// The same for gRPC messages.
+    last_messages: Option<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
 }
 
@@ -67,8 +72,16 @@ impl Recorder {
     }
 
     fn with(shard: &Rc<Shard>, route: RouteId, cells: Arc<RouteCells>, standing: Standing) -> Self {
-        let (peer, last, tcp) = (HostId::UNKNOWN, None, None);
-        Self { shard: Rc::clone(shard), route, cells, standing, peer, last, tcp }
+        Self {
+            shard: Rc::clone(shard),
+            route,
+            cells,
+            standing,
+            peer: HostId::UNKNOWN,
+            last: None,
+            last_messages: None,
+            tcp: None,
+        }
     }
 
     /// Whether anything of it will be shown.
@@ -143,8 +156,13 @@ impl Recorder {
             return self.shard.probe(ProbeKey { route, status, flags }).add(1);
         }
         let host = if exchange.host == HostId::UNKNOWN { self.peer } else { exchange.host };
-        let key =
-            HttpKey { route: self.route, host, status: exchange.status, flags: exchange.flags };
+        let key = HttpKey {
+            route: self.route,
+            host,
+            call: exchange.call,
+            status: exchange.status,
+            flags: exchange.flags,
+        };
         let layout = self.shard.layout();
         let series = match &self.last {
             Some((last, series)) if *last == key => series,
@@ -155,6 +173,16 @@ impl Recorder {
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
         self.cells.requests_over.add(1);
         self.cells.held.record(&layout.held, exchange.held);
+    }
+
+    fn messages(&mut self, host: HostId) -> &MessagesSeries {
+        let host = if host == HostId::UNKNOWN { self.peer } else { host };
+        let key = MessagesKey { route: self.route, host };
+        match &self.last_messages {
+            Some((last, _)) if *last == key => {}
+            _ => self.last_messages = Some((key, self.shard.messages(key))),
+        }
+        &self.last_messages.get_or_insert_with(|| (key, self.shard.messages(key))).1
     }
 
     fn tcp(&mut self) -> &TcpSeries {
@@ -173,6 +201,13 @@ impl Sink for Recorder {
             Event::ProbeBegan => {}
             Event::Dropped => self.cells.requests_over.add(1),
             Event::Exchange(exchange) => self.exchange(&exchange),
+            Event::Messages { host, direction, count } => {
+                let series = self.messages(host);
+                match direction {
+                    Direction::Request => series.requests.add(count),
+                    Direction::Response => series.responses.add(count),
+                }
+            }
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }

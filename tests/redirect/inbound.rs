@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use crate::http::{self, get};
 use crate::pod::{NODE, NODE_SIX, Nginx, POD, POD_SIX, TestPod};
-use crate::process::Running;
+use crate::process::{Running, program};
+use crate::skip::skip;
 use crate::{pod, requests, sum};
 
 /// The ways to intercept, with the flags of `podmeter redirect apply`.
@@ -167,4 +168,22 @@ fn many_connections_of_one_client_keep_apart_under_tproxy() {
     });
     assert_eq!(nginx.log().len(), 30);
     assert_eq!(requests(&pod, "destination", &["response_code=\"200\""]), 30.0);
+}
+
+#[test]
+fn a_python_server_that_listens_on_ipv6_is_an_app_like_any_other() {
+    let Some(pod) = pod("python") else { return };
+    let Some(python) = program("python3") else {
+        return skip("python", "python3 is not installed");
+    };
+    let python = python.display().to_string();
+    let mut app = pod.app("python", &[&python, "-m", "http.server", "--bind", "::", "8000"]);
+    pod.redirect("apply");
+    let _sidecar = pod.sidecar("");
+    for ip in [POD, POD_SIX] {
+        let addr = SocketAddr::new(ip, 8000);
+        app.wait_for("it listens", |_| pod.in_pod(|| TcpStream::connect(addr).ok()));
+        assert_eq!(pod.in_node(|| get(addr, "/no-such-file")).status, 404);
+    }
+    assert_eq!(requests(&pod, "destination", &["response_code=\"404\""]), 2.0);
 }

@@ -50,10 +50,10 @@ pub(crate) fn impossible() -> Option<&'static str> {
         return Some("pods take network namespaces, and those take root");
     }
     let missing = |name: &&str| program(name).is_none();
-    ["ip", "setpriv", "nft", "iptables-save", "conntrack"]
+    ["ip", "setpriv", "nft", "iptables-save", "conntrack", "nginx", "curl"]
         .iter()
         .find(|n| missing(n))
-        .map(|_| "pods take the programs ip, setpriv, nft, iptables and conntrack")
+        .map(|_| "pods take ip, setpriv, nft, iptables, conntrack, nginx and curl")
 }
 
 impl TestPod {
@@ -120,9 +120,9 @@ impl TestPod {
         running
     }
 
-    /// A program of the app's user in the pod.
+    /// Any other app in the pod, as root: some are installed where nobody else may look.
     pub(crate) fn app(&self, name: &str, line: &[&str]) -> Running {
-        let mut command = self.as_user(&self.name, APP_USER, "-all");
+        let mut command = self.command(&self.name);
         Running::start(name, command.args(line), self.folder.path())
     }
 
@@ -130,12 +130,6 @@ impl TestPod {
     pub(crate) fn app_says(&self, line: &str) -> Output {
         let mut command = self.as_user(&self.name, APP_USER, "-all");
         command.args(line.split_whitespace()).output().unwrap()
-    }
-
-    /// A program on the node.
-    pub(crate) fn on_node(&self, name: &str, line: &[&str]) -> Running {
-        let mut command = self.command(&self.node);
-        Running::start(name, command.args(line), self.folder.path())
     }
 
     /// A real nginx as the app, on each of the addresses in `listens`. Each answer says the port
@@ -163,13 +157,6 @@ impl TestPod {
     /// The same in a third namespace, from where one reaches the pod by way of the node.
     pub(crate) fn in_monitor<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         within(&self.monitor, act)
-    }
-
-    /// Waits until something in the pod listens on `port` of the pod's loopback or other address.
-    pub(crate) fn await_port(&self, running: &mut Running, addr: SocketAddr) {
-        running.wait_for(&format!("it listens on {addr}"), |_| {
-            self.in_pod(|| TcpStream::connect(addr).ok())
-        });
     }
 
     fn as_user(&self, namespace: &str, user: u32, capabilities: &str) -> Command {

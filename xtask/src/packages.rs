@@ -30,6 +30,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     programs("iptables", &["iptables-restore", "iptables-legacy-save"]),
     programs("conntrack", &["conntrack"]),
     programs("procps", &["sysctl"]),
+    programs("openssl", &["openssl"]),
     // Debian splits the half of Python's venv that installs pip into this package.
     Package { name: "python3-venv", gives: Gives::PythonModule("ensurepip") },
 ];

@@ -4,9 +4,9 @@
 //! white space before a colon, two lengths) is not understood rather than read one way
 //! (RFC 9112, sections 2.2, 5 and 6.3).
 
-use crate::observe::Reason;
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::sniff::is_token;
+use crate::observe::{Reason, is_kubelet};
 
 /// What a request's head says about itself and its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,7 +307,7 @@ impl<'a> Fields<'a> {
                 }
             }
             10 if name.eq_ignore_ascii_case(b"user-agent") => {
-                self.probe = trim(value).starts_with(KUBELET);
+                self.probe = is_kubelet(trim(value));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 for item in value.split(|&b| b == b',') {
@@ -363,9 +363,6 @@ fn decimal(value: &[u8]) -> Option<u64> {
         number.checked_mul(10)?.checked_add(digit)
     })
 }
-
-/// How the user agent of the kubelet's probes begins (HTTP and gRPC alike).
-const KUBELET: &[u8] = b"kube-probe/";
 
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
