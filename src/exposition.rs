@@ -38,6 +38,7 @@ mod negotiate;
 mod parse;
 mod problem;
 mod render;
+mod select;
 mod value;
 
 pub use build::FamilyBuilder;
@@ -48,7 +49,9 @@ pub use merge::{Merged, Outcome, Source, merge, merge_for};
 pub use model::{Exemplar, Exposition, Family, Kind, Sample, Scanned, Suffix, Timestamp};
 pub use native::Native;
 pub use negotiate::negotiate;
+pub(crate) use negotiate::weight;
 pub use parse::{InputFormat, Limits, parse, parse_with, scan_for};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
+pub use select::keep_used;
 pub use value::Number;

@@ -101,14 +101,23 @@ impl Sources {
         Self { sources: sources.iter().map(source).collect() }
     }
 
-    /// Asks every source, side by side, and waits for the last of them or for the deadline. The
-    /// answers are in the order of the configuration, one for each source.
+    /// What the sources are called, in the order of the configuration.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.sources.iter().map(|source| source.ledger.name()).collect()
+    }
+
+    /// Asks every source whose name is wanted, side by side, and waits for the last of them or for
+    /// the deadline. The answers are in the order of the configuration, one for each source.
     ///
     /// Each body must then be told of with [`Sources::parsed`]: a source is up when there were
     /// samples in what it sent, which only its reader knows.
-    pub(crate) async fn fetch(&self, scraper: &Scraper<'_>) -> Vec<Fetched> {
-        let fetch = |source| Box::pin(Self::fetch_one(source, scraper));
-        side_by_side(self.sources.iter().map(fetch).collect()).await
+    pub(crate) async fn fetch(
+        &self,
+        scraper: &Scraper<'_>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<Fetched> {
+        let fetch = |(index, source)| Box::pin(Self::fetch_one(index, source, scraper));
+        side_by_side(self.wanted(wanted).map(fetch).collect()).await
     }
 
     /// Tells what was found in the body of the source at `index`: how many samples could be read,
@@ -143,15 +152,34 @@ impl Sources {
         }
     }
 
+    /// Bytes of the last bodies of the wanted sources, which the next ones will be much like.
+    pub(crate) fn bytes(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        self.wanted(wanted).map(|(_, source)| source.ledger.bytes()).sum()
+    }
+
+    /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
+    /// the memory that there is for them.
+    pub(crate) fn turned_away(&self, wanted: impl Fn(&str) -> bool) {
+        for (_, source) in self.wanted(wanted) {
+            source.ledger.refused(Cause::NoRoom);
+        }
+    }
+
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
         let health = |source: &Source| source.ledger.health(source.impatient_for());
         self.sources.iter().map(health).collect()
     }
 
-    async fn fetch_one(source: &Source, scraper: &Scraper<'_>) -> Fetched {
+    fn wanted(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (usize, &Source)> {
+        let all = self.sources.iter().enumerate();
+        all.filter(move |(_, source)| wanted(source.ledger.name()))
+    }
+
+    async fn fetch_one(index: usize, source: &Source, scraper: &Scraper<'_>) -> Fetched {
         let outcome = source.fetch(scraper).await;
         Fetched {
+            index,
             name: source.ledger.name().to_owned(),
             mode: source.mode.clone(),
             max_samples: source.max_samples,
@@ -163,6 +191,8 @@ impl Sources {
 /// What one source answered.
 #[derive(Debug)]
 pub(crate) struct Fetched {
+    /// Where the source stands in the configuration.
+    pub(crate) index: usize,
     /// What the source is called.
     pub(crate) name: String,
     /// What becomes of its samples among those of the others.

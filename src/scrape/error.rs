@@ -113,6 +113,9 @@ pub(crate) enum Cause {
         /// What the connection said of it.
         why: String,
     },
+    /// Other scrapes' answers hold all the memory that there is for bodies.
+    #[error("was left out, because too many large answers are on their way to other scrapers")]
+    NoRoom,
     /// The body came whole, but no sample is in it.
     #[error("answered 200 OK, but with nothing that is a sample ({0})")]
     NoSample(String),
@@ -167,6 +170,7 @@ impl Cause {
             Self::Encoding(_) | Self::Packed { .. } => "encoding",
             Self::TooLarge(_) | Self::TooManySamples(_) => "too_large",
             Self::NoSample(_) => "no_sample",
+            Self::NoRoom => "no_room",
         }
     }
 }

@@ -184,6 +184,11 @@ impl Ledger {
         self.fail(&mut self.known(), &FetchError { url: self.url.clone(), cause });
     }
 
+    /// Bytes of the last body.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get().unsigned_abs()
+    }
+
     /// Notes what was in a body.
     pub(super) fn parsed(&self, samples: u64, problem: Option<&str>, dropped: &[Dropped<'_>]) {
         self.dropped(dropped);

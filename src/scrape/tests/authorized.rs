@@ -15,7 +15,7 @@ fn echo() -> Server {
 
 /// What the source was asked with, of one header.
 async fn said(sources: &Sources, header: &str, scraper: &Scraper<'_>) -> Vec<String> {
-    let head = sources.fetch(scraper).await.swap_remove(0).outcome.unwrap().bytes;
+    let head = sources.fetch(scraper, |_| true).await.swap_remove(0).outcome.unwrap().bytes;
     let head = String::from_utf8(head.to_vec()).unwrap();
     let prefix = format!("{header}: ");
     head.lines().filter_map(|line| line.strip_prefix(&prefix)).map(str::to_owned).collect()
@@ -106,7 +106,7 @@ async fn a_source_that_does_not_know_us_is_told_of_with_what_may_help() {
     let token = secret(&dir, "token", b"s3cret");
     let told = async |options: &str| {
         let sources = sources(&[&format!("{}{options}", refusing.url())]);
-        let error = sources.fetch(&anybody()).await.swap_remove(0).outcome.unwrap_err();
+        let error = sources.fetch(&anybody(), |_| true).await.swap_remove(0).outcome.unwrap_err();
         error.to_string().split_once("answered ").unwrap().1.to_owned()
     };
     assert_eq!(
@@ -140,7 +140,7 @@ async fn a_secret_that_is_of_no_use_is_told_of_without_it() {
         let source: AppMetrics = format!("{},{option}", server.url()).parse().unwrap();
         let refused = check(std::slice::from_ref(&source)).unwrap_err().to_string();
         let sources = Sources::new(&[source], LIMIT, &mut Registry::default());
-        let error = sources.fetch(&anybody()).await.swap_remove(0).outcome.unwrap_err();
+        let error = sources.fetch(&anybody(), |_| true).await.swap_remove(0).outcome.unwrap_err();
         assert!(matches!(error.cause, Cause::File { .. }), "{error}");
         for told in [refused, error.to_string()] {
             assert!(told.contains(why), "{told}");
@@ -157,7 +157,7 @@ async fn no_secret_is_in_what_is_shown_of_a_source() {
     let options = format!("header=X-Key: s3cret,header-file=X-File:{}", token.display());
     let sources =
         sources(&[&format!("{},bearer-token-file={},{options}", server.url(), token.display())]);
-    let _ = sources.fetch(&anybody()).await;
+    let _ = sources.fetch(&anybody(), |_| true).await;
     let shown = serde_json::to_string(&sources.health()).unwrap();
     assert!(!shown.contains("s3cret") && shown.contains("asked with a token"), "{shown}");
     assert!(!format!("{sources:?}").contains("s3cret"));

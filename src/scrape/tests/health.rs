@@ -174,3 +174,33 @@ impl io::Write for Log {
         Ok(())
     }
 }
+
+#[test]
+fn a_source_that_hangs_is_said_to_be_hurried_once() {
+    let (log, written) = Log::new();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(log);
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        let sources = sources(&["http://127.0.0.1:1/metrics"]);
+        let ledger = &sources.sources[0].ledger;
+        for hurried in [None, None, Some(SHORT), Some(SHORT), None, Some(SHORT)] {
+            let cause = Cause::NoAnswer(SHORT);
+            let error = FetchError { url: ledger.url().to_owned(), cause };
+            ledger.fetched(&Err(error), SHORT, hurried);
+        }
+    });
+    let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    assert_eq!(written.lines().count(), 2, "{written}");
+    assert!(written.lines().nth(1).unwrap().contains("app metrics hang, so that scrapes wait"));
+}
+
+#[tokio::test]
+async fn failures_are_counted_by_reason() {
+    let server = Server::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    let mut registry = Registry::default();
+    let sources = sources_in(&[&server.url()], &mut registry);
+    for _ in 0..2 {
+        ask(&sources).await.unwrap_err();
+    }
+    let line = "podmeter_app_scrape_failures_total{source=\"a\",reason=\"status\"} 2";
+    assert!(shown(&registry).iter().any(|shown| shown == line), "{:?}", shown(&registry));
+}

@@ -41,7 +41,7 @@ pub(super) fn read(text: &str, start: usize) -> Option<Decimal<'_>> {
     let first = start + usize::from(signed);
     let (mut at, whole) = digits(bytes, first, 0);
     let mut count = at - first;
-    let mut exact = bytes[start] != b'-' && count <= SMALL;
+    let mut exact = bytes.get(start) != Some(&b'-') && count <= SMALL;
     if bytes.get(at) == Some(&b'.') {
         let (end, fraction) = digits(bytes, at + 1, 0);
         let places = end - at - 1;
