@@ -22,6 +22,7 @@ mod intake;
 mod line;
 mod patience;
 mod request;
+mod sip;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 /// The way to one source.
@@ -90,6 +91,8 @@ impl Client {
         let mut intake = Intake::new(&head.headers, announced, self.limit)?;
         *progress = Progress::Receiving(0);
         while let Some(frame) = line.frame(&mut body).await {
+            // One read can bring thousands of chunks, and the deadline is to be looked at, too.
+            consume_budget().await;
             let frame = frame.map_err(|error| Cause::of_reading(&error, intake.received()))?;
             if let Some(data) = frame.data_ref() {
                 intake.push(data)?;
