@@ -6,6 +6,7 @@ use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Event, Exchange, Flags, Sink};
 use podmeter::process::Process;
@@ -31,6 +32,7 @@ fn layout() -> Layout {
 fn exchange(status: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        call: Call::Http,
         status,
         flags: Flags::None,
         started: Nanos(0),

@@ -19,11 +19,12 @@ mod snapshot;
 
 pub use histogram::{Bounds, Totals};
 pub use recorder::Recorder;
-pub use series::{HttpKey, RouteId, TcpKey};
+pub use series::{HttpKey, MessagesKey, RouteId, TcpKey};
 pub use shard::Shard;
-pub use snapshot::{HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed};
+pub use snapshot::{HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed};
 
 use crate::observe::Flags;
+use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use shard::Cells;
 use std::collections::HashSet;
@@ -113,7 +114,8 @@ impl Meter {
                 shard.tcp(TcpKey { route, flags });
             } else {
                 let host = self.layout.first_host;
-                shard.http(HttpKey { route, host, status: 200, flags });
+                let call = Call::Http;
+                shard.http(HttpKey { route, host, call, status: 200, flags });
             }
         }
     }

@@ -5,6 +5,7 @@ use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
 use podmeter::process::Process;
@@ -51,6 +52,7 @@ fn identity() -> Identity {
 fn exchange(status: u16, flags: Flags, nanos: u64, host: u8) -> Event {
     Event::Exchange(Exchange {
         host: HostId(host),
+        call: Call::Http,
         status,
         flags,
         started: Nanos(10),

@@ -100,7 +100,10 @@ impl PortSums {
             *self.codes.entry(key.status).or_default() += requests;
             *self.classes.entry(key.status / 100).or_default() += requests;
         }
-        if matches!(key.flags, Flags::UpstreamClosed | Flags::UpstreamProtocolError) {
+        if matches!(
+            key.flags,
+            Flags::UpstreamClosed | Flags::UpstreamProtocolError | Flags::UpstreamReset
+        ) {
             self.broken_off += requests;
         }
     }

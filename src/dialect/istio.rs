@@ -6,8 +6,11 @@
 use super::buckets::Buckets;
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, HttpTotals, Layout, RouteId, Snapshot, TcpKey, TcpTotals, Totals};
+use crate::meter::{
+    HttpKey, HttpTotals, Layout, MessagesTotals, RouteId, Snapshot, TcpKey, TcpTotals, Totals,
+};
 use crate::observe::Flags;
+use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -55,6 +58,9 @@ impl Istio {
     ) {
         if !snapshot.http.is_empty() {
             self.show_http(layout, snapshot, families);
+        }
+        if !snapshot.messages.is_empty() {
+            self.show_messages(snapshot, families);
         }
         if !snapshot.tcp.is_empty() {
             self.show_tcp(snapshot, families);
@@ -121,6 +127,30 @@ impl Istio {
         );
     }
 
+    fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<HostId, MessagesTotals> = BTreeMap::new();
+        for (key, totals) in &snapshot.messages {
+            shown.entry(self.destination.shown_host(key.host)).or_default().merge(totals);
+        }
+        let counters: [MessagesCounter; 2] = [
+            ("istio_request_messages_total", "Messages that gRPC calls carried to the app.", |m| {
+                m.requests
+            }),
+            (
+                "istio_response_messages_total",
+                "Messages that gRPC calls carried to clients.",
+                |m| m.responses,
+            ),
+        ];
+        for (name, help, value) in counters {
+            let mut family = FamilyBuilder::new(name, Kind::Counter, help);
+            for (host, totals) in &shown {
+                family.counter(&self.destination.messages(*host), value(totals));
+            }
+            families.push(family.build());
+        }
+    }
+
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
@@ -174,9 +204,12 @@ impl Destination {
         if key == HttpKey::OVERFLOW {
             return key;
         }
-        let is_service = usize::from(key.host.0) < self.services.len();
-        let host = if is_service { key.host } else { FIRST_SERVICE };
-        HttpKey { route: ANY_PORT, host, ..key }
+        HttpKey { route: ANY_PORT, host: self.shown_host(key.host), ..key }
+    }
+
+    fn shown_host(&self, host: HostId) -> HostId {
+        let is_service = usize::from(host.0) < self.services.len();
+        if is_service { host } else { FIRST_SERVICE }
     }
 
     fn http(&self, key: HttpKey) -> Labels {
@@ -184,22 +217,30 @@ impl Destination {
             HttpKey::OVERFLOW => ("overflow".to_owned(), Flags::None),
             _ => (key.status.to_string(), key.flags),
         };
-        let answer = [("response_code", status.as_str()), ("grpc_response_status", "")];
-        self.labels(key.host, "http", &answer, flags)
+        let grpc_status = match key.call {
+            Call::Http => "",
+            Call::Grpc(status) => status.as_str(),
+        };
+        let answer = [
+            ("response_code", status.as_str()),
+            ("grpc_response_status", grpc_status),
+            ("response_flags", flags.as_str()),
+        ];
+        self.labels(key.host, key.call.protocol(), &answer)
+    }
+
+    /// A call may go on for hours, and its messages count as they pass: how it will end is not
+    /// known then, and no label says so.
+    fn messages(&self, host: HostId) -> Labels {
+        self.labels(host, "grpc", &[])
     }
 
     fn tcp(&self, key: TcpKey) -> Labels {
         // No Host is read from bytes that nobody reads.
-        self.labels(HostId::UNKNOWN, "tcp", &[], key.flags)
+        self.labels(HostId::UNKNOWN, "tcp", &[("response_flags", key.flags.as_str())])
     }
 
-    fn labels(
-        &self,
-        host: HostId,
-        protocol: &str,
-        answer: &[(&'static str, &str)],
-        flags: Flags,
-    ) -> Labels {
+    fn labels(&self, host: HostId, protocol: &str, answer: &[(&'static str, &str)]) -> Labels {
         // Without a Host that says otherwise, it is the first of the pod's services.
         let service = self.services.get(usize::from(host.0)).or(self.services.first());
         let service = |part: fn(&Service) -> &String| service.map_or(UNKNOWN, |s| part(s));
@@ -226,7 +267,7 @@ impl Destination {
             ("destination_cluster", &self.cluster),
             ("request_protocol", protocol),
         ];
-        let after = [("response_flags", flags.as_str()), ("connection_security_policy", "none")];
+        let after = [("connection_security_policy", "none")];
         Labels::from_pairs(before.into_iter().chain(answer.iter().copied()).chain(after))
     }
 }
@@ -253,6 +294,8 @@ fn shown_tcp(key: TcpKey) -> TcpKey {
     TcpKey { route: ANY_PORT, ..key }
 }
 
+/// A counter family of gRPC messages: name, help, and what it shows.
+type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 

@@ -1,7 +1,10 @@
 //! Takes what a connection's observer says and adds it to the thread's shard.
 
-use super::series::{HttpKey, HttpSeries, RouteCells, RouteId, TcpKey, TcpSeries};
+use super::series::{
+    HttpKey, HttpSeries, MessagesKey, MessagesSeries, RouteCells, RouteId, TcpKey, TcpSeries,
+};
 use super::shard::{OPENED, Shard};
+use crate::observe::host::HostId;
 use crate::observe::{Direction, Event, Exchange, Flags, Sink};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,13 +16,16 @@ pub struct Recorder {
     route: RouteId,
     /// The series of the last exchange: on a keep-alive connection most likely that of the next.
     last: Option<(HttpKey, Arc<HttpSeries>)>,
+    /// The same for gRPC messages.
+    last_messages: Option<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
 }
 
 impl Recorder {
     /// For a connection that was just accepted.
     pub fn new(shard: &Rc<Shard>, route: RouteId) -> Self {
-        let this = Self { shard: Rc::clone(shard), route, last: None, tcp: None };
+        let shard = Rc::clone(shard);
+        let this = Self { shard, route, last: None, last_messages: None, tcp: None };
         this.count(|cells| cells.connections.add(1));
         this
     }
@@ -68,6 +74,7 @@ impl Recorder {
         let key = HttpKey {
             route: self.route,
             host: exchange.host,
+            call: exchange.call,
             status: exchange.status,
             flags: exchange.flags,
         };
@@ -85,6 +92,15 @@ impl Recorder {
         });
     }
 
+    fn messages(&mut self, host: HostId) -> &MessagesSeries {
+        let key = MessagesKey { route: self.route, host };
+        match &self.last_messages {
+            Some((last, _)) if *last == key => {}
+            _ => self.last_messages = Some((key, self.shard.messages(key))),
+        }
+        &self.last_messages.get_or_insert_with(|| (key, self.shard.messages(key))).1
+    }
+
     fn tcp(&mut self) -> &TcpSeries {
         let key = TcpKey { route: self.route, flags: OPENED };
         self.tcp.get_or_insert_with(|| self.shard.tcp(key))
@@ -97,6 +113,13 @@ impl Sink for Recorder {
             Event::Began => self.count(|cells| cells.requests_begun.add(1)),
             Event::Dropped => self.count(|cells| cells.requests_over.add(1)),
             Event::Exchange(exchange) => self.exchange(&exchange),
+            Event::Messages { host, direction, count } => {
+                let series = self.messages(host);
+                match direction {
+                    Direction::Request => series.requests.add(count),
+                    Direction::Response => series.responses.add(count),
+                }
+            }
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }

@@ -4,6 +4,7 @@ use super::cell::Cell;
 use super::histogram::Histogram;
 use super::{Layout, Route};
 use crate::observe::Flags;
+use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 
 /// A position in [`Layout::routes`].
@@ -29,6 +30,8 @@ pub struct HttpKey {
     pub route: RouteId,
     /// The service named by the `Host` header.
     pub host: HostId,
+    /// Whether it was gRPC, and how that ended.
+    pub call: Call,
     /// The status code; 0 for none.
     pub status: u16,
     /// What went wrong.
@@ -40,9 +43,19 @@ impl HttpKey {
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
+        call: Call::Http,
         status: u16::MAX,
         flags: Flags::None,
     };
+}
+
+/// What tells one series of gRPC messages from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessagesKey {
+    /// The port.
+    pub route: RouteId,
+    /// The service that the call named.
+    pub host: HostId,
 }
 
 /// What tells one TCP series from another.
@@ -70,6 +83,13 @@ impl HttpSeries {
             response_bytes: Histogram::new(&layout.sizes),
         }
     }
+}
+
+/// The gRPC messages of one key.
+#[derive(Debug, Default)]
+pub(super) struct MessagesSeries {
+    pub(super) requests: Cell,
+    pub(super) responses: Cell,
 }
 
 /// The connections of one key that are metered as TCP.

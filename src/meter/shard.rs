@@ -2,7 +2,9 @@
 
 use super::cell::Cell;
 use super::journal::{Journal, Writer};
-use super::series::{HttpKey, HttpSeries, RouteCells, TcpKey, TcpSeries};
+use super::series::{
+    HttpKey, HttpSeries, MessagesKey, MessagesSeries, RouteCells, TcpKey, TcpSeries,
+};
 use super::{Layout, Meter};
 use crate::observe::{Flags, Protocol, Reason};
 use std::cell::RefCell;
@@ -49,6 +51,18 @@ impl Shard {
         series
     }
 
+    /// The same for gRPC messages; there are no more keys than ports and services make.
+    pub(super) fn messages(&self, key: MessagesKey) -> Arc<MessagesSeries> {
+        let mut index = self.index.borrow_mut();
+        if let Some(series) = index.messages.get(&key) {
+            return Arc::clone(series);
+        }
+        let series = Arc::new(MessagesSeries::default());
+        index.messages_writer.append((key, Arc::clone(&series)));
+        index.messages.insert(key, Arc::clone(&series));
+        series
+    }
+
     /// The same for TCP; its keys are few by nature.
     pub(super) fn tcp(&self, key: TcpKey) -> Arc<TcpSeries> {
         let mut index = self.index.borrow_mut();
@@ -66,6 +80,7 @@ impl Shard {
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) http: Journal<(HttpKey, Arc<HttpSeries>)>,
+    pub(super) messages: Journal<(MessagesKey, Arc<MessagesSeries>)>,
     pub(super) tcp: Journal<(TcpKey, Arc<TcpSeries>)>,
     pub(super) routes: Box<[RouteCells]>,
     unparsed: [[Cell; Reason::ALL.len()]; PROTOCOLS.len()],
@@ -75,12 +90,19 @@ impl Cells {
     /// The cells of a new shard, and what its writer needs besides.
     pub(super) fn new(layout: &Layout) -> (Arc<Self>, Index) {
         let (http, http_writer) = Journal::new();
+        let (messages, messages_writer) = Journal::new();
         let (tcp, tcp_writer) = Journal::new();
         let routes = layout.routes.iter().map(|_| RouteCells::new(layout)).collect();
         let unparsed = Default::default();
-        let cells = Arc::new(Self { http, tcp, routes, unparsed });
-        let index =
-            Index { http: HashMap::default(), http_writer, tcp: HashMap::default(), tcp_writer };
+        let cells = Arc::new(Self { http, messages, tcp, routes, unparsed });
+        let index = Index {
+            http: HashMap::default(),
+            http_writer,
+            messages: HashMap::default(),
+            messages_writer,
+            tcp: HashMap::default(),
+            tcp_writer,
+        };
         (cells, index)
     }
 
@@ -96,6 +118,8 @@ impl Cells {
 pub(super) struct Index {
     http: HashMap<HttpKey, Arc<HttpSeries>, BuildHasherDefault<KeyHasher>>,
     http_writer: Writer<(HttpKey, Arc<HttpSeries>)>,
+    messages: HashMap<MessagesKey, Arc<MessagesSeries>, BuildHasherDefault<KeyHasher>>,
+    messages_writer: Writer<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: HashMap<TcpKey, Arc<TcpSeries>, BuildHasherDefault<KeyHasher>>,
     tcp_writer: Writer<(TcpKey, Arc<TcpSeries>)>,
 }

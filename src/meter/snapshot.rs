@@ -2,7 +2,7 @@
 
 use super::Layout;
 use super::histogram::Totals;
-use super::series::{HttpKey, TcpKey};
+use super::series::{HttpKey, MessagesKey, TcpKey};
 use super::shard::{Cells, PROTOCOLS};
 use crate::observe::{Protocol, Reason};
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub struct Snapshot {
     /// Exchanges.
     pub http: BTreeMap<HttpKey, HttpTotals>,
+    /// Messages of gRPC calls.
+    pub messages: BTreeMap<MessagesKey, MessagesTotals>,
     /// Connections metered as TCP.
     pub tcp: BTreeMap<TcpKey, TcpTotals>,
     /// Each port, in the order of [`Layout::routes`].
@@ -29,6 +31,15 @@ pub struct HttpTotals {
     pub request_bytes: Totals,
     /// Sizes of the answers in bytes.
     pub response_bytes: Totals,
+}
+
+/// The gRPC messages of one key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessagesTotals {
+    /// Messages from clients.
+    pub requests: u64,
+    /// Messages to clients.
+    pub responses: u64,
 }
 
 /// The TCP connections of one key.
@@ -95,6 +106,11 @@ impl Snapshot {
                 totals.durations.add(&series.durations);
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
+            }
+            for (key, series) in shard.messages.iter() {
+                let totals = all.messages.entry(*key).or_default();
+                totals.requests += series.requests.get();
+                totals.responses += series.responses.get();
             }
             for (key, series) in shard.tcp.iter() {
                 let totals = all.tcp.entry(*key).or_default();
@@ -170,6 +186,14 @@ impl HttpTotals {
         self.durations.merge(&other.durations);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
+    }
+}
+
+impl MessagesTotals {
+    /// Adds the messages of another key.
+    pub fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.responses += other.responses;
     }
 }
 

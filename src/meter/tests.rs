@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::Nanos;
+use crate::observe::grpc::Call;
 use crate::observe::{Direction, Event, Exchange, Sink};
 
 fn layout(shards: usize, max_series: usize) -> Layout {
@@ -23,6 +24,7 @@ fn layout(shards: usize, max_series: usize) -> Layout {
 fn exchange(status: u16, nanos: u64) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        call: Call::Http,
         status,
         flags: Flags::None,
         started: Nanos(1000),
@@ -35,7 +37,7 @@ fn exchange(status: u16, nanos: u64) -> Event {
 }
 
 fn key(status: u16) -> HttpKey {
-    HttpKey { route: RouteId(0), host: HostId(0), status, flags: Flags::None }
+    HttpKey { route: RouteId(0), host: HostId(0), call: Call::Http, status, flags: Flags::None }
 }
 
 #[test]

@@ -102,13 +102,13 @@ impl Http1 {
         }
     }
 
-    /// For a client that did not say anything like HTTP/1, in case the app answers as if it had.
-    /// That alone would show that it was meant as HTTP, if this is still in doubt.
-    pub(super) fn unread(rules: Arc<Rules>, since: Nanos, doubtful: bool) -> Self {
+    /// For a client that did not say anything like HTTP/1 in `bytes` bytes, in case the app answers
+    /// as if it had. That alone would show that it was meant as HTTP, if this is still in doubt.
+    pub(super) fn unread(rules: Arc<Rules>, since: Nanos, bytes: u64, doubtful: bool) -> Self {
         let mut this = Self::new(rules);
         this.requests = Requests::Lost(Lost {
             since,
-            bytes: 0,
+            bytes,
             method: Method::Other,
             answerable: true,
             doubtful,

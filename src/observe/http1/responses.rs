@@ -7,6 +7,7 @@ use super::head::{self, Method, ResponseHead};
 use super::pending::Pending;
 use super::{Http1, Lost, Requests, Responses};
 use crate::clock::Nanos;
+use crate::observe::grpc::Call;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
     Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
@@ -284,6 +285,7 @@ impl Http1 {
         let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
+            call: Call::Http,
             status: answer.status,
             flags,
             started: pending.started,
