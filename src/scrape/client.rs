@@ -29,15 +29,12 @@ pub(super) struct Client {
 impl Client {
     /// A client that has not connected. `most` is the limit of all sources, which the source's
     /// own goes before.
-    pub(super) fn new(source: &AppMetrics, most: u64) -> Self {
-        let limit = match source.limits.max_bytes {
-            Some(bytes) => ByteLimit { bytes, setting: "max-bytes=" },
-            None => ByteLimit { bytes: most, setting: "--app-metrics-max-bytes" },
-        };
+    pub(super) fn new(source: &AppMetrics, most: ByteLimit) -> Self {
+        let own = source.limits.max_bytes.map(|bytes| ByteLimit { bytes, setting: "max-bytes=" });
         Self {
             address: Address::new(source),
             requests: Requests::new(source),
-            limit,
+            limit: own.unwrap_or(most),
             idle: Mutex::new(None),
         }
     }

@@ -70,10 +70,10 @@ impl Waiting<'_> {
     /// Says whether the time ran out.
     pub(super) fn end(mut self, hung: bool) {
         self.ended = true;
-        if !hung {
-            *self.patience.state() = State::default();
-        } else {
+        if hung {
             self.note();
+        } else {
+            *self.patience.state() = State::default();
         }
     }
 
@@ -135,8 +135,8 @@ mod tests {
         assert_eq!(patience.impatient_for(), Some(PAUSE));
         // To hang within a tenth of the time says nothing new.
         hang(&patience).await;
-        assert_eq!(patience.impatient_for(), Some(PAUSE - TIME / 10));
-        tokio::time::advance(PAUSE - TIME / 10).await;
+        assert_eq!(patience.impatient_for(), PAUSE.checked_sub(TIME / 10));
+        tokio::time::advance(PAUSE).await;
         assert_eq!(patience.impatient_for(), None);
         assert_eq!(waits(&patience), TIME);
         hang(&patience).await;
