@@ -86,6 +86,7 @@ impl Http1 {
                         method: Method::Other,
                         last: true,
                         readable: true,
+                        probe: false,
                     });
                     sink.event(Event::Began);
                 }
@@ -261,6 +262,7 @@ impl Http1 {
                 method: lost.method,
                 last: true,
                 readable: false,
+                probe: false,
             });
             sink.event(Event::Began);
         }
@@ -294,6 +296,7 @@ impl Http1 {
             held: pending.held + passed.held(),
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
+            probe: pending.probe,
         }));
     }
 
@@ -314,8 +317,10 @@ impl Http1 {
             let begun = self.answer.status != 0;
             // After its last answer the app owes none, and to what it could not read neither.
             if !begun && (self.responses == Responses::Last || !pending.readable) {
+                if !pending.probe {
+                    sink.event(Event::Dropped);
+                }
                 self.queue.pop_front();
-                sink.event(Event::Dropped);
                 continue;
             }
             let flags = match flags {
@@ -364,7 +369,7 @@ impl Http1 {
 
     /// Gives up on reading; requests that wait will never be known to have been answered.
     fn drop_requests(&mut self, sink: &mut impl Sink) {
-        for _ in self.queue.drain(..) {
+        for _ in self.queue.drain(..).filter(|pending| !pending.probe) {
             sink.event(Event::Dropped);
         }
         self.responses = Responses::Lost;

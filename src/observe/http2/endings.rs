@@ -99,7 +99,7 @@ impl Http2 {
             if last.in_order {
                 // The app has not looked at it, so the client asks again on another connection,
                 // and nobody has got an error.
-                sink.event(Event::Dropped);
+                stream.dropped(sink);
             } else {
                 self.refused(stream, passed, sink);
             }
@@ -159,8 +159,8 @@ impl Http2 {
         let protocol = Protocol::Http2;
         sink.event(Event::Unparsed { protocol, reason });
         tcp.bytes(direction, bytes, sink);
-        for _ in self.streams.take_above(0) {
-            sink.event(Event::Dropped);
+        for stream in self.streams.take_above(0) {
+            stream.dropped(sink);
         }
         self.is_lost = true;
     }
@@ -191,10 +191,23 @@ fn record(stream: Stream, flags: Flags, passed: Passed, sink: &mut impl Sink) {
         held: stream.held + passed.held(),
         request_bytes: stream.request_bytes,
         response_bytes: stream.response_bytes,
+        probe: stream.is_probe,
     }));
 }
 
 impl Stream {
+    /// What to say when it begins.
+    pub(super) fn began(&self) -> Event {
+        if self.is_probe { Event::ProbeBegan } else { Event::Began }
+    }
+
+    /// What to say when nothing will be known of it.
+    fn dropped(&self, sink: &mut impl Sink) {
+        if !self.is_probe {
+            sink.event(Event::Dropped);
+        }
+    }
+
     /// Counts the messages that end in a part of a body.
     pub(super) fn count_messages(
         &mut self,
@@ -202,7 +215,7 @@ impl Stream {
         content: &[u8],
         sink: &mut impl Sink,
     ) {
-        if self.content != ContentKind::Grpc {
+        if self.content != ContentKind::Grpc || self.is_probe {
             return;
         }
         let messages = &mut self.messages[usize::from(direction == Direction::Response)];

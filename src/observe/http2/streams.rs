@@ -24,6 +24,8 @@ pub(super) struct Stream {
     pub(super) grpc_status: GrpcStatus,
     /// The client has sent all of it.
     pub(super) is_asked: bool,
+    /// The kubelet asks.
+    pub(super) is_probe: bool,
     /// It asks for a tunnel (RFC 9113, 8.5).
     pub(super) is_connect: bool,
 }
