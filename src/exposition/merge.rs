@@ -10,12 +10,12 @@ mod relabel;
 mod settle;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
 
 use self::relabel::{has_bounds, rehash};
 pub(super) use self::settle::group_of;
 use super::block::Block;
 use super::format::Escaping;
+use super::keyed::{ByName, NameSet};
 use super::labels::is_metric_name;
 use super::model::{Family, Kind, Sample, Scanned, Suffix, sample_name};
 use super::names::escape;
@@ -256,9 +256,9 @@ pub fn merge_for<'a>(
 struct Merger<'a> {
     escaping: Escaping,
     families: Vec<MergedFamily<'a>>,
-    by_name: HashMap<Cow<'a, str>, usize>,
+    by_name: ByName<Cow<'a, str>, usize>,
     /// Sample names of the proxy's histograms and summaries, which no app's family may have.
-    reserved: HashSet<String>,
+    reserved: NameSet,
     labels: Vec<Option<String>>,
     dropped: Vec<Counts>,
 }

@@ -1,11 +1,11 @@
 //! Finds the family that a sample belongs to, by its name and the types told so far.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::metadata::Said;
 use super::{Dialect, Limits, Refusal};
 use crate::exposition::block::Block;
+use crate::exposition::keyed::ByName;
 use crate::exposition::model::{Family, Kind, Sample, Suffix};
 use crate::exposition::problem::Reason;
 
@@ -16,7 +16,7 @@ pub(super) type Place = (usize, Suffix);
 pub(super) struct Table<'a> {
     dialect: Dialect,
     families: Vec<Entry<'a>>,
-    by_name: HashMap<Cow<'a, str>, usize>,
+    by_name: ByName<Cow<'a, str>, usize>,
     /// The sample name seen last, which the next line most often has, too.
     last: Option<(Cow<'a, str>, Place)>,
 }
@@ -32,7 +32,7 @@ struct Entry<'a> {
 
 impl<'a> Table<'a> {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, families: Vec::new(), by_name: HashMap::new(), last: None }
+        Self { dialect, families: Vec::new(), by_name: ByName::default(), last: None }
     }
 
     pub(super) fn is_full(&self, limit: usize) -> bool {

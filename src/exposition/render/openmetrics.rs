@@ -1,8 +1,7 @@
 //! How families stand in OpenMetrics, and which names a kind lays claim to there.
 
-use std::collections::HashSet;
-
 use super::lines::{Section, Suffixes};
+use crate::exposition::keyed::NameSet;
 use crate::exposition::labels::is_metric_name;
 use crate::exposition::merge::{Merged, MergedFamily};
 use crate::exposition::model::{Kind, Suffix};
@@ -41,18 +40,18 @@ pub(super) fn sections(family: &MergedFamily<'_>, claims: &mut Claims) -> Vec<Se
 /// those of its samples: a counter `x_total` to `x` and `x_created`, a histogram to `x`.
 #[derive(Debug)]
 pub(super) struct Claims {
-    real: HashSet<String>,
-    claimed: HashSet<String>,
+    real: NameSet,
+    claimed: NameSet,
 }
 
 impl Claims {
     pub(super) fn new(merged: &Merged<'_>) -> Self {
-        let mut real = HashSet::new();
+        let mut real = NameSet::default();
         for family in &merged.families {
             let suffixes = Suffix::ALL.into_iter().filter(|suffix| family.has(*suffix));
             real.extend(suffixes.map(|suffix| family.sample_name(suffix)));
         }
-        Self { real, claimed: HashSet::new() }
+        Self { real, claimed: NameSet::default() }
     }
 
     fn allow(&mut self, family: &MergedFamily<'_>) -> bool {

@@ -37,11 +37,21 @@ impl Decimal<'_> {
 #[inline]
 pub(super) fn read(text: &str, start: usize) -> Option<Decimal<'_>> {
     let bytes = text.as_bytes();
+    let (end, whole) = digits(bytes, start, 0);
+    // Most are small whole numbers at the end of their line.
+    if bytes.get(end) == Some(&b'\n') && (1..=SMALL).contains(&(end - start)) {
+        return Some(Decimal { text: &text[start..end], whole: Some(whole) });
+    }
+    read_any(text, start)
+}
+
+fn read_any(text: &str, start: usize) -> Option<Decimal<'_>> {
+    let bytes = text.as_bytes();
     let signed = matches!(bytes.get(start), Some(b'+' | b'-'));
     let first = start + usize::from(signed);
     let (mut at, whole) = digits(bytes, first, 0);
     let mut count = at - first;
-    let mut exact = bytes[start] != b'-' && count <= SMALL;
+    let mut exact = bytes.get(start) != Some(&b'-') && count <= SMALL;
     if bytes.get(at) == Some(&b'.') {
         let (end, fraction) = digits(bytes, at + 1, 0);
         let places = end - at - 1;

@@ -25,6 +25,7 @@ pub(super) struct Groups<'a> {
     /// The bounds of the group before, which this one most often has, too.
     bounds: Vec<(&'a str, f64)>,
     place: usize,
+    number: u64,
 }
 
 impl<'a> Groups<'a> {
@@ -41,6 +42,7 @@ impl<'a> Groups<'a> {
             negative: false,
             bounds: Vec::new(),
             place: 0,
+            number: 1,
         }
     }
 
@@ -57,12 +59,28 @@ impl<'a> Groups<'a> {
         self.met != 0 && joined_alike(self.labels, labels)
     }
 
+    /// Another one for each group, and never 0.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes note of a sample that is a group of its own.
+    #[inline]
+    pub(super) fn judge(&mut self, value: Decimal<'_>) {
+        match self.kind {
+            Kind::Counter => self.strict &= value.is_amount(),
+            Kind::Info => self.strict &= value.as_f64().total_cmp(&1.0).is_eq(),
+            _ => {}
+        }
+    }
+
     /// Begins another group. `None` where the last one does not add up.
     #[inline]
     pub(super) fn begin(&mut self, labels: [&'a str; 2], time: Option<&'a str>) -> Option<()> {
         self.close()?;
         (self.labels, self.time, self.met, self.last) = (labels, time, 0, NONE);
         (self.sum, self.count, self.negative, self.place) = (None, None, false, 0);
+        self.number += 1;
         Some(())
     }
 
@@ -75,8 +93,7 @@ impl<'a> Groups<'a> {
         }
         self.met |= bit;
         match (self.kind, suffix) {
-            (Kind::Counter, Suffix::Bare) => self.strict &= value.is_amount(),
-            (Kind::Info, _) => self.strict &= value.as_f64().total_cmp(&1.0).is_eq(),
+            (_, Suffix::Bare) => self.judge(value),
             (_, Suffix::Sum) => self.sum = Some(value.as_f64()),
             (_, Suffix::Count) => self.count = Some(value.as_f64()),
             _ => {}
