@@ -17,8 +17,9 @@ use super::parse::{Dialect, reread};
 pub(crate) struct Block<'a> {
     /// Each line with its end.
     pub(super) text: &'a str,
-    /// The names of the samples, by suffix.
-    pub(super) names: [Option<&'a str>; Suffix::ALL.len()],
+    /// How long the names of the samples are, by suffix; 0 where there are none. No two names of
+    /// one family are of the same length.
+    pub(super) lengths: [u16; Suffix::ALL.len()],
     /// The kind by which it was judged.
     pub(super) kind: Kind,
     pub(super) samples: usize,
@@ -49,9 +50,18 @@ impl<'a> Block<'a> {
         self.samples
     }
 
-    /// What samples with this suffix are called, where there are some.
-    pub(crate) fn name(&self, suffix: Suffix) -> Option<&'a str> {
-        self.names[suffix as usize]
+    /// Whether there are samples with this suffix.
+    pub(crate) fn has(&self, suffix: Suffix) -> bool {
+        self.lengths[suffix as usize] > 0
+    }
+
+    /// Whether samples are called by these names, each in two parts.
+    pub(crate) fn is_called<'n>(&self, name: impl Fn(Suffix) -> [&'n str; 2]) -> bool {
+        Suffix::ALL.into_iter().all(|suffix| {
+            let [stem, ending] = name(suffix);
+            let length = usize::from(self.lengths[suffix as usize]);
+            length == 0 || length == stem.len() + ending.len() && self.text.starts_with(stem)
+        })
     }
 
     pub(crate) fn to_samples(&self) -> Vec<Sample<'a>> {
@@ -66,7 +76,9 @@ impl<'a> Block<'a> {
         let mut lines = Lines { text: self.text, at: from };
         std::iter::from_fn(move || {
             let line = lines.next()?;
-            let suffix = suffix_of(line, &self.names)?;
+            let length = line.bytes().position(|b| matches!(b, b'{' | b' '))?;
+            let called = |suffix: &Suffix| usize::from(self.lengths[*suffix as usize]) == length;
+            let suffix = Suffix::ALL.into_iter().find(called)?;
             let read = reread(line, suffix, self.kind, self.dialect);
             debug_assert!(read.is_some(), "{line} was read once");
             Some((lines.at, read?))
@@ -145,11 +157,6 @@ fn copy_line(line: &[u8], label: Option<&str>, out: &mut Vec<u8>) {
         out.extend_from_slice(&line[name..]);
     }
     out.push(b'\n');
-}
-
-fn suffix_of(line: &str, names: &[Option<&str>; Suffix::ALL.len()]) -> Option<Suffix> {
-    let end = line.bytes().position(|b| matches!(b, b'{' | b' '))?;
-    Suffix::ALL.into_iter().find(|suffix| names[*suffix as usize] == Some(&line[..end]))
 }
 
 /// Lines without their ends.

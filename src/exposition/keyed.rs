@@ -2,7 +2,7 @@
 //! meet.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use super::labels::hash_bytes;
 
@@ -11,6 +11,32 @@ pub(super) type ByName<K, V> = HashMap<K, V, Keyed>;
 
 /// A set of names.
 pub(super) type NameSet = HashSet<String, Keyed>;
+
+/// A map from hashes.
+pub(super) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<Taken>>;
+
+/// A set of hashes.
+pub(super) type Hashes = HashSet<u64, BuildHasherDefault<Taken>>;
+
+/// Hashes are taken already; they are their own.
+#[derive(Debug, Default)]
+pub(super) struct Taken(u64);
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
 
 /// Makes hashers that have the key of the process.
 #[derive(Debug, Clone, Copy, Default)]

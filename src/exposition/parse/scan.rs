@@ -90,7 +90,7 @@ impl<'a> Scanner<'a> {
         self.groups.clear(kind);
         self.seen.clear();
         let mut lines = Lines {
-            text,
+            bytes: text.as_bytes(),
             kind,
             grouped: kind.is_compound() || kind == Kind::Counter && bounds.dialect.openmetrics,
             bounds,
@@ -170,7 +170,7 @@ fn is_bounded(kind: Kind, suffix: Suffix) -> bool {
 
 /// The lines of one family.
 struct Lines<'s, 'a> {
-    text: &'a str,
+    bytes: &'a [u8],
     kind: Kind,
     /// Whether several samples can belong together.
     grouped: bool,
@@ -189,7 +189,7 @@ struct Lines<'s, 'a> {
 /// What stands behind the labels of a line.
 struct Numbers<'a> {
     value: Decimal<'a>,
-    time: Option<&'a str>,
+    time: Option<&'a [u8]>,
     /// The beginning of the next line.
     next: usize,
 }
@@ -198,7 +198,7 @@ impl<'a> Lines<'_, 'a> {
     /// Finds the head that the line is like, and for how many bytes.
     #[inline]
     fn find(&mut self, at: usize) -> Option<usize> {
-        let line = &self.text.as_bytes()[at..];
+        let line = &self.bytes[at..];
         let count = self.heads;
         (0..count).find_map(|step| {
             let number =
@@ -228,18 +228,18 @@ impl<'a> Lines<'_, 'a> {
     /// `None` where it is out of the ordinary.
     #[inline]
     fn read(&mut self, at: usize, common: usize) -> Option<usize> {
-        let text = self.text;
+        let bytes = self.bytes;
         let Scanner { layouts, groups, heads, .. } = &mut *self.with;
         let head = &mut heads[self.last];
         let (suffix, named) = (head.suffix, at + head.name.len());
-        if text.as_bytes()[named] == b' ' {
+        if bytes[named] == b' ' {
             layouts.add_bare();
             let numbers = self.numbers(at, named + 1, suffix)?;
-            self.add_sample("", suffix, &numbers)?;
+            self.add_sample(&[], suffix, &numbers)?;
             return Some(numbers.next);
         }
         let bounded = self.kind.is_compound();
-        let differs = head.read(text, at, common, layouts, bounded, &mut self.specials)?;
+        let differs = head.read(bytes, at, common, layouts, bounded, &mut self.specials)?;
         let start = at + head.text.len();
         if !self.grouped {
             let labels = head.labels();
@@ -258,7 +258,7 @@ impl<'a> Lines<'_, 'a> {
             return Some(numbers.next);
         }
         let bound = bound?;
-        if head.text[..bound.start].ends_with("quantile=\"") != (self.kind == Kind::Summary) {
+        if head.text[..bound.start].ends_with(b"quantile=\"") != (self.kind == Kind::Summary) {
             return None;
         }
         let same = differs == Some(bound.label) && head.group == groups.number();
@@ -278,32 +278,37 @@ impl<'a> Lines<'_, 'a> {
 
     /// Adds a sample that has no bound.
     #[inline]
-    fn add_sample(&mut self, labels: &'a str, suffix: Suffix, numbers: &Numbers<'a>) -> Option<()> {
+    fn add_sample(
+        &mut self,
+        labels: &'a [u8],
+        suffix: Suffix,
+        numbers: &Numbers<'a>,
+    ) -> Option<()> {
         if is_bounded(self.kind, suffix) {
             return None;
         }
         if self.grouped {
-            self.group([labels, ""], numbers.time)?;
+            self.group([labels, &[]], numbers.time)?;
             return self.with.groups.add(suffix, numbers.value);
         }
-        self.with.seen.push(labels.as_bytes());
+        self.with.seen.push(labels);
         self.with.groups.judge(numbers.value);
         Some(())
     }
 
     /// Goes on with the group of these labels, or begins it.
     #[inline]
-    fn group(&mut self, labels: [&'a str; 2], time: Option<&'a str>) -> Option<()> {
+    fn group(&mut self, labels: [&'a [u8]; 2], time: Option<&'a [u8]>) -> Option<()> {
         let Scanner { groups, seen, joined, .. } = &mut *self.with;
         if groups.goes_on(labels) {
             return groups.is_at(time).then_some(());
         }
         groups.begin(labels, time)?;
         if labels[1].is_empty() {
-            seen.push(labels[0].as_bytes());
+            seen.push(labels[0]);
         } else {
             joined.clear();
-            labels.iter().for_each(|part| joined.extend_from_slice(part.as_bytes()));
+            labels.iter().for_each(|part| joined.extend_from_slice(part));
             seen.push(joined);
         }
         Some(())
@@ -312,17 +317,17 @@ impl<'a> Lines<'_, 'a> {
     /// Reads the value, the time and the exemplar of the line that begins at `line`.
     #[inline]
     fn numbers(&mut self, line: usize, start: usize, suffix: Suffix) -> Option<Numbers<'a>> {
-        let bytes = self.text.as_bytes();
-        let value = decimal::read(self.text, start)?;
+        let bytes = self.bytes;
+        let value = decimal::read(bytes, start)?;
         let (mut end, mut time) = (value.end(start), None);
         if bytes.get(end) == Some(&b' ') && bytes.get(end + 1) != Some(&b'#') {
             let from = end + 1;
             end = if self.bounds.dialect.openmetrics {
-                decimal::read_seconds(self.text, from)?
+                decimal::read_seconds(bytes, from)?
             } else {
-                decimal::read_millis(self.text, from)?
+                decimal::read_millis(bytes, from)?
             };
-            time = Some(&self.text[from..end]);
+            time = Some(&bytes[from..end]);
         }
         if *self.timed.get_or_insert(time.is_some()) != time.is_some() {
             return None;
@@ -339,23 +344,23 @@ impl<'a> Lines<'_, 'a> {
     fn exemplar(&mut self, at: usize, suffix: Suffix) -> Option<usize> {
         let carries = self.kind == Kind::Counter && suffix == Suffix::Bare
             || self.kind == Kind::Histogram && suffix == Suffix::Bucket;
-        let rest = &self.text[at..];
-        if !carries || !self.bounds.dialect.openmetrics || !rest.starts_with(" # {") {
+        let bytes = self.bytes;
+        if !carries || !self.bounds.dialect.openmetrics || !bytes[at..].starts_with(b" # {") {
             return None;
         }
         let start = at + 4;
-        let labels = layout::exemplar(self.text, start)?;
+        let labels = layout::exemplar(bytes, start)?;
         // There are fewer characters than bytes.
         if labels.len() > EXEMPLAR_CHARACTERS {
             return None;
         }
         let value = start + labels.len() + 2;
-        if self.text.get(value - 2..value) != Some("} ") {
+        if bytes.get(value - 2..value) != Some(b"} ") {
             return None;
         }
-        let end = decimal::read(self.text, value)?.end(value);
-        match self.text.as_bytes().get(end) {
-            Some(b' ') => decimal::read_seconds(self.text, end + 1),
+        let end = decimal::read(bytes, value)?.end(value);
+        match bytes.get(end) {
+            Some(b' ') => decimal::read_seconds(bytes, end + 1),
             _ => Some(end),
         }
     }
@@ -364,14 +369,14 @@ impl<'a> Lines<'_, 'a> {
     fn finish(self, text: &'a str, samples: usize) -> Option<Block<'a>> {
         let Scanner { layouts, groups, seen, heads, .. } = self.with;
         let strict = groups.finish()?;
-        let mut names = [None; Suffix::ALL.len()];
+        let mut lengths = [0; Suffix::ALL.len()];
         let (mut comma, mut empty) = (false, false);
         for head in &heads[..self.heads] {
-            names[head.suffix as usize] = Some(head.name);
+            lengths[head.suffix as usize] = u16::try_from(head.name.len()).ok()?;
             comma |= head.notes.comma;
             empty |= head.notes.empty;
         }
-        let grouped = self.kind.is_compound() || names[Suffix::Created as usize].is_some();
+        let grouped = self.kind.is_compound() || lengths[Suffix::Created as usize] > 0;
         // An empty label is none: what it makes alike, texts do not show.
         if empty && (grouped || !layouts.is_uniform()) || !seen.all_differ() {
             return None;
@@ -384,7 +389,7 @@ impl<'a> Lines<'_, 'a> {
         };
         Some(Block {
             text,
-            names,
+            lengths,
             kind: self.kind,
             samples,
             dialect: self.bounds.dialect,

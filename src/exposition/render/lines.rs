@@ -51,7 +51,7 @@ impl Section {
         block.is_copied(seconds, seconds && self.kind == block.kind)
             && Suffix::ALL
                 .into_iter()
-                .all(|suffix| self.suffixes.contains(suffix) || block.name(suffix).is_none())
+                .all(|suffix| self.suffixes.contains(suffix) || !block.has(suffix))
     }
 
     pub(super) fn write_head(&self, family: &MergedFamily<'_>, syntax: Syntax, out: &mut Vec<u8>) {

@@ -10,7 +10,7 @@ pub(super) struct Head<'a> {
     pub(super) name: &'a str,
     pub(super) suffix: Suffix,
     /// With the blank before the value.
-    pub(super) text: &'a str,
+    pub(super) text: &'a [u8],
     /// For each label the place behind its value, counted from the beginning of the line.
     ends: Vec<usize>,
     layout: usize,
@@ -43,7 +43,7 @@ impl<'a> Head<'a> {
         Self {
             name: "",
             suffix: Suffix::Bare,
-            text: "",
+            text: &[],
             ends: Vec::new(),
             layout: usize::MAX,
             group: 0,
@@ -53,14 +53,14 @@ impl<'a> Head<'a> {
 
     /// Forgets everything, for lines of another name.
     pub(super) fn reset(&mut self, name: &'a str, suffix: Suffix) {
-        (self.name, self.suffix, self.text) = (name, suffix, "");
+        (self.name, self.suffix, self.text) = (name, suffix, &[]);
         (self.layout, self.group, self.notes) = (usize::MAX, 0, Notes::default());
     }
 
     /// Whether a line begins with the name, and if so how much it begins like the last one.
     #[inline]
     pub(super) fn common(&self, line: &[u8]) -> Option<usize> {
-        let common = common(self.text.as_bytes(), line);
+        let common = common(self.text, line);
         if common > self.name.len() {
             return Some(common);
         }
@@ -74,7 +74,7 @@ impl<'a> Head<'a> {
     #[inline]
     pub(super) fn read(
         &mut self,
-        text: &'a str,
+        bytes: &'a [u8],
         at: usize,
         common: usize,
         layouts: &mut Layouts<'a>,
@@ -87,45 +87,44 @@ impl<'a> Head<'a> {
         {
             let value = self.before(label) + layout.leads[label].len();
             if value <= common {
-                let end = specials.closing_quote(at + value)? + 1 - at;
+                let end = closing_quote(bytes, at + value, at + common, specials)? + 1 - at;
                 self.notes.empty |= end == value + 1;
                 let old = self.ends[label];
                 let rest = &self.text[old..];
-                if text.as_bytes()[at + end..].starts_with(rest.as_bytes()) {
+                if bytes[at + end..].starts_with(rest) {
                     for place in &mut self.ends[label..] {
                         *place = *place - old + end;
                     }
-                    self.text = &text[at..at + end + rest.len()];
+                    self.text = &bytes[at..at + end + rest.len()];
                     return Some(Some(label));
                 }
                 self.ends[label] = end;
-                if self.read_from(text, at, label + 1, layout, specials) {
+                if self.read_from(bytes, at, label + 1, layout, specials) {
                     return Some(None);
                 }
             }
         }
         let start = self.name.len() + 1;
-        self.layout = layouts.find(text, at + start, bounded, specials)?;
+        self.layout = layouts.find(bytes, at + start, bounded, specials)?;
         let layout = layouts.get(self.layout)?;
         self.ends.clear();
         self.ends.resize(layout.leads.len(), 0);
-        self.read_from(text, at, 0, layout, specials).then_some(None)
+        self.read_from(bytes, at, 0, layout, specials).then_some(None)
     }
 
     /// Reads the labels from the given one on, and the brace behind them.
     fn read_from(
         &mut self,
-        text: &'a str,
+        bytes: &'a [u8],
         at: usize,
         from: usize,
         layout: &Layout<'a>,
         specials: &mut Specials<'a>,
     ) -> bool {
-        let bytes = text.as_bytes();
         let mut end = self.before(from);
         for (label, lead) in layout.leads.iter().enumerate().skip(from) {
             let value = end + lead.len();
-            if bytes.get(at + end..at + value) != Some(lead.as_bytes()) {
+            if bytes.get(at + end..at + value) != Some(*lead) {
                 return false;
             }
             let Some(quote) = specials.closing_quote(at + value) else { return false };
@@ -136,11 +135,11 @@ impl<'a> Head<'a> {
         let comma = bytes.get(at + end) == Some(&b',');
         let behind = at + end + usize::from(comma);
         self.notes.comma |= comma;
-        self.text = &text[at..behind];
+        self.text = &bytes[at..behind];
         if !bytes[behind..].starts_with(b"} ") {
             return false;
         }
-        self.text = &text[at..behind + 2];
+        self.text = &bytes[at..behind + 2];
         true
     }
 
@@ -151,7 +150,7 @@ impl<'a> Head<'a> {
 
     /// The labels, without braces and without a comma at the end.
     #[inline]
-    pub(super) fn labels(&self) -> &'a str {
+    pub(super) fn labels(&self) -> &'a [u8] {
         let end = self.ends.last().copied().unwrap_or(self.name.len() + 1);
         &self.text[self.name.len() + 1..end]
     }
@@ -167,16 +166,40 @@ impl<'a> Head<'a> {
     }
 
     /// The labels but for the bound, in two parts.
-    pub(super) fn around(&self, bound: &Bound) -> [&'a str; 2] {
+    pub(super) fn around(&self, bound: &Bound) -> [&'a [u8]; 2] {
         let labels = self.labels();
         let start = self.name.len() + 1;
         let behind = &labels[bound.end + 1 - start..];
         match &labels[..bound.before - start] {
-            "" => ["", behind.strip_prefix(',').unwrap_or(behind)],
+            [] => [&[], behind.strip_prefix(b",").unwrap_or(behind)],
             before => [before, behind],
         }
     }
 }
+
+/// The quote that ends the value which begins at `from`, when it has none before `known`.
+#[inline]
+fn closing_quote(
+    bytes: &[u8],
+    from: usize,
+    known: usize,
+    specials: &mut Specials<'_>,
+) -> Option<usize> {
+    // Most values differ in their last few bytes.
+    if bytes[known - 1] != b'\\' {
+        let near = &bytes[known..bytes.len().min(known + NEAR)];
+        let end = near.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n'));
+        if let Some(end) = end
+            && near[end] == b'"'
+        {
+            return Some(known + end);
+        }
+    }
+    specials.closing_quote(from)
+}
+
+/// How far it is worth looking byte by byte.
+const NEAR: usize = 12;
 
 /// How many bytes two texts begin alike with.
 #[inline]

@@ -15,9 +15,9 @@ pub(super) struct Layouts<'a> {
 /// The label names of a set, in order.
 #[derive(Default)]
 pub(super) struct Layout<'a> {
-    names: Vec<&'a str>,
+    names: Vec<&'a [u8]>,
     /// Each name with what stands around it: `name="`, and a comma before all but the first.
-    pub(super) leads: Vec<&'a str>,
+    pub(super) leads: Vec<&'a [u8]>,
     /// The label whose value is a number, `le` or `quantile`, where there is one.
     pub(super) bound: Option<usize>,
 }
@@ -53,7 +53,7 @@ impl<'a> Layouts<'a> {
     #[cold]
     pub(super) fn find(
         &mut self,
-        text: &'a str,
+        bytes: &'a [u8],
         start: usize,
         bounded: bool,
         specials: &mut Specials<'a>,
@@ -63,7 +63,7 @@ impl<'a> Layouts<'a> {
         }
         let (known, rest) = self.list.split_at_mut(self.used);
         let layout = rest.first_mut()?;
-        layout.read(text, start, specials)?;
+        layout.read(bytes, start, specials)?;
         if let Some(known) = known.iter().position(|known| known.names == layout.names) {
             return Some(known);
         }
@@ -78,8 +78,7 @@ impl<'a> Layouts<'a> {
 
 impl<'a> Layout<'a> {
     /// Reads the names of a set.
-    fn read(&mut self, text: &'a str, start: usize, specials: &mut Specials<'a>) -> Option<()> {
-        let bytes = text.as_bytes();
+    fn read(&mut self, bytes: &'a [u8], start: usize, specials: &mut Specials<'a>) -> Option<()> {
         let Self { names, leads, bound } = self;
         names.clear();
         leads.clear();
@@ -91,23 +90,23 @@ impl<'a> Layout<'a> {
             while bytes.get(end).is_some_and(|b| name_byte(*b) && *b != b':') {
                 end += 1;
             }
-            let name = &text[from..end];
+            let name = &bytes[from..end];
             let legal = !name.is_empty()
                 && !bytes[from].is_ascii_digit()
-                && !name.starts_with("__")
+                && !name.starts_with(b"__")
                 && names.len() < NAMES
                 && !names.contains(&name);
             if !legal || !bytes[end..].starts_with(b"=\"") {
                 return None;
             }
-            if matches!(name, "le" | "quantile") {
+            if matches!(name, b"le" | b"quantile") {
                 if bound.is_some() {
                     return None;
                 }
                 *bound = Some(names.len());
             }
             names.push(name);
-            leads.push(&text[at..end + 2]);
+            leads.push(&bytes[at..end + 2]);
             at = specials.closing_quote(end + 2)? + 1;
             match &bytes[at..] {
                 [b'}', ..] | [b',', b'}', ..] => return Some(()),
@@ -134,13 +133,12 @@ impl<'a> Layout<'a> {
 }
 
 /// The labels of an exemplar from `start` to their brace, where all that reads them takes them.
-pub(super) fn exemplar(text: &str, start: usize) -> Option<&str> {
-    let bytes = text.as_bytes();
+pub(super) fn exemplar(bytes: &[u8], start: usize) -> Option<&[u8]> {
     if bytes.get(start) == Some(&b'}') {
-        return Some("");
+        return Some(&[]);
     }
     let mut layout = Layout::default();
-    layout.read(text, start, &mut Specials::new(bytes, start))?;
+    layout.read(bytes, start, &mut Specials::new(bytes, start))?;
     let mut at = start;
     for lead in &layout.leads {
         let value = at + lead.len();
@@ -150,7 +148,7 @@ pub(super) fn exemplar(text: &str, start: usize) -> Option<&str> {
         }
         at += 1;
     }
-    Some(&text[start..at])
+    Some(&bytes[start..at])
 }
 
 /// Families have one layout or few; with more it is not worth looking for them one after another.
