@@ -5,9 +5,12 @@
 //! the only way: [`Block::samples_from`] reads it again, one sample after another, for everything that
 //! wants to look at samples.
 
+use std::borrow::Cow;
+use std::io::Write as _;
+
 use memchr::{memchr, memrchr};
 
-use super::model::{Kind, Sample, Suffix};
+use super::model::{Kind, Sample, Suffix, Timestamp};
 use super::parse::{Dialect, reread};
 
 /// Whole lines that hold all samples of one family, each series once, in legal order.
@@ -85,15 +88,18 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// Whether the lines can be copied where times are told in `seconds` or not, and exemplars or
-    /// not.
-    pub(crate) fn is_copied(&self, seconds: bool, exemplars: bool) -> bool {
-        (!self.timed || self.dialect.openmetrics == seconds)
-            && match self.within {
-                Within::Nothing | Within::Commas => true,
-                Within::Exemplars => exemplars,
-                Within::Both => false,
-            }
+    /// Whether the lines can be copied to where exemplars are shown or not.
+    pub(crate) fn is_copied(&self, exemplars: bool, seconds: bool) -> bool {
+        match self.within {
+            Within::Nothing | Within::Commas => true,
+            Within::Exemplars => exemplars && self.has_times_in(seconds),
+            Within::Both => false,
+        }
+    }
+
+    /// Whether times, where there are any, are written as they stand.
+    fn has_times_in(&self, seconds: bool) -> bool {
+        !self.timed || self.dialect.openmetrics == seconds
     }
 
     /// Whether [`Block::copy`] can add a label to the lines.
@@ -104,15 +110,21 @@ impl<'a> Block<'a> {
     }
 
     /// Appends lines from the one that begins at `from` on until `out` is `full`, each with the
-    /// label, where one is given. Gives the end of the last one.
+    /// label, where one is given, and with times in seconds or in milliseconds. Gives the end of
+    /// the last one.
     pub(crate) fn copy(
         &self,
         from: usize,
         label: Option<&str>,
+        seconds: bool,
         full: usize,
         out: &mut Vec<u8>,
     ) -> usize {
-        if label.is_none() && matches!(self.within, Within::Nothing | Within::Exemplars) {
+        let same_times = self.has_times_in(seconds);
+        if label.is_none()
+            && same_times
+            && matches!(self.within, Within::Nothing | Within::Exemplars)
+        {
             let rest = &self.text.as_bytes()[from..];
             let room = full.saturating_sub(out.len());
             let end = if rest.len() <= room {
@@ -128,16 +140,25 @@ impl<'a> Block<'a> {
         while out.len() < full
             && let Some(line) = lines.next()
         {
-            copy_line(line.as_bytes(), label, out);
+            // Behind the labels of such lines there are only numbers.
+            let line = line.as_bytes();
+            let time = if same_times { None } else { memrchr(b' ', line) };
+            let (line, time) = line.split_at(time.unwrap_or(line.len()));
+            copy_line(line, label, out);
+            match time {
+                [] => {}
+                [_, time @ ..] if seconds => push_seconds(time, out),
+                [_, time @ ..] => push_millis(time, out),
+            }
+            out.push(b'\n');
         }
         lines.at
     }
 }
 
-/// Copies a line without exemplar, without the comma behind its last label.
+/// Copies a line without the comma behind its last label.
 fn copy_line(line: &[u8], label: Option<&str>, out: &mut Vec<u8>) {
     let label = label.unwrap_or("").as_bytes();
-    // Behind the labels there are only numbers.
     if let Some(brace) = memrchr(b'}', line) {
         let comma = line[..brace].last() == Some(&b',');
         out.extend_from_slice(&line[..brace - usize::from(comma)]);
@@ -156,7 +177,27 @@ fn copy_line(line: &[u8], label: Option<&str>, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(&line[name..]);
     }
-    out.push(b'\n');
+}
+
+/// Appends a blank and whole milliseconds as seconds.
+fn push_seconds(millis: &[u8], out: &mut Vec<u8>) {
+    out.push(b' ');
+    let digits = millis.strip_prefix(b"-").unwrap_or(millis);
+    out.extend_from_slice(&millis[..millis.len() - digits.len()]);
+    let (whole, rest) = digits.split_at(digits.len().saturating_sub(3));
+    out.extend_from_slice(if whole.is_empty() { b"0" } else { whole });
+    if rest.iter().any(|digit| *digit != b'0') {
+        out.push(b'.');
+        out.extend_from_slice(&b"000"[rest.len()..]);
+        out.extend_from_slice(rest);
+    }
+}
+
+/// Appends a blank and seconds as whole milliseconds.
+fn push_millis(seconds: &[u8], out: &mut Vec<u8>) {
+    let text = std::str::from_utf8(seconds).unwrap_or_default();
+    let millis = Timestamp::Seconds(Cow::Borrowed(text)).millis().unwrap_or_default();
+    let _ = write!(out, " {millis}");
 }
 
 /// Lines without their ends.

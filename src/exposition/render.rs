@@ -135,7 +135,8 @@ impl Lines {
                 if let Some(block) = &piece.block
                     && section.copies(block, syntax)
                 {
-                    self.sample = block.copy(self.sample, source, full, out);
+                    let seconds = syntax == Syntax::OpenMetrics;
+                    self.sample = block.copy(self.sample, source, seconds, full, out);
                     if self.sample < block.text.len() {
                         return false;
                     }

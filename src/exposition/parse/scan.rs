@@ -226,7 +226,8 @@ impl<'a> Lines<'_, 'a> {
 
     /// Reads the line that begins at `at`, and begins like the last one of its name for `common` bytes.
     /// `None` where it is out of the ordinary.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "what it gives would go through memory otherwise")]
+    #[inline(always)]
     fn read(&mut self, at: usize, common: usize) -> Option<usize> {
         let bytes = self.bytes;
         let Scanner { layouts, groups, heads, .. } = &mut *self.with;
@@ -277,7 +278,8 @@ impl<'a> Lines<'_, 'a> {
     }
 
     /// Adds a sample that has no bound.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "what it gives would go through memory otherwise")]
+    #[inline(always)]
     fn add_sample(
         &mut self,
         labels: &'a [u8],
@@ -315,7 +317,8 @@ impl<'a> Lines<'_, 'a> {
     }
 
     /// Reads the value, the time and the exemplar of the line that begins at `line`.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "what it gives would go through memory otherwise")]
+    #[inline(always)]
     fn numbers(&mut self, line: usize, start: usize, suffix: Suffix) -> Option<Numbers<'a>> {
         let bytes = self.bytes;
         let value = decimal::read(bytes, start)?;

@@ -48,7 +48,7 @@ impl Section {
     /// Whether the lines of a block make just this section.
     pub(super) fn copies(&self, block: &Block<'_>, syntax: Syntax) -> bool {
         let seconds = syntax == Syntax::OpenMetrics;
-        block.is_copied(seconds, seconds && self.kind == block.kind)
+        block.is_copied(seconds && self.kind == block.kind, seconds)
             && Suffix::ALL
                 .into_iter()
                 .all(|suffix| self.suffixes.contains(suffix) || !block.has(suffix))

@@ -127,7 +127,8 @@ impl<'a> Head<'a> {
             if bytes.get(at + end..at + value) != Some(*lead) {
                 return false;
             }
-            let Some(quote) = specials.closing_quote(at + value) else { return false };
+            let known = at + value;
+            let Some(quote) = closing_quote(bytes, known, known, specials) else { return false };
             end = quote + 1 - at;
             self.notes.empty |= end == value + 1;
             self.ends[label] = end;
@@ -185,7 +186,7 @@ fn closing_quote(
     known: usize,
     specials: &mut Specials<'_>,
 ) -> Option<usize> {
-    // Most values differ in their last few bytes.
+    // Most values are short, and differ in their last few bytes.
     if bytes[known - 1] != b'\\' {
         let near = &bytes[known..bytes.len().min(known + NEAR)];
         let end = near.iter().position(|b| matches!(b, b'"' | b'\\' | b'\n'));
@@ -199,7 +200,7 @@ fn closing_quote(
 }
 
 /// How far it is worth looking byte by byte.
-const NEAR: usize = 12;
+const NEAR: usize = 20;
 
 /// How many bytes two texts begin alike with.
 #[inline]
