@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
 
     /// The place that a name has without making a new family or a new name for one.
     pub(super) fn find_known(&self, name: &str) -> Option<Place> {
-        let exact = self.find_exact(name).filter(|exact| {
+        let exact = self.exact(name).filter(|exact| {
             let entry = &self.families[*exact];
             entry.typed || !entry.family.is_empty()
         });
