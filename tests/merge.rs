@@ -128,10 +128,19 @@ fn nothing_is_written_where_a_source_cannot_be_read() {
 }
 
 #[test]
-fn without_a_source_there_is_one_sentence() {
+fn without_a_source_and_with_what_is_not_there_yet_there_is_one_sentence() {
     let output = merge(&[], b"");
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
+    let output = merge(&["http://127.0.0.1:1/metrics,mode=sum"], b"");
+    assert_eq!(
+        (output.status.code(), text(&output.stderr).as_str()),
+        (
+            Some(2),
+            "podmeter: http://127.0.0.1:1/metrics has mode=sum, which merge does not have yet; use \
+             mode=label, or no mode\n"
+        )
+    );
 }
 
 #[test]

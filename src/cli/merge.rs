@@ -118,6 +118,13 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let limits = args.reading.limits(wants)?;
     let mut sources =
         args.sources.iter().map(|text| Given::read(text)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(given) = sources.iter().find(|given| matches!(given.mode, Some(SourceMode::Sum(_))))
+    {
+        let shown = &given.shown;
+        return Err(Failure::Usage(format!(
+            "{shown} has mode=sum, which merge does not have yet; use mode=label, or no mode"
+        )));
+    }
     name_apart(&mut sources);
     let mut bodies = Vec::with_capacity(sources.len());
     let mut unread = false;
@@ -164,14 +171,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             match out.write_all(&part) {
                 // `podmeter merge ... | head` has read all it wants.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                written => written.map_err(|error| Failure::Run(error.into()))?,
+                written => written.map_err(|error| source::unwritten(&error))?,
             }
             part.clear();
         }
         if !more {
             match out.flush() {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    return Err(Failure::Run(error.into()));
+                    return Err(source::unwritten(&error));
                 }
                 _ => break,
             }
