@@ -12,7 +12,7 @@ use crate::observe::host::{HostId, KnownHosts};
 use crate::process::raise_fd_limit;
 use crate::pump::Carriage;
 use crate::scrape::Sources;
-use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
+use crate::serve::{Admin, Aside, Health, Lifecycle, Room, Stats, serve};
 use prometheus_client::registry::Registry;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -117,6 +117,7 @@ impl App {
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),
+            aside: Aside::default(),
             lifecycle: Arc::clone(&lifecycle),
             started: Instant::now(),
         });
