@@ -24,7 +24,7 @@ pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
-use crate::config::AppMetrics;
+use crate::config::{AppMetrics, SourceMode};
 use bytes::Bytes;
 use health::Families;
 use prometheus_client::registry::Registry;
@@ -123,7 +123,8 @@ impl Sources {
         let asked = Instant::now();
         let outcome = source.fetch(self.max_bytes, deadline).await;
         source.ledger.fetched(&outcome, asked.elapsed());
-        Fetched { index, name: source.ledger.name().to_owned(), labelled: source.labelled, outcome }
+        let name = source.ledger.name().to_owned();
+        Fetched { index, name, mode: source.mode.clone(), outcome }
     }
 }
 
@@ -134,8 +135,8 @@ pub(crate) struct Fetched {
     pub(crate) index: usize,
     /// What the source is called.
     pub(crate) name: String,
-    /// Whether its samples get a label `source` with that name.
-    pub(crate) labelled: bool,
+    /// What becomes of its samples among those of the others.
+    pub(crate) mode: SourceMode,
     /// Its exposition, or why there is none.
     pub(crate) outcome: Result<Body, FetchError>,
 }

@@ -7,6 +7,7 @@ use super::http::{Routes, values};
 use super::reply::{self, Content, Reply};
 use super::selection::Selection;
 use super::{Lifecycle, Room};
+use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Merged, Source};
 use crate::listen::Settler;
@@ -136,7 +137,10 @@ impl Stats {
             self.note_read(index, &exposition);
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
-            sources.push(if fetched.labelled { source.labelled() } else { source });
+            sources.push(match fetched.mode {
+                SourceMode::Label => source.labelled(),
+                SourceMode::Plain | SourceMode::Sum(_) => source,
+            });
         }
         let mut own = Vec::new();
         if selection.wants_own() {
