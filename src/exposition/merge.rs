@@ -12,7 +12,8 @@ mod settle;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use self::relabel::{has_bounds, rehash};
+pub(super) use self::relabel::has_bounds;
+use self::relabel::rehash;
 pub(super) use self::settle::group_of;
 use super::block::Block;
 use super::format::Escaping;
@@ -350,6 +351,8 @@ fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
             matches!(kind, Kind::Histogram | Kind::GaugeHistogram)
         }
         Suffix::Bare => !matches!(kind, Kind::Histogram | Kind::GaugeHistogram),
+        // Protobuf dates gauge histograms; OpenMetrics has no place for it, and shows it beside.
+        Suffix::Created if kind == Kind::GaugeHistogram => true,
         suffix => kind.suffixes().contains(&suffix),
     }
 }

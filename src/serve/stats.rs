@@ -9,7 +9,7 @@ use super::selection::Selection;
 use super::{Lifecycle, Room};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Merged, Source};
+use crate::exposition::{self, Counts, Format, InputFormat, Limits, Merged, Scanned, Source};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
@@ -133,7 +133,8 @@ impl Stats {
             let index = fetched.index;
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let exposition = exposition::parse(&body.bytes, declared);
+            let limits = Limits::default();
+            let exposition = exposition::scan_for(format, &body.bytes, declared, &limits);
             self.note_read(index, &exposition);
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
@@ -162,8 +163,8 @@ impl Stats {
     }
 
     /// Tells a source's ledger what was read of its body.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) {
-        let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
+    fn note_read(&self, index: usize, exposition: &Scanned<'_>) {
+        let samples = exposition.samples() as u64;
         let problems = &exposition.problems;
         let sentences: Vec<_> = problems
             .dropped()
