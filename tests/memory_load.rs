@@ -12,6 +12,7 @@
 mod support;
 
 use rustix::event::PollFlags;
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -130,10 +131,11 @@ fn a_large_exposition_is_in_memory_once() {
 
     let mut body = String::new();
     for family in 0..700 {
-        body += &format!("# TYPE app_family_{family}_total counter\n");
+        writeln!(body, "# TYPE app_family_{family}_total counter").unwrap();
         for series in 0..500 {
             let path = format!("/api/v1/resource/{series}");
-            body += &format!("app_family_{family}_total{{path=\"{path}\",method=\"GET\"}} 1\n");
+            writeln!(body, "app_family_{family}_total{{path=\"{path}\",method=\"GET\"}} 1")
+                .unwrap();
         }
     }
     std::thread::scope(|scope| {

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use podmeter::exposition::Format;
-
 use crate::http::{ask, get};
 use crate::process::eventually;
 use crate::scrape::{Scrape, accept};
