@@ -36,11 +36,6 @@ impl<'a> Source<'a> {
         Self { name: name.into(), labelled: false, read: read.into() }
     }
 
-    /// Samples that could not be read, by reason.
-    pub fn dropped(&self) -> Counts {
-        *self.read.problems.dropped()
-    }
-
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
     /// is kept as `exported_source`, as Prometheus does with the labels of a target.
     #[must_use]

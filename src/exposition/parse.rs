@@ -115,8 +115,8 @@ fn read<'a>(
     scanner: Option<Scanner<'a>>,
 ) -> (Vec<Family<'a>>, Problems) {
     if protobuf::is_protobuf(source, format == InputFormat::Protobuf) {
-        let exposition = protobuf::read(source, limits);
-        return (exposition.families, exposition.problems);
+        let Exposition { families, problems } = protobuf::read(source, limits);
+        return (families, problems);
     }
     let ended = ends_with_eof(source);
     let declared = format == InputFormat::OpenMetrics;

@@ -9,12 +9,14 @@ use super::selection::Selection;
 use super::{Lifecycle, Room};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Counts, Format, InputFormat, Limits, Merged, Scanned, Source};
+use crate::exposition::{
+    self, Counts, Format, InputFormat, Limits, Merged, Scanned, Source, Syntax,
+};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
-use crate::scrape::{self, Dropped, Sources};
-use http::header::{ACCEPT, HeaderValue, VARY};
+use crate::scrape::{self, Dropped, Scraper, Sources, Wants};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, VARY};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
@@ -61,8 +63,15 @@ impl Stats {
         let content = if request.method() == Method::HEAD {
             Content::Unmade
         } else {
-            let deadline = scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now());
-            match self.expose(deadline, format, selection).await {
+            let scraper = Scraper {
+                deadline: scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now()),
+                wants: match format.syntax() {
+                    Syntax::Protobuf => Wants::Protobuf,
+                    Syntax::Text | Syntax::QuotedText | Syntax::OpenMetrics => Wants::Text,
+                },
+                authorization: request.headers().get(AUTHORIZATION),
+            };
+            match self.expose(&scraper, format, selection).await {
                 Some(content) => content,
                 None => return reply::text(StatusCode::INTERNAL_SERVER_ERROR, MISHAP),
             }
@@ -75,15 +84,16 @@ impl Stats {
     /// Asks the sources and begins the answer; `None` if something panicked on the way.
     async fn expose(
         self: &Arc<Self>,
-        deadline: Instant,
+        scraper: &Scraper<'_>,
         format: Format,
         selection: Selection,
     ) -> Option<Content> {
+        let deadline = scraper.deadline;
         let wanted = |name: &str| selection.wants_source(name);
         let asked = async {
             let expected = self.sources.bytes(wanted);
             let mut share = self.room.take(expected, deadline).await?;
-            let gathered = Gathered::new(self.sources.fetch(deadline, wanted).await);
+            let gathered = Gathered::new(self.sources.fetch(scraper, wanted).await);
             let bytes = gathered.bytes();
             if !share.fit(bytes, deadline).await {
                 return None;
@@ -133,9 +143,13 @@ impl Stats {
             let index = fetched.index;
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let limits = Limits::default();
+            let usual = Limits::default();
+            let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
+            let limits = Limits { samples, ..usual };
             let exposition = exposition::scan_for(format, &body.bytes, declared, &limits);
-            self.note_read(index, &exposition);
+            if !self.note_read(index, &exposition) {
+                continue;
+            }
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(match fetched.mode {
@@ -162,8 +176,8 @@ impl Stats {
         merged
     }
 
-    /// Tells a source's ledger what was read of its body.
-    fn note_read(&self, index: usize, exposition: &Scanned<'_>) {
+    /// Tells a source's ledger what was read of its body. Whether it may be merged.
+    fn note_read(&self, index: usize, exposition: &Scanned<'_>) -> bool {
         let samples = exposition.samples() as u64;
         let problems = &exposition.problems;
         let sentences: Vec<_> = problems
@@ -188,7 +202,7 @@ impl Stats {
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
         let problem = problems.first().first().map(ToString::to_string);
-        self.sources.parsed(index, samples, problem.as_deref(), &dropped);
+        self.sources.parsed(index, samples, problem.as_deref(), &dropped)
     }
 
     /// Tells it what was dropped on the way into the answer, beyond what could not be read. The

@@ -17,18 +17,17 @@ use super::Limits;
 use crate::exposition::model::{Exposition, Family, Kind};
 use crate::exposition::problem::{Problem, Problems, Reason};
 
-/// Whether a body is protobuf. Called so it is when it begins as one: with the length of a message
-/// whose first field is a name. Otherwise its whole first family must be one, with a metric in it,
-/// which text never happens to be: its third field would be a control character.
+/// Whether a body is protobuf. Called so it is unless it can be text: no message does without
+/// control characters. Otherwise its whole first family must be one, with a metric in it, which
+/// text never happens to be.
 pub(super) fn is_protobuf(source: &[u8], called_so: bool) -> bool {
-    let Some((length, start)) = varint(source, 0) else { return called_so && !source.is_empty() };
-    let Some(family) = source.get(start..) else { return false };
     if called_so {
-        let is_text = std::str::from_utf8(source).is_ok_and(|text| {
+        return !std::str::from_utf8(source).is_ok_and(|text| {
             !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
         });
-        return length > 0 && family.first().is_none_or(|b| *b == NAME) || !is_text;
     }
+    let Some((length, start)) = varint(source, 0) else { return false };
+    let Some(family) = source.get(start..) else { return false };
     let Some(family) = usize::try_from(length).ok().and_then(|length| family.get(..length)) else {
         return false;
     };
