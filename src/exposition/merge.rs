@@ -184,6 +184,7 @@ pub fn merge_for<'a>(
     }
     merger.separate_misfits();
     merger.adopt_created();
+    merger.drop_ambiguous_created();
     merger.separate_clashes();
     merger.settle();
 
@@ -226,7 +227,7 @@ impl<'a> Merger<'a> {
             return;
         }
         let (labels, dropped) = (&self.labels[source], &mut self.dropped[source]);
-        relabel::relabel(&mut samples, labels.as_deref(), kind, self.escaping, dropped);
+        relabel::relabel(&mut samples, &bounds, labels.as_deref(), kind, self.escaping, dropped);
         samples.retain(|sample| {
             let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
             if !told {

@@ -1,8 +1,15 @@
 //! Delimited protobuf: what is read, what is written, and what breaks.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
+#[path = "../support/exposition_bodies.rs"]
+mod bodies;
 mod broken;
+#[path = "../support/exposition_checker.rs"]
+#[expect(clippy::float_cmp, reason = "readers compare numbers exactly")]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not at least zero")]
+mod checker;
 mod conversions;
+mod laws;
 #[path = "../support/exposition_messages.rs"]
 #[expect(clippy::cast_possible_truncation, reason = "bytes of integers")]
 #[expect(clippy::float_cmp, reason = "types are small integers")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 /// A message under construction.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Message(pub(crate) Vec<u8>);
 
 impl Message {

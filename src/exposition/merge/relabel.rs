@@ -21,6 +21,7 @@ pub(super) fn source_label(name: &str) -> String {
 /// Rewrites what needs it, and adds `label` to the hashes; the text is added when it is rendered.
 pub(super) fn relabel(
     samples: &mut Vec<Sample<'_>>,
+    bounds: &[Cow<'_, str>],
     label: Option<&str>,
     kind: Kind,
     escaping: Escaping,
@@ -35,8 +36,8 @@ pub(super) fn relabel(
                 dropped.add(Reason::Utf8Name, 1);
                 return false;
             };
-            sample.hash = hash_all(&text, has_bounds(kind, sample.suffix));
             sample.labels = LabelText::Owned(text.into());
+            rehash(sample, bounds, None, has_bounds(kind, sample.suffix));
             sample.quoted &= !respelt;
         }
         sample.hash = sample.hash.wrapping_add(own.unwrap_or(0));
