@@ -1,6 +1,7 @@
 //! Spells names of any script in the classic alphabet, and back (Prometheus, "UTF-8 names").
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::format::Escaping;
 use super::labels::{LabelText, Pairs, hash_all, hash_bound, push_any, unescape_value};
@@ -25,7 +26,9 @@ pub(super) fn escape(name: &str, escaping: Escaping, legal: fn(&str) -> bool) ->
             (Escaping::Dots, '.') => escaped.push_str("_dot_"),
             _ if is_legal => escaped.push(c),
             (Escaping::Dots, _) => escaped.push_str("__"),
-            (Escaping::Values, _) => escaped.push_str(&format!("_{:x}_", u32::from(c))),
+            (Escaping::Values, _) => {
+                let _ = write!(escaped, "_{:x}_", u32::from(c));
+            }
             _ => escaped.push('_'),
         }
     }

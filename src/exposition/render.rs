@@ -101,7 +101,7 @@ impl Rendering {
                 let claims = self.claims.get_or_insert_with(|| Claims::new(merged));
                 openmetrics::sections(family, claims)
             }
-            Syntax::Protobuf => return Rest::Message(Message::new(merged, family)),
+            Syntax::Protobuf => return Rest::Message(Message::new(family)),
         };
         let names = Names::new(family);
         Rest::Lines(Lines { sections, names, section: 0, begun: false, piece: 0, sample: 0 })

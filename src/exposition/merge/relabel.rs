@@ -101,7 +101,7 @@ pub(super) fn without_native<'a>(samples: Vec<Sample<'a>>, is_gauge: bool) -> Ve
             continue;
         };
         for (suffix, value) in native.parts(is_gauge).into_iter().filter(|_| native.alone) {
-            let mut part = Sample { suffix, value, ..sample.clone() };
+            let mut part = Sample { value, suffix, ..sample.clone() };
             if suffix == Suffix::Bucket {
                 let mut text = part.labels.as_str().to_owned();
                 push_pair(&mut text, "le", "+Inf");
