@@ -25,9 +25,11 @@
 //! strict parser of Python's `prometheus_client`. [`negotiate()`] reads the `Accept` header.
 //! `docs/exposition.md` tells how each kind crosses from one format to the other.
 
+mod block;
 mod build;
 mod format;
 mod labels;
+mod lint;
 mod merge;
 mod model;
 mod names;
@@ -36,16 +38,20 @@ mod negotiate;
 mod parse;
 mod problem;
 mod render;
+mod select;
 mod value;
 
 pub use build::FamilyBuilder;
 pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
+pub use lint::{Finding, Report, Rule, Severity, detect, lint};
 pub use merge::{Merged, Outcome, Source, merge, merge_for};
-pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
+pub use model::{Exemplar, Exposition, Family, Kind, Sample, Scanned, Suffix, Timestamp};
 pub use native::Native;
 pub use negotiate::negotiate;
-pub use parse::{InputFormat, Limits, parse, parse_with};
+pub(crate) use negotiate::weight;
+pub use parse::{InputFormat, Limits, parse, parse_with, scan_for};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
+pub use select::keep_used;
 pub use value::Number;

@@ -23,7 +23,7 @@ pub(super) struct Read<'a> {
 }
 
 /// The longest exemplar label set, in characters of names and values (OpenMetrics, "Exemplars").
-pub(super) const EXEMPLAR_CHARACTERS: usize = 128;
+pub(crate) const EXEMPLAR_CHARACTERS: usize = 128;
 
 pub(super) fn head(text: &str, dialect: Dialect) -> Result<Head<'_>, Refusal> {
     let bytes = text.as_bytes();

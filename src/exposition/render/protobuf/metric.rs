@@ -43,8 +43,9 @@ impl Shape {
             Kind::Unknown => Some(Self::Untyped),
             Kind::Summary => points(family)
                 .all(|point| {
-                    let count = find(point, Suffix::Count).and_then(whole);
-                    is_only_created(point) || find(point, Suffix::Sum).is_some() && count.is_some()
+                    let count = find(&point, Suffix::Count).and_then(whole);
+                    let is_told = find(&point, Suffix::Sum).is_some() && count.is_some();
+                    is_only_created(&point) || is_told
                 })
                 .then(|| Self::Summary { created: created() }),
             Kind::Histogram | Kind::GaugeHistogram => {
@@ -58,11 +59,11 @@ impl Shape {
                 let fits = points(family).all(|point| {
                     let native = point.iter().any(|sample| sample.native().is_some());
                     natives |= native;
-                    let total = find(point, count);
+                    let total = find(&point, count);
                     others |= !native && total.is_some_and(|count| count.as_f64() != 0.0);
                     let alone = point.iter().any(|s| s.native().is_some_and(|n| n.alone));
-                    let is_whole = alone || find(point, sum).is_some() && total.is_some();
-                    is_only_created(point)
+                    let is_whole = alone || find(&point, sum).is_some() && total.is_some();
+                    is_only_created(&point)
                         || is_whole
                             && point
                                 .iter()
@@ -96,34 +97,61 @@ impl Shape {
         }
     }
 
-    /// Where the metric that begins at `start` ends; nothing at the end of the samples.
-    pub(super) fn group(self, kind: Kind, piece: &Piece<'_>, start: usize) -> Option<usize> {
-        let samples = piece.samples.get(start..).filter(|rest| !rest.is_empty())?;
-        if matches!(self, Self::Gauge | Self::Untyped | Self::Counter { created: false }) {
-            return Some(start + 1);
-        }
-        Some(start + point_len(kind, samples, &piece.bounds))
+    /// The samples of the metric that begins at `start`, and where the next one begins; nothing at
+    /// the end of the piece.
+    pub(super) fn group<'p, 'a>(
+        self,
+        kind: Kind,
+        piece: &'p Piece<'a>,
+        start: usize,
+    ) -> Option<(Cow<'p, [Sample<'a>]>, usize)> {
+        let alone = matches!(self, Self::Gauge | Self::Untyped | Self::Counter { created: false });
+        group(kind, piece, start, alone)
     }
 }
 
-/// Samples of one label set at one time; they stand together once a family is settled.
-fn point_len(kind: Kind, samples: &[Sample<'_>], bounds: &[Cow<'_, str>]) -> usize {
+/// Samples of one label set at one time, which stand together once a family is settled; or one
+/// sample where each is a metric of its own. In a block, places are those of lines in its text.
+fn group<'p, 'a>(
+    kind: Kind,
+    piece: &'p Piece<'a>,
+    start: usize,
+    alone: bool,
+) -> Option<(Cow<'p, [Sample<'a>]>, usize)> {
     let of = |sample: &Sample<'_>| {
         let time = sample.timestamp().and_then(Timestamp::millis);
-        (group_of(kind, sample, bounds), time)
+        (group_of(kind, sample, &piece.bounds), time)
     };
-    let Some(first) = samples.first().map(of) else { return 0 };
-    samples.iter().skip(1).take_while(|sample| of(sample) == first).count() + 1
+    if let Some(block) = &piece.block {
+        let mut samples = block.samples_from(start);
+        let (mut end, first) = samples.next()?;
+        let mut point = vec![first];
+        if alone {
+            return Some((Cow::Owned(point), end));
+        }
+        let mut key = None;
+        for (next, sample) in samples {
+            if of(&sample) != *key.get_or_insert_with(|| of(&point[0])) {
+                break;
+            }
+            point.push(sample);
+            end = next;
+        }
+        return Some((Cow::Owned(point), end));
+    }
+    let samples = piece.samples.get(start..).filter(|rest| !rest.is_empty())?;
+    let first = of(&samples[0]);
+    let more = samples.iter().skip(1).take_while(|sample| !alone && of(sample) == first).count();
+    Some((Cow::Borrowed(&samples[..=more]), start + more + 1))
 }
 
-fn points<'f, 'a>(family: &'f MergedFamily<'a>) -> impl Iterator<Item = &'f [Sample<'a>]> {
+fn points<'f, 'a>(family: &'f MergedFamily<'a>) -> impl Iterator<Item = Cow<'f, [Sample<'a>]>> {
     family.pieces.iter().flat_map(move |piece| {
-        let mut rest = &piece.samples[..];
+        let mut at = 0;
         std::iter::from_fn(move || {
-            let length = point_len(family.kind, rest, &piece.bounds);
-            let (point, after) = rest.split_at(length);
-            rest = after;
-            (length > 0).then_some(point)
+            let (point, end) = group(family.kind, piece, at, false)?;
+            at = end;
+            Some(point)
         })
     })
 }
@@ -132,8 +160,8 @@ fn points<'f, 'a>(family: &'f MergedFamily<'a>) -> impl Iterator<Item = &'f [Sam
 fn created_fits(family: &MergedFamily<'_>) -> bool {
     family.has(Suffix::Created)
         && points(family).all(|point| {
-            find(point, Suffix::Created).is_none_or(|created| instant_of(created).is_some())
-                && !is_only_created(point)
+            find(&point, Suffix::Created).is_none_or(|created| instant_of(created).is_some())
+                && !is_only_created(&point)
         })
 }
 
