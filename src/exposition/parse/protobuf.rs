@@ -6,6 +6,7 @@
 mod histogram;
 mod labels;
 mod metric;
+mod point;
 mod wire;
 
 use std::borrow::Cow;
@@ -55,7 +56,7 @@ pub(super) fn read<'a>(source: &'a [u8], limits: &Limits) -> Exposition<'a> {
         budget: limits.samples,
         families: Vec::new(),
         names: HashSet::new(),
-        problems: Problems::default(),
+        problems: Problems::keeping(limits.problems),
         number: 0,
     };
     let mut at = 0;
