@@ -157,6 +157,29 @@ fn ten_thousand_connections_leave_nothing_behind() {
 }
 
 #[test]
+fn there_may_be_more_connections_in_a_minute_than_ports_to_make_them_from() {
+    let Some(pod) = pod("ports") else { return };
+    let nginx = pod.nginx(&["8080"]);
+    pod.redirect("apply");
+    // Each that its client closes is remembered for a minute, with its port.
+    let setting = "/proc/sys/net/ipv4/ip_local_port_range";
+    pod.in_pod(|| std::fs::write(setting, "32768 32868").unwrap());
+    let _sidecar = pod.sidecar("");
+    let mut answer = [0; 200];
+    pod.in_node(|| {
+        for number in 0..500 {
+            let mut client = TcpStream::connect(APP).unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            let read = client.read(&mut answer);
+            assert!(read.is_ok_and(|read| read > 0), "connection {number}");
+        }
+    });
+    assert_eq!(nginx.log().len(), 500);
+    assert_eq!(sum(&pod, &["podmeter_connections_refused_total{"]), 0.0);
+}
+
+#[test]
 fn under_tproxy_clients_reach_the_app_while_the_proxy_is_away() {
     let Some(pod) = pod("away") else { return };
     let nginx = pod.nginx(&["8080"]);

@@ -15,6 +15,7 @@ mod outbound;
 mod probes;
 mod rules;
 mod scraped;
+mod text_law;
 
 #[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/http.rs"]
