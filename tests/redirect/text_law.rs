@@ -36,8 +36,8 @@ pub(crate) fn check(texts: &[String; 11]) -> Result<(), String> {
     };
     for (backend, others) in [(Backend::Nftables, "\t\n{}\"#;"), (Backend::Iptables, "\n#*[]")] {
         let script = describe(&plan, backend);
-        let plain = |c: char| c.is_ascii_alphanumeric() || " .:/-_,".contains(c);
-        if let Some(odd) = script.chars().find(|c| !plain(*c) && !others.contains(*c)) {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || " .:/-_,".contains(c);
+        if let Some(odd) = script.chars().find(|c| !is_plain(*c) && !others.contains(*c)) {
             return Err(format!("{args:?}: {odd:?} in {script}"));
         }
         // A list has at most so many items, and a rule or two for each.
