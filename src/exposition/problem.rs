@@ -62,11 +62,15 @@ pub enum Reason {
     Inconsistent,
     /// A name outside the classic alphabet that could not be escaped without meeting another.
     Utf8Name,
+    /// A protobuf message that ends before its length says.
+    Truncated,
+    /// A protobuf message that cannot be read: an impossible length, key or value.
+    BadMessage,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -94,6 +98,8 @@ impl Reason {
         Self::NameClash,
         Self::Inconsistent,
         Self::Utf8Name,
+        Self::Truncated,
+        Self::BadMessage,
     ];
 
     /// The reason as a label value.
@@ -151,6 +157,8 @@ impl Reason {
             }
             Self::Inconsistent => ("inconsistent", "the histogram or summary does not add up"),
             Self::Utf8Name => ("utf8_name", "the escaped name is already taken"),
+            Self::Truncated => ("truncated", "the body ends within a message"),
+            Self::BadMessage => ("bad_message", "the protobuf message cannot be read"),
         }
     }
 
@@ -163,9 +171,9 @@ impl Reason {
 /// One thing wrong with a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Counted from 1.
+    /// Counted from 1. In protobuf the number of the family.
     pub line: usize,
-    /// In bytes, counted from 1.
+    /// In bytes, counted from 1. In protobuf within the family's message.
     pub column: usize,
     /// Why.
     pub reason: Reason,

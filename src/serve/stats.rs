@@ -10,7 +10,7 @@ use super::{Lifecycle, Room};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
-    self, Counts, Exposition, Format, InputFormat, Limits, Merged, Source, Syntax,
+    self, Counts, Format, InputFormat, Limits, Merged, Scanned, Source, Syntax,
 };
 use crate::listen::Settler;
 use crate::meter::Meter;
@@ -135,7 +135,7 @@ impl Stats {
             let usual = Limits::default();
             let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
             let limits = Limits { samples, ..usual };
-            let exposition = exposition::parse_with(&body.bytes, declared, &limits);
+            let exposition = exposition::scan_for(format, &body.bytes, declared, &limits);
             if !self.note_read(index, &exposition) {
                 continue;
             }
@@ -166,8 +166,8 @@ impl Stats {
     }
 
     /// Tells a source's ledger what was read of its body. Whether it may be merged.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) -> bool {
-        let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
+    fn note_read(&self, index: usize, exposition: &Scanned<'_>) -> bool {
+        let samples = exposition.samples() as u64;
         let problems = &exposition.problems;
         let sentences: Vec<_> = problems
             .dropped()
