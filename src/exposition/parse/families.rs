@@ -100,11 +100,11 @@ impl<'a> Table<'a> {
 
     /// The place that a name has without making a new family or a new name for one.
     pub(super) fn find_known(&self, name: &str) -> Option<Place> {
-        let exact = self.by_name.get(name).filter(|exact| {
-            let entry = &self.families[**exact];
+        let exact = self.exact(name).filter(|exact| {
+            let entry = &self.families[*exact];
             entry.typed || !entry.family.is_empty()
         });
-        exact.map(|exact| (*exact, Suffix::Bare)).or_else(|| self.find_compound(name))
+        exact.map(|exact| (exact, Suffix::Bare)).or_else(|| self.find_compound(name))
     }
 
     fn find(&mut self, name: Cow<'a, str>) -> Place {
@@ -121,7 +121,7 @@ impl<'a> Table<'a> {
             let entry = &mut self.families[exact];
             if entry.typed || !entry.family.is_empty() {
                 // A counter `foo` with a sample `foo` is named as text names it.
-                entry.shortened &= entry.family.name != name;
+                entry.shortened = false;
                 return (exact, Suffix::Bare);
             }
         }
@@ -138,10 +138,12 @@ impl<'a> Table<'a> {
         (exact.unwrap_or_else(|| self.create(name)), Suffix::Bare)
     }
 
-    /// The family that was first called so.
+    /// The family of this very name. A counter `foo` that has a sample `foo_total` is called so,
+    /// and a sample `foo` is none of its own.
     fn exact(&self, name: &str) -> Option<usize> {
-        let described = self.described.filter(|at| self.families[*at].family.name == name);
-        described.or_else(|| self.by_name.get(name).copied())
+        let is_called_so = |at: &usize| self.families[*at].family.name == name;
+        let described = self.described.filter(is_called_so);
+        described.or_else(|| self.by_name.get(name).copied().filter(is_called_so))
     }
 
     fn find_compound(&self, name: &str) -> Option<Place> {
