@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 pub(crate) use line::EXEMPLAR_CHARACTERS;
 use memchr::memchr;
+pub(crate) use protobuf::is_protobuf;
 
 use self::families::Table;
 use self::scan::{Bounds, Scanner};
