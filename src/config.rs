@@ -23,6 +23,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 pub use self::address::Resolve;
+pub use self::app_metrics::{
+    AppMetrics, Authorization, GaugeRule, HeaderText, Place, SourceHeader, SourceLimits,
+    SourceMode, SourceTls, SourceUrl, SumRules, Trust,
+};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::error::ConfigError;
 pub use self::file::FileError;
@@ -75,17 +79,6 @@ pub struct Forward {
     pub listen: SocketAddr,
     /// Where the app listens; the port is never 0.
     pub target: SocketAddr,
-}
-
-/// One exposition of the app, merged into ours on every scrape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppMetrics {
-    /// Where it is: scheme `http`, a host, and the path and query as they were written.
-    pub url: http::Uri,
-    /// What it is called in labels and on `/sources`; unique.
-    pub name: String,
-    /// Whether each of its samples gets a label `source="name"` (`mode=label`).
-    pub label: bool,
 }
 
 /// A set of metric families that the one recording can be shown as.

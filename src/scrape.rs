@@ -24,7 +24,7 @@ pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
-use crate::config::AppMetrics;
+use crate::config::{AppMetrics, SourceMode};
 use bytes::Bytes;
 use health::Families;
 use prometheus_client::registry::Registry;
@@ -96,7 +96,7 @@ impl Sources {
         let asked = Instant::now();
         let outcome = source.fetch(self.max_bytes, deadline).await;
         source.ledger.fetched(&outcome, asked.elapsed());
-        Fetched { name: source.ledger.name().to_owned(), labelled: source.labelled, outcome }
+        Fetched { name: source.ledger.name().to_owned(), mode: source.mode.clone(), outcome }
     }
 }
 
@@ -105,8 +105,8 @@ impl Sources {
 pub(crate) struct Fetched {
     /// What the source is called.
     pub(crate) name: String,
-    /// Whether its samples get a label `source` with that name.
-    pub(crate) labelled: bool,
+    /// What becomes of its samples among those of the others.
+    pub(crate) mode: SourceMode,
     /// Its exposition, or why there is none.
     pub(crate) outcome: Result<Body, FetchError>,
 }

@@ -41,9 +41,12 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
     let listen = "an address and port such as 0.0.0.0:15099, a port alone, or off";
     let admin = "an address and port such as 127.0.0.1:15099, a port alone, or off";
     let ports = "ports from 1 to 65535 and ranges such as 6000-6010";
-    let source = "a URL such as http://127.0.0.1:9102/metrics, :9102/metrics or 9102";
-    let name = "name= with 1 to 200 characters and without quotes, backslashes or control \
-                characters";
+    let source = "a URL such as http://127.0.0.1:9102/metrics, https://app:9443/metrics, \
+                  unix:/run/app.sock:/metrics, :9102/metrics or 9102";
+    let socket = "unix: and the path of a socket, of at most 107 bytes and without white space, \
+                  then the path to ask for, such as unix:/run/app.sock:/metrics";
+    let name = "name= with 1 to 200 characters and without white space, commas, quotes, \
+                backslashes or control characters";
     let head = "a size from 1 byte to 16MiB, such as 65536, 64KiB, 64KB or 16MiB";
     let body = "a size from 1 byte to 1GiB, such as 65536, 64KiB, 64KB or 16MiB";
     let wait = "a duration from 0s to 8760h, such as 250ms, 15s, 2m or 1h";
@@ -116,7 +119,14 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("app-metrics", "http://[::1/metrics", source),
         ("app-metrics", "9102,name=", name),
         ("app-metrics", "9102,name=a\"b", name),
-        ("app-metrics", "9102,mode=first", "mode=label, or no mode"),
+        ("app-metrics", "9102,mode=first", "mode=label, mode=sum, or no mode"),
+        (
+            "app-metrics",
+            "9102,timeout=1.5s",
+            "timeout= with a duration from 1ms to 1h, such as 250ms, 15s, 2m or 1h",
+        ),
+        ("app-metrics", "9102,mode=sum,workers=65", "workers= with a whole number from 1 to 64"),
+        ("app-metrics", "unix:app.sock", socket),
     ] {
         let output = program().args(PROXY.split(' ')).arg(format!("--{setting}={value}")).output();
         assert_refused(
@@ -198,8 +208,9 @@ fn settings_that_contradict_each_other_are_both_named() {
         ),
         (
             "proxy --forward 1=2 --app-metrics 1,nmae=a",
-            "--app-metrics is \"1,nmae=a\", but \"nmae=a\" is no option of a source; after the URL \
-             come ,name=NAME and ,mode=label, and a comma within the URL is written %2C",
+            "--app-metrics is \"1,nmae=...\", but \"nmae\" is no option of a source; podmeter proxy \
+             --help names them, a comma within the URL is written %2C, and a value with one goes \
+             into double quotes",
         ),
     ] {
         assert_refused(&podmeter(line), sentence);
@@ -209,13 +220,6 @@ fn settings_that_contradict_each_other_are_both_named() {
 #[test]
 fn what_a_later_version_will_have_is_refused_as_such() {
     for (value, feature, instead) in [
-        ("app-metrics=https://app/metrics", "https for sources", "a URL that begins with http://"),
-        (
-            "app-metrics=unix:/run/m.sock",
-            "Unix sockets as sources",
-            "a URL that begins with http://",
-        ),
-        ("app-metrics=9102,mode=sum", "mode=sum", "mode=label, or no mode"),
         ("dialect=linkerd", "that dialect", "istio or envoy"),
         ("dialect=osm", "that dialect", "istio or envoy"),
         ("dialect=http", "that dialect", "istio or envoy"),
@@ -234,13 +238,31 @@ fn what_a_later_version_will_have_is_refused_as_such() {
 
 #[test]
 fn a_password_is_never_repeated() {
-    let sentence = "--app-metrics has a user or password in its URL, which this version does not \
-                    have yet; use a URL without";
+    let sentence = "--app-metrics has a user or password in its URL, where others can read it; \
+                    put USER:PASSWORD into a file, and name that with basic-auth-file=FILE behind \
+                    the URL";
     for value in ["http://me:secret@app/metrics", "https://secret@app/", "me:secret@app:1/m"] {
         assert_refused(&podmeter(&format!("{PROXY} --app-metrics {value}")), sentence);
     }
-    for value in ["http://me:secret,s@app/", "http:/me:secret@app/", "http://me:s/secret@app:x/"] {
-        let output = podmeter(&format!("{PROXY} --app-metrics {value}"));
+    for value in [
+        "http://me:secret,s@app/",
+        "http:/me:secret@app/",
+        "http://me:s/secret@app:x/",
+        "9102,bearer-token=secret",
+        "9102,header=Authorization: Bearer secret,secret=a",
+        "9102,header=A: \"secret\", secret, x",
+        "9102,header=A\"secret\"",
+        "9102,header=\"A: secret",
+        "9102,header=\"A: secret\"secret",
+        "9102,header=A: secret 9103",
+        "9102,header=Host: secret,mode=secret",
+        "9102,header=A:secret,header=a:secret",
+        "9102,haeder=A: secret",
+        "header=A:secret",
+        "header=A: secret",
+    ] {
+        let output = program().args(PROXY.split(' ')).args(["--app-metrics", value]).output();
+        let output = output.unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
     }

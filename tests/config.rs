@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use podmeter::config::{
-    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, Surroundings, variable,
+    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -28,8 +28,8 @@ const SAMPLES: [(&str, [&str; 3]); 26] = [
         "app-metrics",
         [
             "http://127.0.0.1:9101/metrics,name=a",
-            "http://127.0.0.1:9102/metrics?x=y,name=b,mode=label",
-            "http://app/,name=c",
+            "https://127.0.0.1:9102/metrics?x=y,name=b,mode=label,timeout=2s,ca=/ca.pem",
+            "unix:/run/app.sock:/m,name=c,mode=sum,gauges=max,gauge.a=last,workers=4",
         ],
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
@@ -234,7 +234,8 @@ fn an_app_source_reads_in_every_notation_and_has_a_name_of_its_own() {
         let config = load(&[needed(""), format!("--app-metrics={text}")], &[], "").unwrap();
         let source = &config.app_metrics[0];
         assert_eq!(source.url.to_string(), url, "{text}");
-        assert_eq!((source.name.as_str(), source.label), (name, label), "{text}");
+        let mode = if label { SourceMode::Label } else { SourceMode::Plain };
+        assert_eq!((source.name.as_str(), &source.mode), (name, &mode), "{text}");
     }
     let all = "--app-metrics=:1/m?a :1/m?b :2,name=127.0.0.1:1/m-2 :1/m?c".to_owned();
     let config = load(&[needed(""), all], &[], "").unwrap();

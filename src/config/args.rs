@@ -64,11 +64,29 @@ pub struct ProxyArgs {
     pub dialect: Vec<String>,
 
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
-    /// `http://127.0.0.1:9102/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for
-    /// more. `name=` is what the source is called (else its host, port and path); `mode=label`
-    /// adds the label `source="NAME"` to each of its samples.
-    #[arg(long, value_name = "URL[,name=NAME][,mode=label]", help_heading = APP)]
-    #[serde(deserialize_with = "one_or_many")]
+    /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
+    /// `unix:/run/app.sock:/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for more.
+    /// Options follow behind commas; a value with white space or commas goes into double quotes:
+    /// - `name=NAME`: what the source is called; else its host, port and path
+    /// - `mode=label`: add the label `source="NAME"` to each of its samples
+    /// - `mode=sum`: add up the samples of all such sources, worker processes of one app
+    /// - `gauges=RULE`, `gauge.FAMILY=RULE`: how `mode=sum` adds up gauges, or those of one
+    ///   family: `sum` (the default), `max`, `min`, `last`, or `label` for each by itself
+    /// - `workers=N`: N processes answer at this URL, each scrape reaching another (`mode=sum`)
+    /// - `basic-auth-file=FILE`: ask with the user and password of a file, `USER:PASSWORD`
+    /// - `basic-auth-user=USER`, `basic-auth-password-file=FILE`: the same, of which only the
+    ///   password is in a file
+    /// - `bearer-token-file=FILE`: ask with the token of a file
+    /// - `forward-authorization=true`: ask with the Authorization of whoever scrapes podmeter
+    /// - `header="NAME: VALUE"`, `header-file=NAME:FILE`: one more header; repeatable
+    /// - `ca=FILE`: trust these authorities (PEM), not those of the system
+    /// - `server-name=NAME`: the name in the certificate, where it is not the URL's host
+    /// - `cert=FILE`, `key=FILE`: our own certificate and its key (PEM)
+    /// - `insecure-skip-verify=true`: believe any certificate, also a stranger's
+    /// - `timeout=DURATION`: wait no longer than this, even where the scraper would
+    /// - `max-bytes=SIZE`, `max-samples=COUNT`: merge nothing of an answer that is larger
+    #[arg(long, value_name = "URL[,OPTION=VALUE]...", help_heading = APP, verbatim_doc_comment)]
+    #[serde(deserialize_with = "super::app_metrics::written")]
     pub app_metrics: Vec<String>,
 
     /// The most that one source may send, after decompression, up to 1GiB; of a source that

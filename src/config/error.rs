@@ -98,14 +98,15 @@ pub enum ConfigError {
     },
     /// A user or password in a URL, which is not repeated here.
     #[error(
-        "--app-metrics has a user or password in its URL, which this version does not have yet; \
-         use a URL without"
+        "--app-metrics has a user or password in its URL, where others can read it; put \
+         USER:PASSWORD into a file, and name that with basic-auth-file=FILE behind the URL"
     )]
     Credentials,
     /// An option of a source that does not exist.
     #[error(
-        "--app-metrics is {value}, but {option} is no option of a source; after the URL come \
-         ,name=NAME and ,mode=label, and a comma within the URL is written %2C"
+        "--app-metrics is {value}, but {option} is no option of a source; podmeter proxy --help \
+         names them, a comma within the URL is written %2C, and a value with one goes into double \
+         quotes"
     )]
     SourceOption {
         /// What it was given.
@@ -119,7 +120,15 @@ pub enum ConfigError {
         /// What it was given.
         value: String,
         /// The option.
-        option: &'static str,
+        option: String,
+    },
+    /// Options of a source that cannot be, or not together.
+    #[error("--app-metrics is {value}, but {problem}")]
+    SourceOptions {
+        /// What it was given.
+        value: String,
+        /// What is wrong, and what to do.
+        problem: String,
     },
     /// Two sources of one name.
     #[error("--app-metrics gives the name {name} to two sources; give each its own")]
@@ -157,6 +166,7 @@ impl ConfigError {
             Self::Credentials
             | Self::SourceOption { .. }
             | Self::SourceOptionTwice { .. }
+            | Self::SourceOptions { .. }
             | Self::SourceNameTwice { .. } => vec!["app-metrics"],
             Self::ScrapeLoop { setting, .. } => vec!["app-metrics", setting],
         }

@@ -30,8 +30,7 @@ impl Config {
         let listener = |setting, value: Option<&str>, bare| {
             address::listener(setting, text(value), bare, resolve)
         };
-        let sources: Vec<&str> =
-            args.app_metrics.iter().flat_map(|text| text.split_whitespace()).collect();
+        let sources: Vec<&str> = args.app_metrics.iter().map(String::as_str).collect();
         let config = Self {
             forwards,
             stats_listen: listener("stats-listen", args.stats_listen.as_deref(), EVERYWHERE)?,

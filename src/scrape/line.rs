@@ -1,6 +1,7 @@
 //! One HTTP/1 connection to a source, which works only while somebody waits for it.
 
 use super::error::Cause;
+use crate::config::Place;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -24,8 +25,11 @@ pub(super) struct Line {
 
 impl Line {
     /// Connects. A host name is looked up each time, and its addresses are tried in turn.
-    pub(super) async fn open(host: &str, port: u16) -> Result<Self, Cause> {
-        let stream = connect(host, port).await?;
+    pub(super) async fn open(place: &Place) -> Result<Self, Cause> {
+        let Place::Network { host, port } = place else {
+            return Err(Cause::Unreachable(io::ErrorKind::Unsupported.into()));
+        };
+        let stream = connect(host, *port).await?;
         stream.set_nodelay(true).map_err(Cause::Unreachable)?;
         let mut builder = Builder::new();
         let (requests, connection) = builder

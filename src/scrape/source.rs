@@ -6,10 +6,9 @@ use super::error::{Cause, FetchError, shown};
 use super::health::{Families, Ledger};
 use super::intake::Intake;
 use super::line::Line;
-use crate::config::AppMetrics;
+use crate::config::{AppMetrics, Place, SourceMode, SourceUrl};
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::body::{Body as _, Incoming};
@@ -20,11 +19,9 @@ use tokio::time::{Instant, timeout_at};
 /// One exposition of the app.
 #[derive(Debug)]
 pub(super) struct Source {
-    pub(super) labelled: bool,
+    pub(super) mode: SourceMode,
     pub(super) ledger: Ledger,
-    /// Without the brackets of an IPv6 address.
-    host: String,
-    port: u16,
+    place: Place,
     /// Path and query.
     path: Uri,
     /// What every request says.
@@ -36,14 +33,12 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(source: &AppMetrics, families: &Families) -> Self {
-        let AppMetrics { url, name, label } = source;
-        let path = url.path_and_query().cloned();
+        let AppMetrics { url, name, mode, .. } = source;
         Self {
-            labelled: *label,
+            mode: mode.clone(),
             ledger: Ledger::new(url.to_string(), name.clone(), families),
-            host: url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
-            port: url.port_u16().unwrap_or(80),
-            path: path.unwrap_or_else(|| PathAndQuery::from_static("/")).into(),
+            place: url.place().clone(),
+            path: url.path_and_query().clone().into(),
             headers: headers(url),
             idle: Mutex::new(None),
         }
@@ -80,7 +75,7 @@ impl Source {
             }
             *progress = Progress::Connecting;
         }
-        let mut line = Line::open(&self.host, self.port).await?;
+        let mut line = Line::open(&self.place).await?;
         *progress = Progress::Waiting;
         let answer = line.ask(self.request(deadline)).await;
         let answer = answer.map_err(|error| Cause::of_asking(&error))?;
@@ -168,11 +163,9 @@ fn check_status(status: StatusCode, headers: &HeaderMap) -> Result<(), Cause> {
     }
 }
 
-fn headers(url: &Uri) -> HeaderMap {
+fn headers(url: &SourceUrl) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    // Host and port just as the URL has them (RFC 9110, 7.2).
-    let host = url.authority().map(|authority| HeaderValue::try_from(authority.as_str()));
-    if let Some(Ok(host)) = host {
+    if let Ok(host) = HeaderValue::try_from(url.authority()) {
         headers.insert(HOST, host);
     }
     headers.insert(USER_AGENT, HeaderValue::from_static(OURSELVES));

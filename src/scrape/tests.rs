@@ -6,7 +6,6 @@ mod health;
 mod server;
 
 use super::*;
-use crate::config::AppMetrics;
 use server::Server;
 use std::time::Duration;
 
@@ -16,12 +15,8 @@ fn sources(urls: &[&str]) -> Sources {
 }
 
 fn sources_in(urls: &[&str], registry: &mut Registry) -> Sources {
-    let source = |(name, url): (char, &&str)| AppMetrics {
-        url: url.parse().unwrap(),
-        name: name.to_string(),
-        label: false,
-    };
-    let sources: Vec<_> = ('a'..).zip(urls).map(source).collect();
+    let source = |(name, url): (char, &&str)| format!("{url},name={name}").parse().unwrap();
+    let sources: Vec<AppMetrics> = ('a'..).zip(urls).map(source).collect();
     Sources::new(&sources, LIMIT, registry)
 }
 

@@ -4,6 +4,7 @@ use super::Lifecycle;
 use super::health::ready;
 use super::http::Routes;
 use super::reply::{self, Reply};
+use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Source};
 use crate::listen::Settler;
@@ -66,7 +67,10 @@ impl Stats {
             self.note_read(index, &exposition);
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
-            sources.push(if fetched.labelled { source.labelled() } else { source });
+            sources.push(match fetched.mode {
+                SourceMode::Label => source.labelled(),
+                SourceMode::Plain | SourceMode::Sum(_) => source,
+            });
         }
         let instruments = self.instruments();
         let mut own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
