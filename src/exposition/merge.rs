@@ -13,9 +13,11 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use self::relabel::{has_bounds, rehash};
+pub(super) use self::settle::group_of;
 use super::format::Escaping;
-use super::labels::{escape_name, is_metric_name};
+use super::labels::is_metric_name;
 use super::model::{Exposition, Family, Kind, Sample, Suffix, sample_name};
+use super::names::escape;
 use super::problem::{Counts, Reason};
 
 /// One app's exposition, to be merged.
@@ -91,7 +93,7 @@ pub(super) struct MergedFamily<'a> {
 pub(super) struct Piece<'a> {
     /// 0 is the proxy, the apps follow.
     pub(super) source: usize,
-    pub(super) bounds: Vec<&'a str>,
+    pub(super) bounds: Vec<Cow<'a, str>>,
     pub(super) samples: Vec<Sample<'a>>,
     /// The kind that the source told, by which hashes were taken.
     kind: Kind,
@@ -100,18 +102,20 @@ pub(super) struct Piece<'a> {
 impl<'a> MergedFamily<'a> {
     /// Adds samples to those that the family has of the same source.
     fn push(&mut self, mut piece: Piece<'a>, label: Option<&str>) {
-        let known = self
-            .pieces
-            .iter_mut()
-            .find(|known| known.source == piece.source && known.bounds == piece.bounds);
+        let known = self.pieces.iter_mut().find(|known| known.source == piece.source);
         let Some(known) = known else {
             self.pieces.push(piece);
             return;
         };
+        if known.bounds.is_empty() {
+            known.bounds = std::mem::take(&mut piece.bounds);
+        } else if known.bounds != piece.bounds {
+            relabel::rebind(&mut piece.samples, &piece.bounds, &mut known.bounds);
+        }
         let numeric = has_bounds(known.kind, Suffix::Bare);
         if numeric != has_bounds(piece.kind, Suffix::Bare) {
             for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
-                rehash(sample, &piece.bounds, label, numeric);
+                rehash(sample, &known.bounds, label, numeric);
             }
         }
         known.samples.append(&mut piece.samples);
@@ -121,8 +125,20 @@ impl<'a> MergedFamily<'a> {
         self.pieces.iter().all(|piece| piece.samples.is_empty())
     }
 
+    /// Whether text would show samples of this suffix.
     pub(super) fn has(&self, suffix: Suffix) -> bool {
-        self.pieces.iter().any(|piece| piece.samples.iter().any(|s| s.suffix == suffix))
+        let is_gauge = self.kind == Kind::GaugeHistogram;
+        let tells = |sample: &Sample<'_>| match sample.native() {
+            None => sample.suffix == suffix,
+            Some(native) => {
+                native.alone && native.parts(is_gauge).iter().any(|(part, _)| *part == suffix)
+            }
+        };
+        self.pieces.iter().any(|piece| piece.samples.iter().any(tells))
+    }
+
+    pub(super) fn has_other_than(&self, suffix: Suffix) -> bool {
+        self.pieces.iter().any(|piece| piece.samples.iter().any(|s| s.suffix != suffix))
     }
 
     pub(super) fn sample_name(&self, suffix: Suffix) -> String {
@@ -147,8 +163,7 @@ pub fn merge_for<'a>(
     own: Vec<Family<'a>>,
     sources: Vec<Source<'a>>,
 ) -> Merged<'a> {
-    let _ = escaping;
-    let mut merger = Merger::default();
+    let mut merger = Merger { escaping, ..Merger::default() };
     merger.labels.push(None);
     merger.dropped.push(Counts::default());
     for family in own {
@@ -185,6 +200,7 @@ pub fn merge_for<'a>(
 
 #[derive(Default)]
 struct Merger<'a> {
+    escaping: Escaping,
     families: Vec<MergedFamily<'a>>,
     by_name: HashMap<Cow<'a, str>, usize>,
     /// Sample names of the proxy's histograms and summaries, which no app's family may have.
@@ -202,14 +218,14 @@ impl<'a> Merger<'a> {
         let name = if is_metric_name(&name) {
             name
         } else {
-            Cow::Owned(escape_name(&name, is_metric_name))
+            Cow::Owned(escape(&name, self.escaping, is_metric_name))
         };
         if source != 0 && self.reserved.contains(&*name) {
             self.dropped[source].add(Reason::NameClash, samples.len() as u64);
             return;
         }
         let (labels, dropped) = (&self.labels[source], &mut self.dropped[source]);
-        relabel::relabel(&mut samples, labels.as_deref(), kind, dropped);
+        relabel::relabel(&mut samples, labels.as_deref(), kind, self.escaping, dropped);
         samples.retain(|sample| {
             let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
             if !told {
@@ -222,7 +238,7 @@ impl<'a> Merger<'a> {
         if source == 0 {
             merged.own = true;
         } else if merged.own {
-            let fits = |sample: &Sample<'_>| fits(merged.kind, sample.suffix);
+            let fits = |sample: &Sample<'_>| fits(merged.kind, sample);
             let before = samples.len();
             samples.retain(fits);
             let gone = (before - samples.len()) as u64;
@@ -263,8 +279,11 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, suffix: Suffix) -> bool {
-    match suffix {
+fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+    match sample.suffix {
+        Suffix::Bare if sample.native().is_some() => {
+            matches!(kind, Kind::Histogram | Kind::GaugeHistogram)
+        }
         Suffix::Bare => !matches!(kind, Kind::Histogram | Kind::GaugeHistogram),
         suffix => kind.suffixes().contains(&suffix),
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::labels::{LabelText, Pairs, unescape_value};
+use super::native::Native;
 use super::problem::Problems;
 use super::value::Number;
 
@@ -136,8 +137,8 @@ pub struct Family<'a> {
     pub(crate) help: Option<Cow<'a, str>>,
     pub(crate) unit: Option<Cow<'a, str>>,
     pub(crate) samples: Vec<Sample<'a>>,
-    /// `le` values that samples of our own name by number, see [`Sample::bound`].
-    pub(crate) bounds: Vec<&'a str>,
+    /// `le` values that samples of our own and of protobuf name by number, see [`Sample::bound`].
+    pub(crate) bounds: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Family<'a> {
@@ -220,12 +221,17 @@ pub struct Sample<'a> {
     pub(crate) suffix: Suffix,
     /// Whether a label name stands in quotes.
     pub(crate) quoted: bool,
+    /// Whether it is a `+Inf` bucket that the source left to be understood, as protobuf may.
+    pub(crate) implied: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extra<'a> {
     pub(crate) timestamp: Option<Timestamp<'a>>,
     pub(crate) exemplar: Option<Exemplar<'a>>,
+    /// The native histogram of a [`Suffix::Bare`] sample in a family of histograms; the sample's
+    /// value is its count.
+    pub(crate) native: Option<Box<Native<'a>>>,
 }
 
 impl<'a> Sample<'a> {
@@ -249,8 +255,13 @@ impl<'a> Sample<'a> {
         self.extra.as_ref()?.exemplar.as_ref()
     }
 
-    pub(crate) fn bound<'b>(&self, bounds: &[&'b str]) -> Option<&'b str> {
-        bounds.get(usize::from(self.bound).checked_sub(1)?).copied()
+    /// The native histogram that it is; its value is then the count of observations.
+    pub fn native(&self) -> Option<&Native<'a>> {
+        self.extra.as_ref()?.native.as_deref()
+    }
+
+    pub(crate) fn bound<'b>(&self, bounds: &'b [Cow<'_, str>]) -> Option<&'b str> {
+        bounds.get(usize::from(self.bound).checked_sub(1)?).map(|bound| &**bound)
     }
 }
 
@@ -279,7 +290,7 @@ impl Timestamp<'_> {
 }
 
 /// A trace that stands for many: labels, a value and perhaps a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exemplar<'a> {
     pub(crate) labels: LabelText<'a>,
     pub(crate) value: Number<'a>,

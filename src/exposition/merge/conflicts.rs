@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::relabel::rehash;
+use super::relabel::{rehash, without_native};
 use super::{MergedFamily, Merger, Piece, fits};
 use crate::exposition::model::{Kind, Sample, Suffix};
 
@@ -13,7 +13,7 @@ impl Merger<'_> {
     pub(super) fn separate_misfits(&mut self) {
         for at in 0..self.families.len() {
             let family = &self.families[at];
-            let misfit = |sample: &Sample<'_>| !fits(family.kind, sample.suffix);
+            let misfit = |sample: &Sample<'_>| !fits(family.kind, sample);
             if family.pieces.iter().any(|piece| piece.samples.iter().any(misfit)) {
                 self.take_apart(at);
             }
@@ -92,9 +92,10 @@ impl Merger<'_> {
         }
         let stays = family.kind;
         for piece in pieces {
-            let Piece { source, bounds, samples, .. } = piece;
+            let Piece { source, bounds, samples, kind } = piece;
+            let is_gauge = kind == Kind::GaugeHistogram;
             let mut parts: [Vec<Sample<'_>>; Suffix::ALL.len()] = Default::default();
-            for mut sample in samples {
+            for mut sample in without_native(samples, is_gauge) {
                 rehash(&mut sample, &bounds, self.labels[source].as_deref(), false);
                 let part = std::mem::replace(&mut sample.suffix, Suffix::Bare);
                 parts[part as usize].push(sample);

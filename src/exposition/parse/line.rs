@@ -147,6 +147,7 @@ pub(super) fn sample<'a>(
             bound: 0,
             suffix,
             quoted: labels.quoted,
+            implied: false,
         },
         remark,
     })

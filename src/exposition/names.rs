@@ -1,0 +1,106 @@
+//! Spells names of any script in the classic alphabet, and back (Prometheus, "UTF-8 names").
+
+use super::format::Escaping;
+
+/// Spells a name that is not `legal`; one that is stays as it is in every escaping.
+pub(super) fn escape(name: &str, escaping: Escaping, legal: fn(&str) -> bool) -> String {
+    if escaping == Escaping::AllowUtf8 || legal(name) || name.is_empty() {
+        return name.to_owned();
+    }
+    let mut escaped = String::with_capacity(name.len() + 8);
+    if escaping == Escaping::Values {
+        escaped.push_str("U__");
+    }
+    for (at, c) in name.char_indices() {
+        let mut one = [0; 4];
+        let one: &str = c.encode_utf8(&mut one);
+        let is_legal = legal(one) || at > 0 && c.is_ascii_digit();
+        match (escaping, c) {
+            (Escaping::Dots | Escaping::Values, '_') => escaped.push_str("__"),
+            (Escaping::Dots, '.') => escaped.push_str("_dot_"),
+            _ if is_legal => escaped.push(c),
+            (Escaping::Dots, _) => escaped.push_str("__"),
+            (Escaping::Values, _) => escaped.push_str(&format!("_{:x}_", u32::from(c))),
+            _ => escaped.push('_'),
+        }
+    }
+    escaped
+}
+
+/// Undoes [`Escaping::Values`]; `None` for a name that was not spelt so.
+pub(super) fn unescape(name: &str) -> Option<String> {
+    let mut rest = name.strip_prefix("U__")?;
+    let mut plain = String::with_capacity(rest.len());
+    while let Some(at) = rest.find('_') {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix('_') {
+            plain.push('_');
+            rest = after;
+            continue;
+        }
+        let (digits, after) = rest.split_once('_')?;
+        if digits.len() > 6 || digits.starts_with('+') {
+            return None;
+        }
+        plain.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
+        rest = after;
+    }
+    plain.push_str(rest);
+    Some(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::labels::{is_label_name, is_metric_name};
+
+    #[test]
+    fn names_are_spelt_as_prometheus_spells_them() {
+        use Escaping::{AllowUtf8, Dots, Underscores, Values};
+        for (name, spellings) in [
+            ("no:escaping_required", ["no:escaping_required"; 3]),
+            (
+                "mysystem.prod.west.cpu.load",
+                [
+                    "mysystem_prod_west_cpu_load",
+                    "mysystem_dot_prod_dot_west_dot_cpu_dot_load",
+                    "U__mysystem_2e_prod_2e_west_2e_cpu_2e_load",
+                ],
+            ),
+            (
+                "mysystem.prod.west.cpu.load_total",
+                [
+                    "mysystem_prod_west_cpu_load_total",
+                    "mysystem_dot_prod_dot_west_dot_cpu_dot_load__total",
+                    "U__mysystem_2e_prod_2e_west_2e_cpu_2e_load__total",
+                ],
+            ),
+            (
+                "http.status:sum",
+                ["http_status:sum", "http_dot_status:sum", "U__http_2e_status:sum"],
+            ),
+            ("label with 😱", ["label_with__", "label__with____", "U__label_20_with_20__1f631_"]),
+            ("花火", ["__", "____", "U___82b1__706b_"]),
+            ("0a", ["_a", "__a", "U___30_a"]),
+        ] {
+            for (escaping, expected) in [Underscores, Dots, Values].into_iter().zip(spellings) {
+                assert_eq!(escape(name, escaping, is_metric_name), expected, "{escaping:?}");
+            }
+            assert_eq!(escape(name, AllowUtf8, is_metric_name), name);
+            let values = escape(name, Values, is_metric_name);
+            assert_eq!(unescape(&values).unwrap_or(values), name);
+        }
+        assert_eq!(escape("a:b", Underscores, is_label_name), "a_b");
+    }
+
+    #[test]
+    fn what_was_not_escaped_is_not_unescaped() {
+        for name in
+            ["a_b", "U__a_", "U__a_2e", "U__a_zz_b", "U__a_d800_b", "U__a_110000_", "U__a_+2e_"]
+        {
+            assert_eq!(unescape(name), None, "{name}");
+        }
+        assert_eq!(unescape("U__").as_deref(), Some(""));
+    }
+}
