@@ -36,6 +36,7 @@ mod negotiate;
 mod parse;
 mod problem;
 mod render;
+mod sum;
 mod value;
 
 pub use build::FamilyBuilder;
@@ -48,4 +49,6 @@ pub use negotiate::negotiate;
 pub use parse::{InputFormat, Limits, parse, parse_with};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
+pub(crate) use sum::{Change, Tally, keep, points_of, weight};
+pub use sum::{GaugeRule, GaugeRules, Member, Summed, sum};
 pub use value::Number;

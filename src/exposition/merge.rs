@@ -34,6 +34,11 @@ impl<'a> Source<'a> {
         Self { name: name.into(), labelled: false, exposition }
     }
 
+    /// Takes another exposition in place of this one.
+    pub(crate) fn replace(&mut self, exposition: Exposition<'a>) {
+        self.exposition = exposition;
+    }
+
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
     /// is kept as `exported_source`, as Prometheus does with the labels of a target.
     #[must_use]
@@ -279,7 +284,8 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+/// Whether a family of this kind has a place for such a sample.
+pub(super) fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
     match sample.suffix {
         Suffix::Bare if sample.native().is_some() => {
             matches!(kind, Kind::Histogram | Kind::GaugeHistogram)

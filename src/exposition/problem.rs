@@ -61,11 +61,13 @@ pub enum Reason {
     Inconsistent,
     /// A name outside the classic alphabet that could not be escaped without meeting another.
     Utf8Name,
+    /// A quantile of one of several processes that are added up.
+    QuantileInSum,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -93,6 +95,7 @@ impl Reason {
         Self::NameClash,
         Self::Inconsistent,
         Self::Utf8Name,
+        Self::QuantileInSum,
     ];
 
     /// The reason as a label value.
@@ -150,6 +153,9 @@ impl Reason {
             }
             Self::Inconsistent => ("inconsistent", "the histogram or summary does not add up"),
             Self::Utf8Name => ("utf8_name", "the escaped name is already taken"),
+            Self::QuantileInSum => {
+                ("quantile_in_sum", "quantiles of several processes cannot be added up (mode=sum)")
+            }
         }
     }
 
