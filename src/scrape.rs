@@ -11,6 +11,7 @@
 //!
 //! Nothing is spawned: whoever drops the future of a scrape closes its connections.
 
+mod crew;
 mod deadline;
 mod error;
 mod health;
@@ -19,7 +20,9 @@ mod line;
 mod source;
 #[cfg(test)]
 mod tests;
+mod workers;
 
+pub(crate) use crew::{Muster, Words};
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
@@ -47,7 +50,8 @@ impl Sources {
     /// after it. Registers the `podmeter_app_*` families, in which each source is down so far.
     pub(crate) fn new(sources: &[AppMetrics], max_bytes: u64, registry: &mut Registry) -> Self {
         let families = Families::register(registry);
-        let sources = sources.iter().map(|source| Source::new(source, &families)).collect();
+        let source = |source| Source::new(source, max_bytes, &families);
+        let sources = sources.iter().map(source).collect();
         Self { sources, max_bytes }
     }
 
@@ -89,14 +93,27 @@ impl Sources {
 
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
-        self.sources.iter().map(|source| source.ledger.health()).collect()
+        let health = |source: &Source| {
+            let workers = source.workers.as_ref().map(workers::Workers::muster);
+            Health { workers, ..source.ledger.health() }
+        };
+        self.sources.iter().map(health).collect()
     }
 
     async fn fetch_one(&self, source: &Source, deadline: Instant) -> Fetched {
         let asked = Instant::now();
-        let outcome = source.fetch(self.max_bytes, deadline).await;
+        let ask = |until| source.fetch(self.max_bytes, until);
+        let (outcome, words) = match &source.workers {
+            None => (ask(deadline).await, None),
+            Some(workers) => {
+                let late = || source.late(deadline.saturating_duration_since(asked));
+                let (outcome, words) = workers.fetch(deadline, ask, late).await;
+                (outcome, Some(words))
+            }
+        };
         source.ledger.fetched(&outcome, asked.elapsed());
-        Fetched { name: source.ledger.name().to_owned(), mode: source.mode.clone(), outcome }
+        let name = source.ledger.name().to_owned();
+        Fetched { name, mode: source.mode.clone(), outcome, words }
     }
 }
 
@@ -107,8 +124,10 @@ pub(crate) struct Fetched {
     pub(crate) name: String,
     /// What becomes of its samples among those of the others.
     pub(crate) mode: SourceMode,
-    /// Its exposition, or why there is none.
+    /// Its exposition, or why there is none; of several processes, one of theirs.
     pub(crate) outcome: Result<Body, FetchError>,
+    /// What its processes said, where they are to be added up.
+    pub(crate) words: Option<Words>,
 }
 
 /// One exposition as it was sent, whole and decompressed.

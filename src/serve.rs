@@ -10,6 +10,7 @@ mod http;
 mod readers;
 mod reply;
 mod stats;
+mod sums;
 
 pub(crate) use self::http::serve;
 pub(crate) use admin::Admin;

@@ -1,7 +1,7 @@
 //! Remembers how each source is doing: for `/sources`, for our own families, and for the log, which
 //! hears of it once when something changes and never per scrape.
 
-use super::{Body, Cause, FetchError};
+use super::{Body, Cause, FetchError, Muster};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -37,6 +37,9 @@ pub(crate) struct Health {
     pub(crate) last_error_seconds_ago: Option<f64>,
     /// What was dropped since the program began, by reason.
     pub(crate) dropped: BTreeMap<&'static str, DroppedSoFar>,
+    /// Of the processes that are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<Muster>,
 }
 
 /// Samples that were dropped for one reason since the program began.
@@ -239,6 +242,7 @@ impl Ledger {
             last_error: known.error.as_ref().map(|(_, error)| error.clone()),
             last_error_seconds_ago: known.error.as_ref().map(|(then, _)| ago(*then)),
             dropped: known.dropped.clone(),
+            workers: None,
         }
     }
 

@@ -6,7 +6,9 @@ use super::error::{Cause, FetchError, shown};
 use super::health::{Families, Ledger};
 use super::intake::Intake;
 use super::line::Line;
+use super::workers::Workers;
 use crate::config::{AppMetrics, Place, SourceMode, SourceUrl};
+use crate::exposition::Limits;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HOST, LOCATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
@@ -20,6 +22,8 @@ use tokio::time::{Instant, timeout_at};
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) mode: SourceMode,
+    /// The processes that answer, where they are to be added up.
+    pub(super) workers: Option<Workers>,
     pub(super) ledger: Ledger,
     place: Place,
     /// Path and query.
@@ -32,10 +36,16 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(source: &AppMetrics, families: &Families) -> Self {
+    pub(super) fn new(source: &AppMetrics, max_bytes: u64, families: &Families) -> Self {
         let AppMetrics { url, name, mode, .. } = source;
         Self {
             mode: mode.clone(),
+            workers: match mode {
+                SourceMode::Sum(rules) => {
+                    Some(Workers::new(rules.workers, Limits::default(), max_bytes))
+                }
+                SourceMode::Plain | SourceMode::Label => None,
+            },
             ledger: Ledger::new(url.to_string(), name.clone(), families),
             place: url.place().clone(),
             path: url.path_and_query().clone().into(),
@@ -58,6 +68,11 @@ impl Source {
             Err(_) => Err(progress.too_late(deadline.saturating_duration_since(asked))),
         };
         outcome.map_err(|cause| FetchError { url: self.ledger.url().to_owned(), cause })
+    }
+
+    /// That there was no turn to ask within so long.
+    pub(super) fn late(&self, within: Duration) -> FetchError {
+        FetchError { url: self.ledger.url().to_owned(), cause: Cause::NoAnswer(within) }
     }
 
     async fn get(
@@ -128,6 +143,10 @@ impl Source {
     }
 
     async fn keep(&self, line: Line) {
+        // The next connection may lead to another process; this one never does.
+        if self.workers.as_ref().is_some_and(|workers| workers.muster().workers > 1) {
+            return;
+        }
         if let Some(line) = line.if_reusable().await {
             *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         }

@@ -4,9 +4,10 @@ use super::Lifecycle;
 use super::health::ready;
 use super::http::Routes;
 use super::reply::{self, Reply};
+use super::sums::Sums;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Source};
+use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Problems, Source};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
@@ -60,17 +61,41 @@ impl Stats {
     fn merge(&self, fetched: &[Fetched], format: Format) -> Vec<u8> {
         let mut sources = Vec::new();
         let mut read = Vec::new();
+        let mut sums = Sums::default();
+        // Of each group of sources that are added up, its place among the sources.
+        let mut places = Vec::new();
         for (index, fetched) in fetched.iter().enumerate() {
+            if let (SourceMode::Sum(rules), Some(words)) = (&fetched.mode, &fetched.words) {
+                let (group, heard) = sums.add(index, fetched, rules, words);
+                if group == places.len() {
+                    places.push(sources.len());
+                    read.push((index, Counts::default()));
+                    sources.push(Source::new(fetched.name.as_str(), Exposition::default()));
+                }
+                if heard.problems.is_empty() {
+                    // Nobody sent an exposition; what was sent instead says why.
+                    self.note_nonsense(index, fetched);
+                } else {
+                    self.note_read(index, heard.samples, &heard.problems);
+                }
+                continue;
+            }
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
             let exposition = exposition::parse(&body.bytes, declared);
-            self.note_read(index, &exposition);
+            self.note_read(index, samples(&exposition), std::slice::from_ref(&exposition.problems));
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(match fetched.mode {
                 SourceMode::Label => source.labelled(),
                 SourceMode::Plain | SourceMode::Sum(_) => source,
             });
+        }
+        for (sum, place) in sums.finish().into_iter().zip(places) {
+            for (index, dropped) in &sum.dropped {
+                self.note_merged(*index, dropped, &Counts::default());
+            }
+            sources[place].replace(sum.exposition);
         }
         let instruments = self.instruments();
         let mut own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
@@ -84,15 +109,17 @@ impl Stats {
         body
     }
 
-    /// Tells a source's ledger what was read of its body.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) {
-        let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
-        let problems = &exposition.problems;
-        let sentences: Vec<_> = problems
-            .dropped()
+    /// Tells a source's ledger what was read of its body, or of the bodies of its processes.
+    fn note_read(&self, index: usize, samples: u64, problems: &[Problems]) {
+        let first = || problems.iter().flat_map(Problems::first);
+        let mut lost = Counts::default();
+        for (reason, samples) in problems.iter().flat_map(|problems| problems.dropped().iter()) {
+            lost.add(reason, samples);
+        }
+        let sentences: Vec<_> = lost
             .iter()
             .map(|(reason, samples)| {
-                let first = problems.first().iter().find(|problem| problem.reason == reason);
+                let first = first().find(|problem| problem.reason == reason);
                 (
                     reason,
                     samples,
@@ -109,8 +136,17 @@ impl Stats {
             })
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
-        let problem = problems.first().first().map(ToString::to_string);
+        let problem = first().next().map(ToString::to_string);
         self.sources.parsed(index, samples, problem.as_deref(), &dropped);
+    }
+
+    /// Tells it what was sent where no process sent an exposition.
+    fn note_nonsense(&self, index: usize, fetched: &Fetched) {
+        if let Ok(body) = &fetched.outcome {
+            let declared = InputFormat::from_content_type(body.content_type.as_deref());
+            let problems = exposition::parse(&body.bytes, declared).problems;
+            self.note_read(index, 0, &[problems]);
+        }
     }
 
     /// Tells it what was dropped on the way into the answer, beyond what could not be read. The
@@ -152,6 +188,10 @@ impl Stats {
             process: Process::read(),
         }
     }
+}
+
+fn samples(exposition: &Exposition<'_>) -> u64 {
+    exposition.families.iter().map(|family| family.samples().len() as u64).sum()
 }
 
 /// The values of all `Accept` lines; what is no text is nobody's type.

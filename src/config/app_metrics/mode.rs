@@ -17,6 +17,8 @@ pub enum SourceMode {
 /// How samples are added up (`mode=sum`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumRules {
+    /// Which sources are added up with each other: those of the same name, or of none (`group=`).
+    pub group: Option<String>,
     /// What becomes of gauges that have no rule of their own (`gauges=`).
     pub gauges: GaugeRule,
     /// What becomes of the gauges of single families, by the family's name (`gauge.FAMILY=`).
@@ -34,7 +36,7 @@ impl SumRules {
 
 impl Default for SumRules {
     fn default() -> Self {
-        Self { gauges: GaugeRule::Sum, gauge: BTreeMap::new(), workers: 1 }
+        Self { group: None, gauges: GaugeRule::Sum, gauge: BTreeMap::new(), workers: 1 }
     }
 }
 
