@@ -12,7 +12,7 @@ use crate::observe::host::{HostId, KnownHosts};
 use crate::process::raise_fd_limit;
 use crate::pump::Carriage;
 use crate::scrape::Sources;
-use crate::serve::{Admin, Health, Lifecycle, Stats, serve};
+use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
 use prometheus_client::registry::Registry;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -116,6 +116,7 @@ impl App {
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             registry,
             settler: workers.settler(),
+            room: Arc::new(Room::default()),
             lifecycle: Arc::clone(&lifecycle),
             started: Instant::now(),
         });

@@ -31,7 +31,7 @@ pub use self::args::{ProxyArgs, describe, variable};
 pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::layers::{LoadError, Origin, Surroundings, load};
-pub(crate) use self::quantity::duration;
+pub(crate) use self::quantity::{duration, size};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///

@@ -25,9 +25,11 @@
 //! strict parser of Python's `prometheus_client`. [`negotiate()`] reads the `Accept` header.
 //! `docs/exposition.md` tells how each kind crosses from one format to the other.
 
+mod block;
 mod build;
 mod format;
 mod labels;
+mod lint;
 mod merge;
 mod model;
 mod names;
@@ -36,19 +38,23 @@ mod negotiate;
 mod parse;
 mod problem;
 mod render;
+mod select;
 mod sum;
 mod value;
 
 pub use build::FamilyBuilder;
 pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
+pub use lint::{Finding, Report, Rule, Severity, detect, lint};
 pub use merge::{Merged, Outcome, Source, merge, merge_for};
-pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
+pub use model::{Exemplar, Exposition, Family, Kind, Sample, Scanned, Suffix, Timestamp};
 pub use native::Native;
 pub use negotiate::negotiate;
-pub use parse::{InputFormat, Limits, parse, parse_with};
+pub(crate) use negotiate::weight;
+pub use parse::{InputFormat, Limits, parse, parse_with, scan_for};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
-pub(crate) use sum::{Change, Tally, keep, points_of, weight};
+pub use select::keep_used;
+pub(crate) use sum::{Change, Tally, keep, kept_bytes, points_of};
 pub use sum::{GaugeRule, GaugeRules, Member, Summed, sum};
 pub use value::Number;

@@ -55,14 +55,23 @@ impl Sources {
         Self { sources, max_bytes }
     }
 
-    /// Asks every source, side by side, and waits for the last of them or for the deadline. The
-    /// answers are in the order of the configuration, one for each source.
+    /// What the sources are called, in the order of the configuration.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.sources.iter().map(|source| source.ledger.name()).collect()
+    }
+
+    /// Asks every source whose name is wanted, side by side, and waits for the last of them or for
+    /// the deadline. The answers are in the order of the configuration, one for each source.
     ///
     /// Each body must then be told of with [`Sources::parsed`]: a source is up when there were
     /// samples in what it sent, which only its reader knows.
-    pub(crate) async fn fetch(&self, deadline: Instant) -> Vec<Fetched> {
-        let fetch = |source| Box::pin(self.fetch_one(source, deadline));
-        side_by_side(self.sources.iter().map(fetch).collect()).await
+    pub(crate) async fn fetch(
+        &self,
+        deadline: Instant,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<Fetched> {
+        let fetch = |(index, source)| Box::pin(self.fetch_one(index, source, deadline));
+        side_by_side(self.wanted(wanted).map(fetch).collect()).await
     }
 
     /// Tells what was found in the body of the source at `index`: how many samples could be read,
@@ -91,6 +100,22 @@ impl Sources {
         }
     }
 
+    /// Bytes of the last bodies of the wanted sources, which the next ones will be much like.
+    pub(crate) fn bytes(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let processes = |source: &Source| {
+            source.workers.as_ref().map_or(1, |workers| workers.muster().workers as u64)
+        };
+        self.wanted(wanted).map(|(_, source)| source.ledger.bytes() * processes(source)).sum()
+    }
+
+    /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
+    /// the memory that there is for them.
+    pub(crate) fn turned_away(&self, wanted: impl Fn(&str) -> bool) {
+        for (_, source) in self.wanted(wanted) {
+            source.ledger.turned_away();
+        }
+    }
+
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
         let health = |source: &Source| {
@@ -100,7 +125,12 @@ impl Sources {
         self.sources.iter().map(health).collect()
     }
 
-    async fn fetch_one(&self, source: &Source, deadline: Instant) -> Fetched {
+    fn wanted(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (usize, &Source)> {
+        let all = self.sources.iter().enumerate();
+        all.filter(move |(_, source)| wanted(source.ledger.name()))
+    }
+
+    async fn fetch_one(&self, index: usize, source: &Source, deadline: Instant) -> Fetched {
         let asked = Instant::now();
         let ask = |until| source.fetch(self.max_bytes, until);
         let (outcome, words) = match &source.workers {
@@ -113,13 +143,15 @@ impl Sources {
         };
         source.ledger.fetched(&outcome, asked.elapsed());
         let name = source.ledger.name().to_owned();
-        Fetched { name, mode: source.mode.clone(), outcome, words }
+        Fetched { index, name, mode: source.mode.clone(), outcome, words }
     }
 }
 
 /// What one source answered.
 #[derive(Debug)]
 pub(crate) struct Fetched {
+    /// Where the source stands in the configuration.
+    pub(crate) index: usize,
     /// What the source is called.
     pub(crate) name: String,
     /// What becomes of its samples among those of the others.
@@ -128,6 +160,19 @@ pub(crate) struct Fetched {
     pub(crate) outcome: Result<Body, FetchError>,
     /// What its processes said, where they are to be added up.
     pub(crate) words: Option<Words>,
+}
+
+impl Fetched {
+    /// Bytes of the bodies.
+    pub(crate) fn bytes(&self) -> u64 {
+        match (&self.words, &self.outcome) {
+            (Some(words), _) => {
+                words.processes.iter().map(|word| word.body.bytes.len() as u64).sum()
+            }
+            (None, Ok(body)) => body.bytes.len() as u64,
+            (None, Err(_)) => 0,
+        }
+    }
 }
 
 /// One exposition as it was sent, whole and decompressed.

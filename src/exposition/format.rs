@@ -36,6 +36,25 @@ pub enum Escaping {
     AllowUtf8,
 }
 
+impl Escaping {
+    /// The escaping that has this name in a header.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|escaping| escaping.as_str() == name)
+    }
+
+    /// Its name in a header.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Underscores => "underscores",
+            Self::Dots => "dots",
+            Self::Values => "values",
+            Self::AllowUtf8 => "allow-utf-8",
+        }
+    }
+
+    const ALL: [Self; 4] = [Self::Underscores, Self::Dots, Self::Values, Self::AllowUtf8];
+}
+
 impl Format {
     /// Text 0.0.4.
     pub const TEXT: Self = Self::new(Syntax::Text, Escaping::Underscores);
@@ -64,14 +83,78 @@ impl Format {
         self.escaping
     }
 
-    /// The Content-Type of an answer in this format.
-    pub fn content_type(self) -> &'static str {
+    /// The Content-Type of an answer in this format. It names the escaping where that is not the
+    /// one that everybody expects, and always in text 1.0.0, which has no other.
+    pub const fn content_type(self) -> &'static str {
+        macro_rules! with_escaping {
+            ($start:literal, $underscores:literal) => {
+                match self.escaping {
+                    Escaping::Underscores => concat!($start, $underscores),
+                    Escaping::Dots => concat!($start, "; escaping=dots"),
+                    Escaping::Values => concat!($start, "; escaping=values"),
+                    Escaping::AllowUtf8 => concat!($start, "; escaping=allow-utf-8"),
+                }
+            };
+        }
         match self.syntax {
-            Syntax::Text | Syntax::QuotedText => "text/plain; version=0.0.4; charset=utf-8",
-            Syntax::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            Syntax::Protobuf => {
-                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+            Syntax::Text => with_escaping!("text/plain; version=0.0.4; charset=utf-8", ""),
+            Syntax::QuotedText => {
+                with_escaping!("text/plain; version=1.0.0; charset=utf-8", "; escaping=underscores")
             }
+            Syntax::OpenMetrics => {
+                with_escaping!("application/openmetrics-text; version=1.0.0; charset=utf-8", "")
+            }
+            Syntax::Protobuf => with_escaping!(
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited",
+                ""
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_type_names_version_and_escaping() {
+        for (syntax, escaping, content_type) in [
+            (Syntax::Text, Escaping::Underscores, "text/plain; version=0.0.4; charset=utf-8"),
+            (
+                Syntax::Text,
+                Escaping::Values,
+                "text/plain; version=0.0.4; charset=utf-8; escaping=values",
+            ),
+            (Syntax::Text, Escaping::AllowUtf8, "text/plain; version=0.0.4; charset=utf-8"),
+            (
+                Syntax::QuotedText,
+                Escaping::Underscores,
+                "text/plain; version=1.0.0; charset=utf-8; escaping=underscores",
+            ),
+            (
+                Syntax::QuotedText,
+                Escaping::AllowUtf8,
+                "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            ),
+            (
+                Syntax::OpenMetrics,
+                Escaping::Underscores,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            (
+                Syntax::OpenMetrics,
+                Escaping::AllowUtf8,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            ),
+            (
+                Syntax::Protobuf,
+                Escaping::Dots,
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; \
+                 encoding=delimited; escaping=dots",
+            ),
+        ] {
+            assert_eq!(Format::new(syntax, escaping).content_type(), content_type);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What was wrong with a source, where, and what it cost.
 
-/// How many problems of one source are kept whole; beyond it they are only counted.
-const KEPT: usize = 20;
+/// How many problems of one source are kept whole unless [`crate::exposition::Limits`] says
+/// otherwise; beyond it they are only counted.
+pub(crate) const KEPT: usize = 20;
 
 /// Why a line or a sample was refused: closed, so that it can be a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -185,14 +186,26 @@ impl std::fmt::Display for Problem {
 }
 
 /// What is wrong with a source: the first problems whole, all of them by number.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Problems {
     first: Vec<Problem>,
     total: u64,
     dropped: Counts,
+    keep: usize,
+}
+
+impl Default for Problems {
+    fn default() -> Self {
+        Self::keeping(KEPT)
+    }
 }
 
 impl Problems {
+    /// None so far; the first `keep` of them will be kept whole.
+    pub(crate) fn keeping(keep: usize) -> Self {
+        Self { first: Vec::new(), total: 0, dropped: Counts::default(), keep }
+    }
+
     /// The first problems, in the order of the lines.
     pub fn first(&self) -> &[Problem] {
         &self.first
@@ -218,7 +231,7 @@ impl Problems {
         if problem.costs_sample {
             self.dropped.add(problem.reason, 1);
         }
-        if self.first.len() < KEPT {
+        if self.first.len() < self.keep {
             self.first.push(problem);
         }
     }

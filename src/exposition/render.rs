@@ -53,6 +53,7 @@ struct Lines {
     /// Whether the head of the section is written.
     begun: bool,
     piece: usize,
+    /// The next sample, or where it begins in a block.
     sample: usize,
 }
 
@@ -89,6 +90,13 @@ impl Rendering {
                 return false;
             };
             self.family += 1;
+            if self.format.syntax() == Syntax::Protobuf
+                && let Some(family) = family.expanded(&merged.labels)
+            {
+                // A message is made of samples, which nobody keeps from one part to the next.
+                Message::new(merged, &family).advance(merged, &family, usize::MAX, out);
+                continue;
+            }
             self.rest = self.begin(merged, family);
         }
         true
@@ -127,7 +135,13 @@ impl Lines {
                 let is_gauge = family.kind == Kind::GaugeHistogram;
                 let writer =
                     lines::Writer { section, names: &self.names, source, is_gauge, syntax };
-                for sample in &piece.samples[self.sample..] {
+                if let Some(block) = &piece.block {
+                    self.sample = writer.block(block, self.sample, full, out);
+                    if self.sample < block.text.len() {
+                        return false;
+                    }
+                }
+                for sample in piece.samples.iter().skip(self.sample) {
                     if out.len() >= full {
                         return false;
                     }

@@ -92,7 +92,7 @@ pub(crate) fn points_of<'a>(
 }
 
 /// About how many bytes an exposition that was kept takes.
-pub(crate) fn weight(exposition: &Exposition<'_>) -> u64 {
+pub(crate) fn kept_bytes(exposition: &Exposition<'_>) -> u64 {
     let of = |family: &Family<'_>| {
         let help = family.help.as_ref().map_or(0, |help| help.len());
         let labels = family.samples.iter().map(|s| s.labels.as_str().len()).sum::<usize>();

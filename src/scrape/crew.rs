@@ -244,7 +244,7 @@ impl Crew {
             let longer = points_of(&slot.held, missing);
             let newly = points_of(&before, missing);
             let both = keep(vec![longer.clone(), newly.clone()]);
-            let held = if exposition::weight(&both) <= self.held_bytes() {
+            let held = if exposition::kept_bytes(&both) <= self.held_bytes() {
                 both
             } else {
                 self.lost += samples(&newly);
@@ -305,7 +305,7 @@ impl Crew {
             return;
         }
         let both = keep(vec![(*self.carry).clone(), counts.clone()]);
-        let sum = if exposition::weight(&both) <= self.limit / 2 {
+        let sum = if exposition::kept_bytes(&both) <= self.limit / 2 {
             both
         } else {
             let known = Tally::of(&self.carry);

@@ -79,6 +79,9 @@ pub(crate) enum Cause {
         /// What the connection said of it.
         why: String,
     },
+    /// Other scrapes' answers hold all the memory that there is for bodies.
+    #[error("was left out, because too many large answers are on their way to other scrapers")]
+    NoRoom,
     /// The body came whole, but no sample is in it.
     #[error("answered 200 OK, but with nothing that is a sample ({0})")]
     NoSample(String),

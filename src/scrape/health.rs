@@ -189,6 +189,17 @@ impl Ledger {
         }
     }
 
+    /// Notes that there was no room for a body.
+    pub(super) fn turned_away(&self) {
+        let error = FetchError { url: self.url.clone(), cause: Cause::NoRoom };
+        self.fail(&mut self.known(), &error);
+    }
+
+    /// Bytes of the last body.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get().unsigned_abs()
+    }
+
     /// Notes what was in a body.
     pub(super) fn parsed(&self, samples: u64, problem: Option<&str>, dropped: &[Dropped<'_>]) {
         self.dropped(dropped);

@@ -26,7 +26,7 @@ async fn ask(sources: &Sources) -> Result<Body, FetchError> {
 }
 
 async fn ask_within(sources: &Sources, time: Duration) -> Result<Body, FetchError> {
-    sources.fetch(Instant::now() + time).await.swap_remove(0).outcome
+    sources.fetch(Instant::now() + time, |_| true).await.swap_remove(0).outcome
 }
 
 /// Why a source that sends these bytes gives no exposition.
@@ -45,7 +45,7 @@ fn sources_can_be_shared_between_threads_and_their_futures_sent() {
     let sources = sources(&["http://127.0.0.1:1/"]);
     let now = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let now = now.block_on(async { Instant::now() });
-    check(&sources, sources.fetch(now));
+    check(&sources, sources.fetch(now, |_| true));
 }
 
 /// Small, so that going beyond it is quick.

@@ -16,7 +16,7 @@ fn the_format_that_weighs_most_is_given_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let sidecar = Sidecar::start("podmeter", folder.path(), says(""), "");
     let (om, plain) = ("application/openmetrics-text;version=1.0.0", "text/plain;version=0.0.4");
-    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily";
+    let protobuf = "application/vnd.google.protobuf;proto=my.Message";
     for (accept, format) in [
         (String::new(), Format::TEXT),
         ("*/*".into(), Format::TEXT),

@@ -31,6 +31,10 @@ impl Merger<'_> {
             }
             let total = format!("{base}_total");
             let parents = [total.as_str(), base].map(|name| self.by_name.get(name).copied());
+            for family in parents.into_iter().flatten().chain([at]) {
+                self.families[family].expand(&self.labels);
+            }
+            let family = &self.families[at];
             let Some(parent) = parents.into_iter().flatten().find(|parent| {
                 let parent = &self.families[*parent];
                 parent.own == family.own
@@ -44,8 +48,7 @@ impl Merger<'_> {
                 for sample in &mut piece.samples {
                     sample.suffix = Suffix::Created;
                 }
-                let label = self.labels[piece.source].as_deref();
-                self.families[parent].push(piece, label);
+                self.families[parent].push(piece, &self.labels);
             }
         }
     }
@@ -84,6 +87,7 @@ impl Merger<'_> {
     pub(super) fn take_apart(&mut self, at: usize) -> Vec<usize> {
         let mut grown = Vec::new();
         let family = &mut self.families[at];
+        family.expand(&self.labels);
         let help = family.help.clone();
         let names = Suffix::ALL.map(|suffix| family.sample_name(suffix));
         let pieces = std::mem::take(&mut family.pieces);
@@ -92,7 +96,7 @@ impl Merger<'_> {
         }
         let stays = family.kind;
         for piece in pieces {
-            let Piece { source, bounds, samples, kind } = piece;
+            let Piece { source, bounds, samples, kind, .. } = piece;
             let is_gauge = kind == Kind::GaugeHistogram;
             let mut parts: [Vec<Sample<'_>>; Suffix::ALL.len()] = Default::default();
             for mut sample in without_native(samples, is_gauge) {
@@ -118,8 +122,9 @@ impl Merger<'_> {
                     target.kind = Kind::Unknown;
                 }
                 target.help = target.help.take().or_else(|| help.clone());
-                let piece = Piece { source, bounds: bounds.clone(), samples, kind };
-                target.push(piece, self.labels[source].as_deref());
+                let bounds = bounds.clone();
+                let piece = Piece { source, bounds, samples, block: None, kind };
+                target.push(piece, &self.labels);
                 // The first source's sample is the one that stays, whoever came apart first.
                 target.pieces.sort_by_key(|piece| piece.source);
             }

@@ -23,6 +23,11 @@ impl Merger<'_> {
 
     fn settle_family(&mut self, at: usize) {
         let family = &mut self.families[at];
+        if let [Piece { block: Some(block), .. }] = &*family.pieces {
+            // Judged already, by these rules.
+            family.strict = block.strict;
+            return;
+        }
         let kind = family.kind;
         for piece in &mut family.pieces {
             if has_bounds(piece.kind, Suffix::Bare) != has_bounds(kind, Suffix::Bare) {

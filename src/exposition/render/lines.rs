@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::exposition::block::Block;
 use crate::exposition::format::Syntax;
 use crate::exposition::labels::{Pairs, escape_value, is_metric_name};
 use crate::exposition::merge::MergedFamily;
@@ -117,6 +118,34 @@ struct Line<'l> {
 }
 
 impl Writer<'_> {
+    /// Writes what belongs to the section of a block's samples, of which the next one begins at
+    /// `from`, until `out` is `full`. Gives where the next one begins then.
+    pub(super) fn block(
+        &self,
+        block: &Block<'_>,
+        from: usize,
+        full: usize,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let seconds = self.syntax == Syntax::OpenMetrics;
+        let exemplars = seconds && self.section.kind == block.kind;
+        let whole = Suffix::ALL
+            .into_iter()
+            .all(|suffix| self.section.suffixes.contains(suffix) || block.name(suffix).is_none());
+        if whole && block.is_copied(seconds, exemplars) {
+            return block.copy(from, self.source, full, out);
+        }
+        let mut at = from;
+        for (end, sample) in block.samples_from(from) {
+            if out.len() >= full {
+                return at;
+            }
+            self.sample(&sample, &[], out);
+            at = end;
+        }
+        block.text.len()
+    }
+
     /// Writes the sample, if it belongs to the section.
     pub(super) fn sample(&self, sample: &Sample<'_>, bounds: &[Cow<'_, str>], out: &mut Vec<u8>) {
         if let Some(native) = sample.native() {

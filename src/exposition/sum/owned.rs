@@ -17,7 +17,7 @@ pub(super) fn owned(exposition: Exposition<'_>) -> Exposition<'static> {
 }
 
 fn family(family: Family<'_>) -> Family<'static> {
-    let Family { name, kind, help, unit, samples, bounds } = family;
+    let Family { name, kind, help, unit, samples, bounds, .. } = family;
     let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
     let mut copy = Family::new(own(name), kind);
     copy.help = help.map(own);

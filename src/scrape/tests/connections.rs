@@ -39,7 +39,7 @@ async fn a_source_that_never_answers_costs_the_deadline() {
 async fn waiting_for_a_source_takes_no_processor() {
     let server = Server::start(|_, mut peer| peer.wait_until_gone());
     let sources = sources(&[&server.url(), &server.url()]);
-    let mut scrape = Box::pin(sources.fetch(Instant::now() + SHORT));
+    let mut scrape = Box::pin(sources.fetch(Instant::now() + SHORT, |_| true));
     let mut polls = 0;
     poll_fn(|cx| {
         polls += 1;
@@ -70,14 +70,14 @@ async fn a_source_that_trickles_costs_the_deadline() {
 async fn a_deadline_that_is_over_gives_every_source_an_error() {
     let server = Server::start(|_, mut peer| peer.wait_until_gone());
     let sources = sources(&[&server.url(), &server.url()]);
-    let fetched = sources.fetch(Instant::now()).await;
+    let fetched = sources.fetch(Instant::now(), |_| true).await;
     assert_eq!(fetched.len(), 2);
     assert!(fetched.iter().all(|fetched| fetched.outcome.is_err()));
 }
 
 #[tokio::test]
 async fn no_sources_are_asked_in_no_time() {
-    assert!(sources(&[]).fetch(Instant::now() + PLENTY).await.is_empty());
+    assert!(sources(&[]).fetch(Instant::now() + PLENTY, |_| true).await.is_empty());
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn sources_are_asked_side_by_side_and_answer_in_order() {
     };
     let (a, b, c) = (server("a 1\n"), server("b 1\n"), server("c 1\n"));
     let sources = sources(&[&a.url(), &b.url(), &c.url()]);
-    let fetched = sources.fetch(Instant::now() + PLENTY).await;
+    let fetched = sources.fetch(Instant::now() + PLENTY, |_| true).await;
     let names: Vec<&str> = fetched.iter().map(|fetched| fetched.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
     let bodies: Vec<Bytes> = fetched.into_iter().map(|f| f.outcome.unwrap().bytes).collect();
@@ -188,7 +188,7 @@ async fn a_hanging_source_takes_nothing_from_the_others() {
     });
     let good = Server::answering(ok("a 1\n"));
     let sources = sources(&[&hanging.url(), &flooding.url(), &good.url()]);
-    let fetched = sources.fetch(Instant::now() + ENOUGH).await;
+    let fetched = sources.fetch(Instant::now() + ENOUGH, |_| true).await;
     assert!(fetched[0].outcome.is_err());
     assert!(fetched[1].outcome.is_err());
     assert_eq!(fetched[2].outcome.as_ref().unwrap().bytes, "a 1\n");
@@ -225,7 +225,7 @@ async fn a_scrape_that_nobody_waits_for_closes_its_connections() {
         events.send("gone").unwrap();
     });
     let sources = sources(&[&server.url()]);
-    let mut scrape = Box::pin(sources.fetch(Instant::now() + PLENTY));
+    let mut scrape = Box::pin(sources.fetch(Instant::now() + PLENTY, |_| true));
     let told = tokio::task::spawn_blocking(move || {
         let asked = told.recv_timeout(PLENTY);
         (asked, told)
