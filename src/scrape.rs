@@ -11,30 +11,83 @@
 //!
 //! Nothing is spawned: whoever drops the future of a scrape closes its connections.
 
+mod accept;
+mod client;
+mod connect;
 mod crew;
 mod deadline;
 mod error;
+mod file;
 mod health;
 mod intake;
 mod line;
+mod patience;
+mod request;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod workers;
 
+pub(crate) use accept::Wants;
 pub(crate) use crew::{Muster, Words};
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
-use crate::config::{AppMetrics, SourceMode};
+use crate::config::{AppMetrics, ConfigError, SourceMode};
+use crate::exposition::Limits;
 use bytes::Bytes;
+use client::Client;
 use health::Families;
+use http::HeaderValue;
 use prometheus_client::registry::Registry;
 use source::Source;
 use std::future::poll_fn;
 use std::task::Poll;
 use tokio::time::Instant;
+
+/// What a scrape of ours asks of the sources.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scraper<'a> {
+    /// When the sources must have answered.
+    pub(crate) deadline: Instant,
+    /// Which formats are of use.
+    pub(crate) wants: Wants,
+    /// The scraper's own `Authorization`, for the sources that it is to be passed on to.
+    pub(crate) authorization: Option<&'a HeaderValue>,
+}
+
+impl Scraper<'_> {
+    /// Nobody in particular, who waits until then.
+    pub(crate) fn at(deadline: Instant) -> Self {
+        Self { deadline, wants: Wants::Text, authorization: None }
+    }
+}
+
+/// Refuses a source whose options name a file that is of no use: no certificate, no password, or
+/// nothing at all. To be asked before anything is started.
+pub(crate) fn check(sources: &[AppMetrics]) -> Result<(), ConfigError> {
+    for source in sources {
+        let useful = Client::new(source, u64::MAX).check();
+        useful.map_err(|cause| source.refused(cause.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Asks one source for its exposition once, for a command. It may send `max_bytes`, before
+/// decompression and after it, and its own time-out goes before the scraper's deadline.
+#[allow(dead_code, reason = "asked by commands that are not part of every build")]
+pub(crate) async fn fetch_once(
+    source: &AppMetrics,
+    max_bytes: u64,
+    scraper: &Scraper<'_>,
+) -> Result<Body, FetchError> {
+    let own = source.limits.timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = own.map_or(scraper.deadline, |own| own.min(scraper.deadline));
+    let outcome = Client::new(source, max_bytes).fetch(&Scraper { deadline, ..*scraper }).await;
+    outcome.map_err(|cause| FetchError { url: source.url.to_string(), cause })
+}
 
 /// The app's expositions, in the order of the configuration.
 ///
@@ -42,7 +95,6 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Sources {
     sources: Vec<Source>,
-    max_bytes: u64,
 }
 
 impl Sources {
@@ -51,8 +103,7 @@ impl Sources {
     pub(crate) fn new(sources: &[AppMetrics], max_bytes: u64, registry: &mut Registry) -> Self {
         let families = Families::register(registry);
         let source = |source| Source::new(source, max_bytes, &families);
-        let sources = sources.iter().map(source).collect();
-        Self { sources, max_bytes }
+        Self { sources: sources.iter().map(source).collect() }
     }
 
     /// What the sources are called, in the order of the configuration.
@@ -67,10 +118,10 @@ impl Sources {
     /// samples in what it sent, which only its reader knows.
     pub(crate) async fn fetch(
         &self,
-        deadline: Instant,
+        scraper: &Scraper<'_>,
         wanted: impl Fn(&str) -> bool,
     ) -> Vec<Fetched> {
-        let fetch = |(index, source)| Box::pin(self.fetch_one(index, source, deadline));
+        let fetch = |(index, source)| Box::pin(Self::fetch_one(index, source, scraper));
         side_by_side(self.wanted(wanted).map(fetch).collect()).await
     }
 
@@ -80,16 +131,24 @@ impl Sources {
     /// HTML page. An empty exposition is none the worse for it.
     ///
     /// To be called once for each body of a [`Sources::fetch`], before the families are shown.
+    /// Whether the body may be merged: not with more samples than the source may have.
+    #[must_use]
     pub(crate) fn parsed(
         &self,
         index: usize,
         samples: u64,
         problem: Option<&str>,
         dropped: &[Dropped<'_>],
-    ) {
-        if let Some(source) = self.sources.get(index) {
-            source.ledger.parsed(samples, problem, dropped);
+    ) -> bool {
+        let Some(source) = self.sources.get(index) else { return false };
+        // Processes that are added up were looked at one by one.
+        let most = source.max_samples.filter(|_| source.workers.is_none());
+        if let Some(most) = most.filter(|most| samples > *most as u64) {
+            source.ledger.refused(Cause::TooManySamples(most));
+            return false;
         }
+        source.ledger.parsed(samples, problem, dropped);
+        true
     }
 
     /// Counts samples that were read from the source at `index`, but dropped later: a series that
@@ -102,26 +161,20 @@ impl Sources {
 
     /// Bytes of the last bodies of the wanted sources, which the next ones will be much like.
     pub(crate) fn bytes(&self, wanted: impl Fn(&str) -> bool) -> u64 {
-        let processes = |source: &Source| {
-            source.workers.as_ref().map_or(1, |workers| workers.muster().workers as u64)
-        };
-        self.wanted(wanted).map(|(_, source)| source.ledger.bytes() * processes(source)).sum()
+        self.wanted(wanted).map(|(_, source)| source.ledger.bytes()).sum()
     }
 
     /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
     /// the memory that there is for them.
     pub(crate) fn turned_away(&self, wanted: impl Fn(&str) -> bool) {
         for (_, source) in self.wanted(wanted) {
-            source.ledger.turned_away();
+            source.ledger.refused(Cause::NoRoom);
         }
     }
 
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
-        let health = |source: &Source| {
-            let workers = source.workers.as_ref().map(workers::Workers::muster);
-            Health { workers, ..source.ledger.health() }
-        };
+        let health = |source: &Source| source.health();
         self.sources.iter().map(health).collect()
     }
 
@@ -130,20 +183,16 @@ impl Sources {
         all.filter(move |(_, source)| wanted(source.ledger.name()))
     }
 
-    async fn fetch_one(&self, index: usize, source: &Source, deadline: Instant) -> Fetched {
-        let asked = Instant::now();
-        let ask = |until| source.fetch(self.max_bytes, until);
-        let (outcome, words) = match &source.workers {
-            None => (ask(deadline).await, None),
-            Some(workers) => {
-                let late = || source.late(deadline.saturating_duration_since(asked));
-                let (outcome, words) = workers.fetch(deadline, ask, late).await;
-                (outcome, Some(words))
-            }
-        };
-        source.ledger.fetched(&outcome, asked.elapsed());
-        let name = source.ledger.name().to_owned();
-        Fetched { index, name, mode: source.mode.clone(), outcome, words }
+    async fn fetch_one(index: usize, source: &Source, scraper: &Scraper<'_>) -> Fetched {
+        let (outcome, words) = source.fetch(scraper).await;
+        Fetched {
+            index,
+            name: source.ledger.name().to_owned(),
+            mode: source.mode.clone(),
+            max_samples: source.max_samples,
+            outcome,
+            words,
+        }
     }
 }
 
@@ -156,6 +205,8 @@ pub(crate) struct Fetched {
     pub(crate) name: String,
     /// What becomes of its samples among those of the others.
     pub(crate) mode: SourceMode,
+    /// The most samples that it may have; no more than one beyond need be read.
+    pub(crate) max_samples: Option<usize>,
     /// Its exposition, or why there is none; of several processes, one of theirs.
     pub(crate) outcome: Result<Body, FetchError>,
     /// What its processes said, where they are to be added up.
@@ -163,6 +214,11 @@ pub(crate) struct Fetched {
 }
 
 impl Fetched {
+    /// How much of each of its bodies is to be read.
+    pub(crate) fn limits(&self) -> Limits {
+        limits(self.max_samples)
+    }
+
     /// Bytes of the bodies.
     pub(crate) fn bytes(&self) -> u64 {
         match (&self.words, &self.outcome) {
@@ -175,13 +231,23 @@ impl Fetched {
     }
 }
 
+fn limits(max_samples: Option<usize>) -> Limits {
+    let usual = Limits::default();
+    let samples = max_samples.map_or(usual.samples, |most| most.saturating_add(1));
+    Limits { samples, ..usual }
+}
+
 /// One exposition as it was sent, whole and decompressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     /// What the source called it, true or not.
     pub(crate) content_type: Option<String>,
-    /// The text.
+    /// How it said it was compressed.
+    pub(crate) content_encoding: Option<String>,
+    /// The exposition itself.
     pub(crate) bytes: Bytes,
+    /// How many bytes were sent, before decompression.
+    pub(crate) received: u64,
 }
 
 /// Does all the work at once in the task of the caller; dropped with the caller.

@@ -123,6 +123,13 @@ pub enum Trust {
     Anybody,
 }
 
+impl AppMetrics {
+    /// The sentence for what is wrong with this source though it could be read.
+    pub(crate) fn refused(&self, problem: String) -> ConfigError {
+        ConfigError::SourceOptions { value: shown(&self.to_string()), problem }
+    }
+}
+
 /// Reads one source as `--app-metrics` takes it, for a command that asks it once.
 impl FromStr for AppMetrics {
     type Err = ConfigError;

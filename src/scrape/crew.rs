@@ -11,9 +11,9 @@
 //! than there can be were seen, is folded into the *carry*: the counts of all that are gone, which
 //! stay in the sum.
 
-use super::Body;
+use super::{Body, Cause, limits};
 use crate::exposition::{
-    self, Change, Exposition, InputFormat, Limits, Tally, keep, parse_with, points_of,
+    self, Change, Exposition, InputFormat, Tally, keep, parse_with, points_of,
 };
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub(super) struct Crew {
     /// How many there are at a time.
     workers: usize,
-    limits: Limits,
+    max_samples: Option<usize>,
     /// About the most bytes that may be kept of what no process tells any more.
     limit: u64,
     /// The number of this scrape.
@@ -60,6 +60,14 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    /// Bytes that this scrape has heard, and what they were before decompression.
+    pub(super) fn sent(&self) -> (u64, u64) {
+        let fresh = self.processes.iter().filter(|word| word.fresh).map(|word| &word.body);
+        fresh.fold((0, 0), |(bytes, received), body| {
+            (bytes + body.bytes.len() as u64, received + body.received)
+        })
+    }
+
     /// The same while nobody answers.
     pub(super) fn silent(&self) -> Self {
         let silent = |word: &Word| Word { fresh: false, live: false, ..word.clone() };
@@ -103,10 +111,10 @@ pub(crate) struct Muster {
 }
 
 impl Crew {
-    pub(super) fn new(workers: usize, limits: Limits, limit: u64) -> Self {
+    pub(super) fn new(workers: usize, max_samples: Option<usize>, limit: u64) -> Self {
         Self {
             workers: workers.max(1),
-            limits,
+            max_samples,
             limit,
             scrape: 0,
             slots: Vec::new(),
@@ -124,14 +132,13 @@ impl Crew {
     }
 
     /// Takes in one answer, which must have been asked for after all before it had come: a process
-    /// that answers two at a time may tell them apart, and would look like two. Tells how many
-    /// processes this scrape has heard so far. What is no exposition is as if not said.
-    pub(super) fn hear(&mut self, body: Body) -> usize {
-        if let Some(tally) = self.tally(&body) {
-            self.place(tally, body);
-            self.bury();
-        }
-        self.heard()
+    /// that answers two at a time may count between them, and would look like two. What is no
+    /// exposition, or too long a one, is as if not said.
+    pub(super) fn hear(&mut self, body: Body) -> Result<(), Cause> {
+        let tally = self.tally(&body)?;
+        self.place(tally, body);
+        self.bury();
+        Ok(())
     }
 
     /// How many processes this scrape has heard so far.
@@ -170,15 +177,21 @@ impl Crew {
         }
     }
 
-    fn tally(&self, body: &Body) -> Option<Tally> {
+    fn tally(&self, body: &Body) -> Result<Tally, Cause> {
         let read = self.read(body);
-        let empty = read.families.iter().all(|family| family.samples().is_empty());
-        (!empty || read.problems.is_empty()).then(|| Tally::of(&read))
+        let count = samples(&read);
+        if let Some(most) = self.max_samples.filter(|most| count > *most as u64) {
+            return Err(Cause::TooManySamples(most));
+        }
+        match read.problems.first().first() {
+            Some(problem) if count == 0 => Err(Cause::NoSample(problem.to_string())),
+            _ => Ok(Tally::of(&read)),
+        }
     }
 
     fn read<'b>(&self, body: &'b Body) -> Exposition<'b> {
         let format = InputFormat::from_content_type(body.content_type.as_deref());
-        parse_with(&body.bytes, format, &self.limits)
+        parse_with(&body.bytes, format, &limits(self.max_samples))
     }
 
     fn place(&mut self, tally: Tally, body: Body) {

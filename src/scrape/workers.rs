@@ -6,9 +6,8 @@
 //! held by a scrape, and because a process that answers two requests at once may count between
 //! them, so that it would look like two. Scrapes at the same time take turns for the same reason.
 
-use super::Body;
 use super::crew::{Crew, Muster, Words};
-use crate::exposition::Limits;
+use super::{Body, Cause};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -21,9 +20,9 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// So many processes, none of which was heard.
-    pub(super) fn new(workers: usize, limits: Limits, limit: u64) -> Self {
-        let crew = Crew::new(workers, limits, limit);
+    /// So many processes, none of which was heard; each may send so many samples and bytes.
+    pub(super) fn new(workers: usize, max_samples: Option<usize>, max_bytes: u64) -> Self {
+        let crew = Crew::new(workers, max_samples, max_bytes);
         let known = Mutex::new((crew.muster(), crew.words()));
         Self { crew: tokio::sync::Mutex::new(crew), known }
     }
@@ -34,15 +33,16 @@ impl Workers {
     }
 
     /// Asks until all were heard or nobody new is. `ask` asks one process, until the time that it
-    /// is given; `late` says that not even the turn came in time.
+    /// is given.
     ///
     /// The outcome is the last body, or what went wrong if there is none.
-    pub(super) async fn fetch<E, F: Future<Output = Result<Body, E>>>(
+    pub(super) async fn fetch<F: Future<Output = Result<Body, Cause>>>(
         &self,
         deadline: Instant,
         ask: impl Fn(Instant) -> F,
-        late: impl Fn() -> E,
-    ) -> (Result<Body, E>, Words) {
+    ) -> (Result<Body, Cause>, Words) {
+        let asked = Instant::now();
+        let late = || Cause::NoAnswer(deadline.saturating_duration_since(asked));
         let Ok(mut crew) = timeout_at(deadline, self.crew.lock()).await else {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             return (Err(late()), known.1.silent());
@@ -51,10 +51,10 @@ impl Workers {
         let mut outcome = Err(late());
         let mut turns = Turns::new(crew.workers());
         while turns.next(crew.heard()) {
-            match ask(turns.patience(deadline, Instant::now())).await {
+            let answer = ask(turns.patience(deadline, Instant::now())).await;
+            match answer.and_then(|body| crew.hear(body.clone()).map(|()| body)) {
                 Ok(body) => {
                     turns.failed = 0;
-                    crew.hear(body.clone());
                     outcome = Ok(body);
                 }
                 Err(error) => {

@@ -10,12 +10,14 @@ use super::sums::Sums;
 use super::{Lifecycle, Room};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Merged, Problems, Source};
+use crate::exposition::{
+    self, Counts, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
+};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
-use crate::scrape::{self, Dropped, Fetched, Sources};
-use http::header::{ACCEPT, HeaderValue, VARY};
+use crate::scrape::{self, Dropped, Scraper, Sources, Wants};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, VARY};
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
@@ -61,8 +63,15 @@ impl Stats {
         let content = if request.method() == Method::HEAD {
             Content::Unmade
         } else {
-            let deadline = scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now());
-            match self.expose(deadline, format, selection).await {
+            let scraper = Scraper {
+                deadline: scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now()),
+                wants: match format.syntax() {
+                    Syntax::Protobuf => Wants::Protobuf,
+                    Syntax::Text | Syntax::QuotedText | Syntax::OpenMetrics => Wants::Text,
+                },
+                authorization: request.headers().get(AUTHORIZATION),
+            };
+            match self.expose(&scraper, format, selection).await {
                 Some(content) => content,
                 None => return reply::text(StatusCode::INTERNAL_SERVER_ERROR, MISHAP),
             }
@@ -75,15 +84,16 @@ impl Stats {
     /// Asks the sources and begins the answer; `None` if something panicked on the way.
     async fn expose(
         self: &Arc<Self>,
-        deadline: Instant,
+        scraper: &Scraper<'_>,
         format: Format,
         selection: Selection,
     ) -> Option<Content> {
+        let deadline = scraper.deadline;
         let wanted = |name: &str| selection.wants_source(name);
         let asked = async {
             let expected = self.sources.bytes(wanted);
             let mut share = self.room.take(expected, deadline).await?;
-            let gathered = Gathered::new(self.sources.fetch(deadline, wanted).await);
+            let gathered = Gathered::new(self.sources.fetch(scraper, wanted).await);
             share.fit(gathered.bytes(), deadline).await.then_some((share, gathered))
         };
         let (asked, ()) = tokio::join!(asked, self.settler.settle());
@@ -131,18 +141,18 @@ impl Stats {
                     read.push((index, Counts::default()));
                     sources.push(Source::new(fetched.name.as_str(), Exposition::default()));
                 }
-                if heard.problems.is_empty() {
-                    // Nobody sent an exposition; what was sent instead says why.
-                    self.note_nonsense(index, fetched);
-                } else {
+                if fetched.outcome.is_ok() {
                     self.note_read(index, heard.samples, &heard.problems);
                 }
                 continue;
             }
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let exposition = exposition::parse(&body.bytes, declared);
-            self.note_read(index, samples(&exposition), std::slice::from_ref(&exposition.problems));
+            let exposition = exposition::parse_with(&body.bytes, declared, &fetched.limits());
+            let problems = std::slice::from_ref(&exposition.problems);
+            if !self.note_read(index, samples(&exposition), problems) {
+                continue;
+            }
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(match fetched.mode {
@@ -176,7 +186,8 @@ impl Stats {
     }
 
     /// Tells a source's ledger what was read of its body, or of the bodies of its processes.
-    fn note_read(&self, index: usize, samples: u64, problems: &[Problems]) {
+    /// Whether it may be merged.
+    fn note_read(&self, index: usize, samples: u64, problems: &[Problems]) -> bool {
         let first = || problems.iter().flat_map(Problems::first);
         let mut lost = Counts::default();
         for (reason, samples) in problems.iter().flat_map(|problems| problems.dropped().iter()) {
@@ -203,16 +214,7 @@ impl Stats {
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
         let problem = first().next().map(ToString::to_string);
-        self.sources.parsed(index, samples, problem.as_deref(), &dropped);
-    }
-
-    /// Tells it what was sent where no process sent an exposition.
-    fn note_nonsense(&self, index: usize, fetched: &Fetched) {
-        if let Ok(body) = &fetched.outcome {
-            let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let problems = exposition::parse(&body.bytes, declared).problems;
-            self.note_read(index, 0, &[problems]);
-        }
+        self.sources.parsed(index, samples, problem.as_deref(), &dropped)
     }
 
     /// Tells it what was dropped on the way into the answer, beyond what could not be read. The

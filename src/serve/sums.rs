@@ -4,7 +4,7 @@
 
 use crate::config::{self, SumRules};
 use crate::exposition::{
-    self, Counts, Exposition, GaugeRule, GaugeRules, InputFormat, Limits, Member, Problems,
+    self, Counts, Exposition, GaugeRule, GaugeRules, InputFormat, Member, Problems,
 };
 use crate::scrape::{Fetched, Words};
 use std::sync::Arc;
@@ -72,8 +72,7 @@ impl<'a> Sums<'a> {
                 add(Member::new("", (*Arc::clone(&word.held)).clone()).gone());
             }
             let format = InputFormat::from_content_type(word.body.content_type.as_deref());
-            let limits = Limits::default();
-            let exposition = exposition::parse_with(&word.body.bytes, format, &limits);
+            let exposition = exposition::parse_with(&word.body.bytes, format, &fetched.limits());
             if word.fresh {
                 let samples = exposition.families.iter().map(|f| f.samples().len() as u64);
                 heard.samples += samples.sum::<u64>();

@@ -23,6 +23,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     WRK,
     HAPROXY,
     programs("curl", &["curl"]),
+    programs("openssl", &["openssl"]),
     // Debian splits the half of Python's venv that installs pip into this package.
     Package { name: "python3-venv", gives: Gives::PythonModule("ensurepip") },
 ];
