@@ -34,6 +34,8 @@ pub(super) struct Crew {
     carried: u64,
     buried: VecDeque<Tally>,
     strays: u64,
+    /// How often one was heard again that had been taken for gone.
+    back: u64,
     lost: u64,
 }
 
@@ -94,7 +96,7 @@ pub(crate) struct Word {
 }
 
 /// How a crew is doing, for a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Muster {
     /// How many processes there should be.
     pub(crate) workers: usize,
@@ -108,6 +110,8 @@ pub(crate) struct Muster {
     pub(crate) strays: u64,
     /// Series of processes that are gone that were not kept, for want of room.
     pub(crate) lost_series: u64,
+    /// What to know of it.
+    pub(crate) notes: Vec<&'static str>,
 }
 
 impl Crew {
@@ -122,6 +126,7 @@ impl Crew {
             carried: 0,
             buried: VecDeque::new(),
             strays: 0,
+            back: 0,
             lost: 0,
         }
     }
@@ -174,7 +179,19 @@ impl Crew {
             gone: self.carried,
             strays: self.strays,
             lost_series: self.lost,
+            notes: self.notes(),
         }
+    }
+
+    fn notes(&self) -> Vec<&'static str> {
+        let nameless = |slot: &Slot| slot.tally.start.is_none() && slot.tally.mark.is_none();
+        let notes = [
+            ((1..self.workers).contains(&self.heard()), NOT_ALL),
+            (self.workers > 1 && self.slots.iter().any(nameless), NAMELESS),
+            (self.strays > 0 || self.back > 2 * self.workers as u64, TOO_MANY),
+            (self.lost > 0, LOST),
+        ];
+        notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
     }
 
     fn tally(&self, body: &Body) -> Result<Tally, Cause> {
@@ -197,6 +214,7 @@ impl Crew {
     fn place(&mut self, tally: Tally, body: Body) {
         let seen = (self.scrape, self.slots.iter().map(|slot| slot.seen.1).max().unwrap_or(0) + 1);
         if let Some((at, change)) = self.speaker(&tally) {
+            self.back += u64::from(self.slots[at].seen < self.oldest());
             self.go_on(at, &change, tally, body);
             self.slots[at].seen = seen;
         } else if self.buried.iter().any(|gone| likeness(gone, &tally) >= Likeness::Alike) {
@@ -374,6 +392,15 @@ fn is_whole_step(seconds: f64) -> bool {
     (0.5..2.5).contains(&seconds) && (seconds - seconds.round()).abs() < 0.001
 }
 
+const NOT_ALL: &str = "not every process was reached by the last scrape; of the others counts what \
+                       they last said";
+const NAMELESS: &str = "the processes tell no process_start_time_seconds or anything else that is \
+                        one's own, so they are told apart by their counts alone, and those that \
+                        have counted the same look like one";
+const TOO_MANY: &str = "processes that had been taken for gone answer again; are there more than \
+                        workers= says?";
+const LOST: &str = "some counts of processes that are gone were not kept, because all of them \
+                    together would take more than --app-metrics-max-bytes or max-bytes=";
 /// After so many scrapes without a word, a process's gauges are of the past.
 const FORGOTTEN: u64 = 5;
 /// How many of those that are gone would be known again.

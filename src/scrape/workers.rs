@@ -29,7 +29,7 @@ impl Workers {
 
     /// How the processes are doing.
     pub(super) fn muster(&self) -> Muster {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
     /// Asks until all were heard or nobody new is. `ask` asks one process, until the time that it

@@ -19,7 +19,7 @@ pub(super) struct Sums<'a> {
 #[derive(Debug)]
 struct Group<'a> {
     name: Option<&'a str>,
-    rules: GaugeRules,
+    rules: SumRules,
     members: Vec<Member<'a>>,
     /// Of each member, the number of its source.
     sources: Vec<usize>,
@@ -88,7 +88,7 @@ impl<'a> Sums<'a> {
     pub(super) fn finish(self) -> Vec<Summed<'a>> {
         let sum = |group: Group<'a>| {
             let exposition::Summed { exposition, dropped } =
-                exposition::sum(group.members, &group.rules);
+                exposition::sum(group.members, &gauge_rules(&group.rules));
             Summed { exposition, dropped: group.sources.into_iter().zip(dropped).collect() }
         };
         self.groups.into_iter().map(sum).collect()
@@ -98,15 +98,22 @@ impl<'a> Sums<'a> {
         let name = rules.group.as_deref();
         let known = self.groups.iter().position(|known| known.name == name);
         let at = known.unwrap_or_else(|| {
-            let rules = GaugeRules::new(rule(rules.gauges));
+            let rules = SumRules::default();
             self.groups.push(Group { name, rules, members: Vec::new(), sources: Vec::new() });
             self.groups.len() - 1
         });
-        for (family, of_family) in &rules.gauge {
-            self.groups[at].rules.set(family, rule(*of_family));
-        }
+        // The configuration has seen to it that they do not contradict each other.
+        self.groups[at].rules.take_over(rules);
         at
     }
+}
+
+fn gauge_rules(rules: &SumRules) -> GaugeRules {
+    let mut gauges = GaugeRules::new(rule(rules.gauges));
+    for (family, of_family) in &rules.gauge {
+        gauges.set(family, rule(*of_family));
+    }
+    gauges
 }
 
 fn rule(rule: config::GaugeRule) -> GaugeRule {

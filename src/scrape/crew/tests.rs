@@ -151,7 +151,7 @@ fn the_last_words_of_workers_that_were_not_reached_stay() {
     let mut crew = crew(3);
     let (one, two, three) = (said("1.1", 1, 1), said("2.2", 20, 1), said("3.3", 300, 1));
     assert_eq!(scrape(&mut crew, &[&one, &one, &two]), 2);
-    assert_eq!(value(&crew, "a_total"), "21");
+    assert_eq!((value(&crew, "a_total").as_str(), crew.muster().notes), ("21", vec![NOT_ALL]));
     assert_eq!(scrape(&mut crew, &[&three]), 1);
     assert_eq!((value(&crew, "a_total").as_str(), value(&crew, "g").as_str()), ("321", "3"));
     // The first is killed, and another takes its place.
@@ -192,6 +192,7 @@ fn one_that_was_taken_for_gone_is_not_counted_twice() {
     // More processes answer than were told of: the first was folded into the rest.
     scrape(&mut crew, &[&said("10.5", 11, 0)]);
     assert_eq!((value(&crew, "a_total").as_str(), crew.muster().strays), ("40", 1));
+    assert_eq!(crew.muster().notes, [TOO_MANY]);
 }
 
 #[test]
