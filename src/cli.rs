@@ -8,6 +8,7 @@ mod lint;
 mod merge;
 mod mistake;
 mod proxy;
+mod redirect;
 mod signals;
 mod source;
 
@@ -23,6 +24,7 @@ use crate::config;
 pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
+        Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,
@@ -64,6 +66,7 @@ struct Cli {
 enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
+    Redirect(redirect::Args),
     Lint(lint::Args),
     Merge(merge::Args),
     Demo(demo::Args),

@@ -16,11 +16,14 @@ mod forward;
 mod layers;
 mod quantity;
 mod read;
+mod redirect;
 mod show;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use crate::redirect::Mode;
 
 pub use self::address::Resolve;
 pub use self::app_metrics::{
@@ -32,6 +35,7 @@ pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
+pub use self::redirect::{RedirectArgs, backend};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -39,9 +43,17 @@ pub(crate) use self::quantity::{duration, size};
 /// flag's notation; that JSON is itself a file that `--config` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The ports that are metered, at least one. No two listen on one address, and none forwards
-    /// to a listener of this process.
+    /// The ports that are metered without interception. No two listen on one address, and none
+    /// forwards to a listener of this process. There is at least one of these, or of the next two.
     pub forwards: Vec<Forward>,
+    /// Where intercepted connections to the app come; `None` is off.
+    pub inbound_listen: Option<SocketAddr>,
+    /// How they come.
+    pub inbound_mode: Mode,
+    /// Where intercepted connections of the app to others come; `None` is off.
+    pub outbound_listen: Option<SocketAddr>,
+    /// Whether requests of the kubelet's probes are counted apart from all others.
+    pub probes_apart: bool,
     /// Where Prometheus scrapes; `None` is off.
     pub stats_listen: Option<SocketAddr>,
     /// Where operators look, always a loopback address; `None` is off.

@@ -5,17 +5,20 @@
 //! Its law: however the bytes of a direction are split into chunks, the events add up to the same.
 //!
 //! [`Watcher`] is what a connection owns. It tells protocols apart by the first bytes ([`sniff`]),
-//! shows the bytes to the protocol's observer ([`http1`]), and meters as TCP whatever nobody
-//! understands.
+//! shows the bytes to the protocol's observer ([`http1`], [`http2`]), and meters as TCP whatever
+//! nobody understands.
 
+pub mod grpc;
 pub mod host;
 pub mod http1;
+pub mod http2;
 pub mod sniff;
 mod watcher;
 
 pub use watcher::Watcher;
 
 use crate::clock::Nanos;
+use grpc::Call;
 use host::HostId;
 
 /// Which way a chunk of bytes travels.
@@ -61,9 +64,22 @@ pub enum Event {
     /// A request's head is complete, or its unreadable request is being answered: one more
     /// exchange is in flight.
     Began,
+    /// A probe's head is complete. Of what came of it, only its [`Exchange`] is told.
+    ProbeBegan,
     /// An exchange is over: one fewer in flight, and this is its one recording.
     Exchange(Exchange),
-    /// A request that began will never be recorded, because nobody can say what became of it.
+    /// Messages of a gRPC call came to their end. A call may go on for hours, so they are told as
+    /// they pass.
+    Messages {
+        /// Which of the pod's own names the request named.
+        host: HostId,
+        /// Which way they went.
+        direction: Direction,
+        /// How many.
+        count: u64,
+    },
+    /// A request that began will never be recorded, because nobody can say what became of it, or
+    /// because the app has said that it never looked at it.
     Dropped,
     /// The observer stopped understanding the connection.
     Unparsed {
@@ -93,6 +109,8 @@ pub enum Event {
 pub struct Exchange {
     /// Which of the pod's own names the request's `Host` named.
     pub host: HostId,
+    /// Whether it was gRPC, and how that ended.
+    pub call: Call,
     /// The answer's status code; 503 when the app refused or broke off; 0 when there was none.
     pub status: u16,
     /// What went wrong, if anything.
@@ -110,6 +128,8 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.
     pub response_bytes: u64,
+    /// The kubelet asked ([`Rules::probes_apart`]).
+    pub probe: bool,
 }
 
 /// What a connection speaks, as far as an observer can tell.
@@ -164,13 +184,25 @@ pub enum Reason {
     AmbiguousResponseLength,
     /// Chunked framing that is broken in the response.
     MalformedResponseChunk,
-    /// A protocol that this version does not read.
-    Unsupported,
+    /// An HTTP/2 frame that is not what its type demands: a wrong length, or padding beyond it.
+    MalformedFrame,
+    /// An HTTP/2 frame that is longer than the other side takes.
+    FrameTooLarge,
+    /// An HTTP/2 frame where none of its type may stand.
+    UnexpectedFrame,
+    /// A header block that HPACK cannot read.
+    MalformedHeaderBlock,
+    /// A header table that is larger than is kept track of.
+    HeaderTableTooLarge,
+    /// More streams open at once than are kept track of.
+    TooManyStreams,
+    /// HTTP/2 was spoken to an app that answered in HTTP/1.
+    AnsweredInHttp1,
 }
 
 impl Reason {
     /// Every reason, in the order of the metric's series.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::MalformedRequest,
         Self::RequestHeadTooLarge,
         Self::AmbiguousRequestLength,
@@ -183,7 +215,13 @@ impl Reason {
         Self::ResponseHeadTooLarge,
         Self::AmbiguousResponseLength,
         Self::MalformedResponseChunk,
-        Self::Unsupported,
+        Self::MalformedFrame,
+        Self::FrameTooLarge,
+        Self::UnexpectedFrame,
+        Self::MalformedHeaderBlock,
+        Self::HeaderTableTooLarge,
+        Self::TooManyStreams,
+        Self::AnsweredInHttp1,
     ];
 
     /// As a metric label.
@@ -201,7 +239,13 @@ impl Reason {
             Self::ResponseHeadTooLarge => "response_head_too_large",
             Self::AmbiguousResponseLength => "ambiguous_response_length",
             Self::MalformedResponseChunk => "malformed_response_chunk",
-            Self::Unsupported => "unsupported",
+            Self::MalformedFrame => "malformed_frame",
+            Self::FrameTooLarge => "frame_too_large",
+            Self::UnexpectedFrame => "unexpected_frame",
+            Self::MalformedHeaderBlock => "malformed_header_block",
+            Self::HeaderTableTooLarge => "header_table_too_large",
+            Self::TooManyStreams => "too_many_streams",
+            Self::AnsweredInHttp1 => "answered_in_http1",
         }
     }
 }
@@ -219,6 +263,8 @@ pub enum Flags {
     UpstreamClosed,
     /// The app broke off an answer it had begun.
     UpstreamProtocolError,
+    /// The app reset the request's stream.
+    UpstreamReset,
     /// The client went away.
     DownstreamClosed,
     /// The request could not be read, but was answered.
@@ -234,6 +280,7 @@ impl Flags {
             Self::UpstreamOverflow => "UO",
             Self::UpstreamClosed => "UC",
             Self::UpstreamProtocolError => "UPE",
+            Self::UpstreamReset => "UR",
             Self::DownstreamClosed => "DC",
             Self::DownstreamProtocolError => "DPE",
         }
@@ -262,4 +309,11 @@ pub struct Rules {
     pub hosts: host::KnownHosts,
     /// Longest head, in bytes, that is kept while it is incomplete.
     pub max_head_bytes: usize,
+    /// Whether requests of the kubelet (user agent `kube-probe/...`) are told apart.
+    pub probes_apart: bool,
+}
+
+/// Whether a user agent is that of the kubelet's probes, HTTP or gRPC.
+fn is_kubelet(user_agent: &[u8]) -> bool {
+    user_agent.starts_with(b"kube-probe/")
 }

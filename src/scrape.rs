@@ -77,7 +77,6 @@ pub(crate) fn check(sources: &[AppMetrics]) -> Result<(), ConfigError> {
 
 /// Asks one source for its exposition once, for a command. It may send `max_bytes`, before
 /// decompression and after it, and its own time-out goes before the scraper's deadline.
-#[allow(dead_code, reason = "asked by commands that are not part of every build")]
 pub(crate) async fn fetch_once(
     source: &AppMetrics,
     max_bytes: u64,
@@ -251,7 +250,7 @@ pub(crate) struct Body {
 }
 
 /// Does all the work at once in the task of the caller; dropped with the caller.
-async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Output> {
+pub(crate) async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Output> {
     let mut work: Vec<(F, Option<F::Output>)> = work.into_iter().map(|f| (f, None)).collect();
     poll_fn(|cx| {
         let mut all_done = true;

@@ -4,7 +4,8 @@ use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
 use podmeter::process::Process;
@@ -16,11 +17,13 @@ fn meter() -> Arc<Meter> {
     Meter::new(Layout {
         routes: vec![
             Route {
+                side: Side::Inbound,
                 listen: ([0, 0, 0, 0], 8080).into(),
                 target: ([127, 0, 0, 1], 8081).into(),
                 opaque: false,
             },
             Route {
+                side: Side::Inbound,
                 listen: ([0, 0, 0, 0], 3306).into(),
                 target: ([127, 0, 0, 1], 3307).into(),
                 opaque: true,
@@ -48,9 +51,10 @@ fn identity() -> Identity {
     }
 }
 
-fn exchange(status: u16, flags: Flags, nanos: u64, host: u8) -> Event {
+fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(host),
+        call: Call::Http,
         status,
         flags,
         started: Nanos(10),
@@ -59,6 +63,7 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u8) -> Event {
         held: 7_000,
         request_bytes: 100,
         response_bytes: 101,
+        probe: false,
     })
 }
 
@@ -283,6 +288,7 @@ fn a_host_that_names_no_service_counts_in_the_series_of_the_first() {
 fn ports_that_no_label_tells_apart_are_added_up() {
     let mut layout = meter().layout().clone();
     let route = |listen, target, opaque| Route {
+        side: Side::Inbound,
         listen: ([0, 0, 0, 0], listen).into(),
         target: ([127, 0, 0, 1], target).into(),
         opaque,

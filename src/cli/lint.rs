@@ -10,15 +10,16 @@ use clap::ValueEnum;
 
 use self::told::{Json, Text};
 use super::Failure;
-use super::source::{self, Body, Given, ReadError};
+use super::source::{self, Body, Given, Limits, ReadError, Reading};
 use crate::config::Surroundings;
 use crate::exposition::{InputFormat, Report, lint};
+use crate::scrape::Wants;
 
 /// Say whether expositions are valid, and where and why they are not.
 ///
 /// Reads files, `-` for standard input (also what is read when nothing is named), and URLs, and
 /// writes `line:column: reason` for each thing that is wrong, with the name before it where there
-/// are several. Valid is what Prometheus's own parser, Go's expfmt and Python's prometheus_client
+/// are several. Valid is what Prometheus's own parser, Go's expfmt and Python's `prometheus_client`
 /// all take, and what adds up: series once, buckets in order, counts that agree.
 ///
 /// Warnings tell what is valid but could be better: help that is missing, names, units and labels
@@ -44,14 +45,13 @@ pub(super) struct Args {
     #[arg(long)]
     json: bool,
 
-    /// Colour, and the line with a caret under the column: `auto` is on a terminal, where NO_COLOR
+    /// Colour, and the line with a caret under the column: `auto` is on a terminal, where `NO_COLOR`
     /// leaves the caret without colour.
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     color: Color,
 
-    /// The most that is read of one source; what is longer is not judged.
-    #[arg(long, value_name = "SIZE", default_value = source::MAX_BYTES)]
-    max_bytes: String,
+    #[command(flatten)]
+    reading: Reading,
 
     /// Files, `-` for standard input, or URLs as `podmeter proxy --app-metrics` takes them.
     #[arg(value_name = "FILE|-|URL")]
@@ -96,7 +96,7 @@ pub(super) struct Look {
 
 /// Judges every source.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let most = source::max_bytes(&args.max_bytes)?;
+    let limits = args.reading.limits(Wants::Text)?;
     let named: Vec<&str> = match &*args.sources {
         [] => vec!["-"],
         sources => sources.iter().map(String::as_str).collect(),
@@ -107,10 +107,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut out = BufWriter::new(stdout.lock());
     let mut verdict = Verdict::Valid;
     let written = if args.json {
-        judge(args, &sources, most, &mut verdict, &mut Json::default(), &mut out)
+        judge(args, &sources, limits, &mut verdict, &mut Json::default(), &mut out)
     } else {
         let mut text = Text::new(look(args.color, terminal), sources.len() > 1, terminal);
-        judge(args, &sources, most, &mut verdict, &mut text, &mut out)
+        judge(args, &sources, limits, &mut verdict, &mut text, &mut out)
     };
     match written.and_then(|()| out.flush()) {
         // `podmeter lint | head` has read all it wants, and the verdict stands.
@@ -136,13 +136,16 @@ pub(super) trait Tell {
 fn judge(
     args: &Args,
     sources: &[Given],
-    most: u64,
+    limits: Limits,
     verdict: &mut Verdict,
     tell: &mut dyn Tell,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for given in sources {
-        match given.body(most) {
+        // One after another, so that no more than one is in memory.
+        let read = source::read(std::slice::from_ref(given), limits).map_err(io::Error::other)?;
+        let Some(read) = read.into_iter().next() else { continue };
+        match read {
             Ok(Body { bytes, format }) => {
                 let format = match args.format {
                     None => format,

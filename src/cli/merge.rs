@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::Failure;
-use super::source::{self, Body, Given, one_line};
+use super::source::{self, Body, Given, Reading, one_line};
 use crate::config::SourceMode;
 use crate::exposition::{
-    Escaping, Exposition, Format, InputFormat, Limits, Outcome, Rendering, Source, Syntax, detect,
-    merge_for, parse_with,
+    Counts, Escaping, Format, InputFormat, Limits, Outcome, Problems, Rendering, Scanned, Source,
+    Syntax, detect, merge_for, scan_for,
 };
+use crate::scrape::Wants;
 
 /// Make one valid exposition of many.
 ///
@@ -45,9 +46,8 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// The most that is read of one source.
-    #[arg(long, value_name = "SIZE", default_value = source::MAX_BYTES)]
-    max_bytes: String,
+    #[command(flatten)]
+    reading: Reading,
 
     /// Files, `-` for standard input, or URLs as `podmeter proxy --app-metrics` takes them, options
     /// included. The NAME of a file is its last part.
@@ -114,14 +114,15 @@ impl Args {
 
 /// Merges and writes.
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let most = source::max_bytes(&args.max_bytes)?;
+    let wants = if matches!(args.to, To::Protobuf) { Wants::Protobuf } else { Wants::Text };
+    let limits = args.reading.limits(wants)?;
     let mut sources =
         args.sources.iter().map(|text| Given::read(text)).collect::<Result<Vec<_>, _>>()?;
     name_apart(&mut sources);
     let mut bodies = Vec::with_capacity(sources.len());
     let mut unread = false;
-    for given in &sources {
-        match given.body(most) {
+    for read in source::read(&sources, limits)? {
+        match read {
             Ok(body) => bodies.push(body),
             Err(error) => {
                 let _ = writeln!(io::stderr(), "podmeter: {error}");
@@ -133,22 +134,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(2));
     }
     let mut errors = BufWriter::new(io::stderr().lock());
-    let mut read = Vec::with_capacity(sources.len());
+    let format = args.format();
+    let (mut read, mut unreadable) = (Vec::new(), Vec::new());
     for (given, body) in sources.iter().zip(&bodies) {
-        let exposition = parse(body);
-        tell_problems(given, &exposition, &mut errors);
-        let source = Source::new(given.name.as_str(), exposition);
+        let scanned = scan(body, format);
+        tell_problems(given, &scanned.problems, &mut errors);
+        unreadable.push(*scanned.problems.dropped());
+        let source = Source::new(given.name.as_str(), scanned);
         let labelled = match &given.mode {
             None => matches!(args.mode, Mode::Label),
             Some(mode) => *mode == SourceMode::Label,
         };
         read.push(if labelled { source.labelled() } else { source });
     }
-    let parsed: Vec<_> = read.iter().map(Source::dropped).collect();
-    let format = args.format();
     let merged = merge_for(format.escaping(), Vec::new(), read);
     let mut complete = true;
-    for ((given, before), outcome) in sources.iter().zip(parsed).zip(merged.outcomes()) {
+    for ((given, before), outcome) in sources.iter().zip(unreadable).zip(merged.outcomes()) {
         complete &= outcome.dropped.total() == 0;
         tell_dropped(given, before, outcome, &mut errors);
     }
@@ -179,7 +180,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(if args.strict && !complete { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn parse(body: &Body) -> Exposition<'_> {
+fn scan(body: &Body, to: Format) -> Scanned<'_> {
     let format = match body.format {
         InputFormat::Unknown => detect(&body.bytes),
         told => told,
@@ -191,27 +192,22 @@ fn parse(body: &Body) -> Exposition<'_> {
         families: usize::MAX,
         problems: KEPT,
     };
-    parse_with(&body.bytes, format, &limits)
+    scan_for(to, &body.bytes, format, &limits)
 }
 
-fn tell_problems(given: &Given, exposition: &Exposition<'_>, out: &mut dyn Write) {
-    let first = exposition.problems.first();
+fn tell_problems(given: &Given, problems: &Problems, out: &mut dyn Write) {
+    let first = problems.first();
     for problem in first {
         let _ = writeln!(out, "{}:{problem}", given.shown);
     }
-    let more = exposition.problems.total() - first.len() as u64;
+    let more = problems.total() - first.len() as u64;
     if more > 0 {
         let _ = writeln!(out, "{}: and {more} more", given.shown);
     }
 }
 
 /// Tells what was dropped by merging, reading apart.
-fn tell_dropped(
-    given: &Given,
-    before: crate::exposition::Counts,
-    outcome: &Outcome,
-    out: &mut dyn Write,
-) {
+fn tell_dropped(given: &Given, before: Counts, outcome: &Outcome, out: &mut dyn Write) {
     for (reason, count) in outcome.dropped.iter() {
         let count = count - before.get(reason);
         if count > 0 {

@@ -8,11 +8,32 @@ use std::net::SocketAddr;
 pub enum ConfigError {
     /// No port to meter.
     #[error(
-        "--forward is missing; name the port to meter and the app's own, such as --forward \
-         8080=8081 (interception without it comes with podmeter redirect, which this version \
-         does not have yet)"
+        "--inbound-listen is off, and neither --forward nor --outbound-listen is given; turn one of \
+         them on, such as --forward 8080=8081"
     )]
-    NoForward,
+    NothingToCarry,
+    /// Nothing to intercept.
+    #[error(
+        "--include-inbound-ports and the rest leave nothing to redirect; name a port of the app, \
+         or add --redirect-outbound"
+    )]
+    NothingToRedirect,
+    /// What would only matter with another setting.
+    #[error(
+        "--{setting} is given without --redirect-outbound, so it does nothing; add that, or drop it"
+    )]
+    OutboundIsOff {
+        /// The flag's name.
+        setting: &'static str,
+    },
+    /// A list that is longer than anyone needs.
+    #[error("--{setting} has more than {most} items; join them into ranges or networks")]
+    TooMany {
+        /// The flag's name.
+        setting: &'static str,
+        /// The most items that it takes.
+        most: usize,
+    },
     /// A value that the setting does not take.
     #[error("--{setting} is {value}, but it takes {expected}")]
     Invalid {
@@ -157,9 +178,13 @@ impl ConfigError {
         match self {
             Self::Invalid { setting, .. }
             | Self::NotYet { setting, .. }
+            | Self::OutboundIsOff { setting }
+            | Self::TooMany { setting, .. }
             | Self::Unresolved { setting, .. } => vec![setting],
-            Self::NoForward | Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
+            Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
             Self::ForwardToItself { setting, .. } => vec!["forward", setting],
+            Self::NothingToCarry => vec!["inbound-listen"],
+            Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::Clash { first, second, .. } if first == second => vec![first],
             Self::Clash { first, second, .. } => vec![first, second],
             Self::AdminNotLoopback { .. } => vec!["admin-listen"],

@@ -4,6 +4,7 @@ use super::buckets::Buckets;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Layout, Route, RouteTotals, Snapshot};
 use crate::process::Process;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The state of the proxy's process at the moment of a scrape.
@@ -31,6 +32,7 @@ pub(super) fn show(
     families.push(build.build());
     show_process(vitals, families);
     show_ports(layout, snapshot, families);
+    show_interception(snapshot, families);
     let none = Labels::from_pairs::<&str, &str>([]);
     let mut overflow = FamilyBuilder::new(
         "podmeter_series_overflow_total",
@@ -92,7 +94,7 @@ fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
 
 fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
     let ports: Vec<(Labels, &RouteTotals)> =
-        layout.routes.iter().map(port_labels).zip(&snapshot.routes).collect();
+        snapshot.ports.iter().map(port_labels).zip(&snapshot.routes).collect();
     let counters: [Counter; 3] = [
         ("podmeter_connections_total", "Connections accepted.", |port| port.connections),
         ("podmeter_connections_refused_total", "Connections that the app did not take.", |port| {
@@ -127,8 +129,44 @@ fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'s
     families.push(held.build());
 }
 
+/// What happens where connections are intercepted, and nowhere else.
+fn show_interception(snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    let mut loops = FamilyBuilder::new(
+        "podmeter_loops_refused_total",
+        Kind::Counter,
+        "Connections refused because they would have led back to podmeter.",
+    );
+    loops.counter(&Labels::from_pairs::<&str, &str>([]), snapshot.loops);
+    families.push(loops.build());
+    if snapshot.probes.is_empty() {
+        return;
+    }
+    let mut probes = FamilyBuilder::new(
+        "podmeter_probe_requests_total",
+        Kind::Counter,
+        "Requests of the kubelet's probes, which are in no other family of requests (--probes).",
+    );
+    // Two ways may lead to one port.
+    let mut shown: BTreeMap<[String; 3], u64> = BTreeMap::new();
+    for (key, count) in &snapshot.probes {
+        let port = snapshot.ports.get(usize::from(key.route.0));
+        let port = port.map_or_else(|| "other".to_owned(), |port| port.target.port().to_string());
+        let labels = [port, key.status.to_string(), key.flags.as_str().to_owned()];
+        *shown.entry(labels).or_default() += count;
+    }
+    for (labels, count) in &shown {
+        let names = ["port", "response_code", "response_flags"];
+        probes.counter(&Labels::from_pairs(names.into_iter().zip(labels)), *count);
+    }
+    families.push(probes.build());
+}
+
 fn port_labels(route: &Route) -> Labels {
-    Labels::from_pairs([("listen", route.listen.to_string()), ("target", route.target.to_string())])
+    Labels::from_pairs([
+        ("direction", route.side.as_str().to_owned()),
+        ("listen", route.listen.to_string()),
+        ("target", route.target.to_string()),
+    ])
 }
 
 /// A counter family of a port: name, help, and what it shows.

@@ -5,6 +5,8 @@
 pub struct Format {
     syntax: Syntax,
     escaping: Escaping,
+    /// Whether the Content-Type names the escaping even where it is the one that all expect.
+    told: bool,
 }
 
 /// How an exposition is laid out.
@@ -42,6 +44,15 @@ impl Escaping {
         Self::ALL.into_iter().find(|escaping| escaping.as_str() == name)
     }
 
+    /// The escaping that a Content-Type names.
+    pub fn from_content_type(value: Option<&str>) -> Option<Self> {
+        value?.split(';').skip(1).find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            let is_escaping = key.trim().eq_ignore_ascii_case("escaping");
+            is_escaping.then(|| Self::from_name(value.trim().trim_matches('"')))?
+        })
+    }
+
     /// Its name in a header.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -70,7 +81,13 @@ impl Format {
             (Syntax::Text, Escaping::AllowUtf8) => Escaping::Underscores,
             (_, escaping) => escaping,
         };
-        Self { syntax, escaping }
+        Self { syntax, escaping, told: false }
+    }
+
+    /// The same format for a client that named its escaping, whose answer then names it as well.
+    #[must_use]
+    pub const fn told(self) -> Self {
+        Self { told: true, ..self }
     }
 
     /// How it is laid out.
@@ -84,11 +101,14 @@ impl Format {
     }
 
     /// The Content-Type of an answer in this format. It names the escaping where that is not the
-    /// one that everybody expects, and always in text 1.0.0, which has no other.
+    /// one that everybody expects, where it was [told](Self::told), and always in text 1.0.0.
     pub const fn content_type(self) -> &'static str {
         macro_rules! with_escaping {
             ($start:literal, $underscores:literal) => {
                 match self.escaping {
+                    Escaping::Underscores if self.told => {
+                        concat!($start, "; escaping=underscores")
+                    }
                     Escaping::Underscores => concat!($start, $underscores),
                     Escaping::Dots => concat!($start, "; escaping=dots"),
                     Escaping::Values => concat!($start, "; escaping=values"),
@@ -155,6 +175,10 @@ mod tests {
             ),
         ] {
             assert_eq!(Format::new(syntax, escaping).content_type(), content_type);
+            let told = Format::new(syntax, escaping).told();
+            let named = Escaping::from_content_type(Some(told.content_type()));
+            assert_eq!(named, Some(told.escaping()));
         }
+        assert_eq!(Escaping::from_content_type(Some("text/plain; escaping=other")), None);
     }
 }

@@ -12,6 +12,7 @@ mod line;
 mod points;
 mod rule;
 mod style;
+mod values;
 mod wire;
 
 use std::borrow::Cow;

@@ -12,7 +12,8 @@ mod settle;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use self::relabel::{has_bounds, rehash};
+pub(super) use self::relabel::has_bounds;
+use self::relabel::rehash;
 pub(super) use self::settle::group_of;
 use super::block::Block;
 use super::format::Escaping;
@@ -33,11 +34,6 @@ impl<'a> Source<'a> {
     /// A source whose samples stay as they are.
     pub fn new(name: impl Into<Cow<'a, str>>, read: impl Into<Scanned<'a>>) -> Self {
         Self { name: name.into(), labelled: false, read: read.into() }
-    }
-
-    /// Samples that could not be read, by reason.
-    pub fn dropped(&self) -> Counts {
-        *self.read.problems.dropped()
     }
 
     /// Takes what was read in place of what was read before.
@@ -356,6 +352,8 @@ pub(super) fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
             matches!(kind, Kind::Histogram | Kind::GaugeHistogram)
         }
         Suffix::Bare => !matches!(kind, Kind::Histogram | Kind::GaugeHistogram),
+        // Protobuf dates gauge histograms; OpenMetrics has no place for it, and shows it beside.
+        Suffix::Created if kind == Kind::GaugeHistogram => true,
         suffix => kind.suffixes().contains(&suffix),
     }
 }

@@ -1,6 +1,11 @@
 //! Spells names of any script in the classic alphabet, and back (Prometheus, "UTF-8 names").
 
+use std::borrow::Cow;
+
 use super::format::Escaping;
+use super::labels::{LabelText, Pairs, hash_all, hash_bound, push_any, unescape_value};
+use super::merge::has_bounds;
+use super::model::{Exposition, Sample};
 
 /// Spells a name that is not `legal`; one that is stays as it is in every escaping.
 pub(super) fn escape(name: &str, escaping: Escaping, legal: fn(&str) -> bool) -> String {
@@ -48,6 +53,50 @@ pub(super) fn unescape(name: &str) -> Option<String> {
     }
     plain.push_str(rest);
     Some(plain)
+}
+
+impl Exposition<'_> {
+    /// The exposition with the names that were meant, of a source whose Content-Type says
+    /// `escaping=values`. A name that cannot have been escaped so stays as it is.
+    #[must_use]
+    pub fn unescaped(mut self) -> Self {
+        for family in &mut self.families {
+            if let Some(name) = unescape(&family.name).filter(|name| !name.is_empty()) {
+                family.name = Cow::Owned(name);
+            }
+            for sample in &mut family.samples {
+                let numeric = has_bounds(family.kind, sample.suffix);
+                let bound = sample.bound(&family.bounds).and_then(|bound| bound.parse().ok());
+                unescape_labels(sample, numeric, bound);
+            }
+        }
+        self
+    }
+}
+
+fn unescape_labels(sample: &mut Sample<'_>, numeric: bool, bound: Option<f64>) {
+    let text = sample.labels.as_str();
+    if !text.contains("U__") {
+        return;
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut out = String::with_capacity(text.len());
+    let mut quoted = false;
+    for pair in Pairs(text) {
+        let name = if pair.quoted { unescape_value(pair.name) } else { pair.name.to_owned() };
+        let meant = unescape(&name).filter(|meant| !meant.is_empty() && !meant.starts_with("__"));
+        let name = meant.unwrap_or(name);
+        quoted |= push_any(&mut out, &name, &unescape_value(pair.value));
+        names.push(name);
+    }
+    names.sort_unstable();
+    // Two names that mean one were not escaped by the rule.
+    if names.windows(2).all(|pair| pair[0] != pair[1]) {
+        sample.hash =
+            hash_all(&out, numeric).wrapping_add(bound.map_or(0, |bound| hash_bound("le", bound)));
+        sample.quoted = quoted;
+        sample.labels = LabelText::Owned(out.into());
+    }
 }
 
 #[cfg(test)]

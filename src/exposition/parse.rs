@@ -3,6 +3,7 @@
 mod families;
 mod line;
 mod metadata;
+mod protobuf;
 mod scan;
 mod set;
 
@@ -32,14 +33,24 @@ pub enum InputFormat {
 }
 
 impl InputFormat {
-    /// Reads a Content-Type; its parameters do not matter.
+    /// Reads a Content-Type. Of its parameters only those of protobuf matter, which has more
+    /// encodings than one.
     pub fn from_content_type(value: Option<&str>) -> Self {
-        let name = value.unwrap_or("").split(';').next().unwrap_or("").trim();
+        let mut parts = value.unwrap_or("").split(';');
+        let name = parts.next().unwrap_or("").trim();
+        let is_foreign = |part: &str| {
+            let (key, value) = part.split_once('=').unwrap_or_default();
+            let (key, value) = (key.trim(), value.trim().trim_matches('"'));
+            key.eq_ignore_ascii_case("encoding") && !value.eq_ignore_ascii_case("delimited")
+                || key.eq_ignore_ascii_case("proto") && value != "io.prometheus.client.MetricFamily"
+        };
         if name.eq_ignore_ascii_case("application/openmetrics-text") {
             Self::OpenMetrics
         } else if name.eq_ignore_ascii_case("text/plain") {
             Self::Text
-        } else if name.eq_ignore_ascii_case("application/vnd.google.protobuf") {
+        } else if name.eq_ignore_ascii_case("application/vnd.google.protobuf")
+            && !parts.any(is_foreign)
+        {
             Self::Protobuf
         } else {
             Self::Unknown
@@ -76,6 +87,7 @@ pub fn parse(source: &[u8], format: InputFormat) -> Exposition<'_> {
 /// A body whose last line is `# EOF` is read as OpenMetrics whatever it was called, and any other
 /// as text unless it was called OpenMetrics. Only a body that is both called and ended as
 /// OpenMetrics is held to that format's strict spaces; elsewhere what can be understood is taken.
+/// Protobuf is told by its first bytes, which no text has.
 pub fn parse_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) -> Exposition<'a> {
     let (families, problems) = read(source, format, limits, None);
     Exposition { families, problems }
@@ -102,6 +114,10 @@ fn read<'a>(
     limits: &Limits,
     scanner: Option<Scanner<'a>>,
 ) -> (Vec<Family<'a>>, Problems) {
+    if protobuf::is_protobuf(source, format == InputFormat::Protobuf) {
+        let Exposition { families, problems } = protobuf::read(source, limits);
+        return (families, problems);
+    }
     let ended = ends_with_eof(source);
     let declared = format == InputFormat::OpenMetrics;
     let dialect = Dialect { openmetrics: ended || declared, strict: ended && declared };

@@ -62,13 +62,17 @@ pub enum Reason {
     Inconsistent,
     /// A name outside the classic alphabet that could not be escaped without meeting another.
     Utf8Name,
+    /// A protobuf message that ends before its length says.
+    Truncated,
+    /// A protobuf message that cannot be read: an impossible length, key or value.
+    BadMessage,
     /// A quantile of one of several processes that are added up.
     QuantileInSum,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -96,6 +100,8 @@ impl Reason {
         Self::NameClash,
         Self::Inconsistent,
         Self::Utf8Name,
+        Self::Truncated,
+        Self::BadMessage,
         Self::QuantileInSum,
     ];
 
@@ -154,6 +160,8 @@ impl Reason {
             }
             Self::Inconsistent => ("inconsistent", "the histogram or summary does not add up"),
             Self::Utf8Name => ("utf8_name", "the escaped name is already taken"),
+            Self::Truncated => ("truncated", "the body ends within a message"),
+            Self::BadMessage => ("bad_message", "the protobuf message cannot be read"),
             Self::QuantileInSum => {
                 ("quantile_in_sum", "quantiles of several processes cannot be added up (mode=sum)")
             }
@@ -169,9 +177,9 @@ impl Reason {
 /// One thing wrong with a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Counted from 1.
+    /// Counted from 1. In protobuf the number of the family.
     pub line: usize,
-    /// In bytes, counted from 1.
+    /// In bytes, counted from 1. In protobuf within the family's message.
     pub column: usize,
     /// Why.
     pub reason: Reason,

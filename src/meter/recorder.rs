@@ -1,7 +1,12 @@
 //! Takes what a connection's observer says and adds it to the thread's shard.
 
-use super::series::{HttpKey, HttpSeries, RouteCells, RouteId, TcpKey, TcpSeries};
+use super::ports::Side;
+use super::series::{
+    HttpKey, HttpSeries, MessagesKey, MessagesSeries, ProbeKey, RouteCells, RouteId, TcpKey,
+    TcpSeries,
+};
 use super::shard::{OPENED, Shard};
+use crate::observe::host::HostId;
 use crate::observe::{Direction, Event, Exchange, Flags, Sink};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,63 +16,150 @@ use std::sync::Arc;
 pub struct Recorder {
     shard: Rc<Shard>,
     route: RouteId,
+    cells: Arc<RouteCells>,
+    standing: Standing,
+    /// Whom the connection leads to, where a request does not say.
+    peer: HostId,
     /// The series of the last exchange: on a keep-alive connection most likely that of the next.
     last: Option<(HttpKey, Arc<HttpSeries>)>,
+    /// The same for gRPC messages.
+    last_messages: Option<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
+}
+
+/// Whether the connection is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Counted,
+    /// It is, once it is known whether anybody answers on its port.
+    Awaiting(Side, u16),
+    /// What is carried without being metered.
+    Never,
 }
 
 impl Recorder {
     /// For a connection that was just accepted.
     pub fn new(shard: &Rc<Shard>, route: RouteId) -> Self {
-        let this = Self { shard: Rc::clone(shard), route, last: None, tcp: None };
-        this.count(|cells| cells.connections.add(1));
+        let cells = shard.route(route);
+        cells.connections.add(1);
+        Self::with(shard, route, cells, Standing::Counted)
+    }
+
+    /// For one that was intercepted on its way to `port`. The port gets series of its own once a
+    /// connection to it succeeds, so that who tries all ports makes none.
+    pub fn intercepted(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
+        let mut this = match shard.known_route(side, port) {
+            Some(route) => Self::new(shard, route),
+            None => {
+                let route = shard.other_ports(side);
+                Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
+            }
+        };
+        this.peer = peer;
         this
     }
 
+    /// The same for a port that the configuration says is never parsed.
+    pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
+        let mut this = Self::new(shard, shard.admit_route(side, port, true));
+        this.peer = peer;
+        this
+    }
+
+    /// For a connection that is carried without being metered.
+    pub fn silent(shard: &Rc<Shard>) -> Self {
+        Self::with(shard, RouteId(0), shard.unshown(), Standing::Never)
+    }
+
+    fn with(shard: &Rc<Shard>, route: RouteId, cells: Arc<RouteCells>, standing: Standing) -> Self {
+        Self {
+            shard: Rc::clone(shard),
+            route,
+            cells,
+            standing,
+            peer: HostId::UNKNOWN,
+            last: None,
+            last_messages: None,
+            tcp: None,
+        }
+    }
+
+    /// Whether anything of it will be shown.
+    pub fn is_shown(&self) -> bool {
+        self.standing != Standing::Never
+    }
+
     /// The app took the connection after so many nanoseconds.
-    pub fn connected(&self, nanos: u64) {
-        let layout = self.shard.layout();
-        self.count(|cells| cells.connect_times.record(&layout.durations, nanos));
+    pub fn connected(&mut self, nanos: u64) {
+        if let Standing::Awaiting(side, port) = self.standing {
+            self.route = self.shard.admit_route(side, port, false);
+            self.cells = self.shard.route(self.route);
+        }
+        self.settle();
+        self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
     /// The app could not be connected to.
-    pub fn refused(&self) {
-        self.count(|cells| cells.connections_refused.add(1));
+    pub fn refused(&mut self) {
+        self.settle();
+        self.cells.connections_refused.add(1);
     }
 
     /// Bytes were handed to the kernel for the other side.
     pub fn passed(&self, direction: Direction, bytes: usize) {
-        self.count(|cells| match direction {
-            Direction::Request => cells.received.add(bytes as u64),
-            Direction::Response => cells.sent.add(bytes as u64),
-        });
+        match direction {
+            Direction::Request => self.cells.received.add(bytes as u64),
+            Direction::Response => self.cells.sent.add(bytes as u64),
+        }
     }
 
     /// The connection lasted so many nanoseconds.
     pub fn lasted(&self, nanos: u64) {
-        let layout = self.shard.layout();
-        self.count(|cells| cells.connection_lengths.record(&layout.durations, nanos));
+        self.cells.connection_lengths.record(&self.shard.layout().durations, nanos);
     }
 
     /// A connection was turned away because there are too many (`--max-connections`).
     pub fn overflow(shard: &Shard, route: RouteId) {
-        if let Some(cells) = shard.cells().routes.get(usize::from(route.0)) {
-            cells.connections_overflowed.add(1);
-        }
-        shard.tcp(TcpKey { route, flags: OPENED }).opened.add(1);
-        shard.tcp(TcpKey { route, flags: Flags::UpstreamOverflow }).closed.add(1);
+        let host = HostId::UNKNOWN;
+        shard.route(route).connections_overflowed.add(1);
+        shard.tcp(TcpKey { route, host, flags: OPENED }).opened.add(1);
+        shard.tcp(TcpKey { route, host, flags: Flags::UpstreamOverflow }).closed.add(1);
     }
 
-    fn count(&self, add: impl FnOnce(&RouteCells)) {
-        if let Some(cells) = self.shard.cells().routes.get(usize::from(self.route.0)) {
-            add(cells);
+    /// The same for one that was intercepted.
+    pub fn overflow_intercepted(shard: &Shard, side: Side, port: u16) {
+        let route = shard.known_route(side, port).unwrap_or_else(|| shard.other_ports(side));
+        Self::overflow(shard, route);
+    }
+
+    /// A connection was refused because it would have led back to podmeter.
+    pub fn looped(shard: &Shard) {
+        shard.cells().loops.add(1);
+    }
+
+    /// The same for one that was found out later.
+    pub fn circled(&self) {
+        Self::looped(&self.shard);
+    }
+
+    /// Counts the connection, if that has waited.
+    fn settle(&mut self) {
+        if matches!(self.standing, Standing::Awaiting(..)) {
+            self.standing = Standing::Counted;
+            self.cells.connections.add(1);
         }
     }
 
     fn exchange(&mut self, exchange: &Exchange) {
+        if exchange.probe {
+            let (route, status, flags) = (self.route, exchange.status, exchange.flags);
+            return self.shard.probe(ProbeKey { route, status, flags }).add(1);
+        }
+        let host = if exchange.host == HostId::UNKNOWN { self.peer } else { exchange.host };
         let key = HttpKey {
             route: self.route,
-            host: exchange.host,
+            host,
+            call: exchange.call,
             status: exchange.status,
             flags: exchange.flags,
         };
@@ -79,24 +171,43 @@ impl Recorder {
         series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
-        self.count(|cells| {
-            cells.requests_over.add(1);
-            cells.held.record(&layout.held, exchange.held);
-        });
+        self.cells.requests_over.add(1);
+        self.cells.held.record(&layout.held, exchange.held);
+    }
+
+    fn messages(&mut self, host: HostId) -> &MessagesSeries {
+        let host = if host == HostId::UNKNOWN { self.peer } else { host };
+        let key = MessagesKey { route: self.route, host };
+        match &self.last_messages {
+            Some((last, _)) if *last == key => {}
+            _ => self.last_messages = Some((key, self.shard.messages(key))),
+        }
+        &self.last_messages.get_or_insert_with(|| (key, self.shard.messages(key))).1
     }
 
     fn tcp(&mut self) -> &TcpSeries {
-        let key = TcpKey { route: self.route, flags: OPENED };
+        let key = TcpKey { route: self.route, host: self.peer, flags: OPENED };
         self.tcp.get_or_insert_with(|| self.shard.tcp(key))
     }
 }
 
 impl Sink for Recorder {
     fn event(&mut self, event: Event) {
+        if self.standing == Standing::Never {
+            return;
+        }
         match event {
-            Event::Began => self.count(|cells| cells.requests_begun.add(1)),
-            Event::Dropped => self.count(|cells| cells.requests_over.add(1)),
+            Event::Began => self.cells.requests_begun.add(1),
+            Event::ProbeBegan => {}
+            Event::Dropped => self.cells.requests_over.add(1),
             Event::Exchange(exchange) => self.exchange(&exchange),
+            Event::Messages { host, direction, count } => {
+                let series = self.messages(host);
+                match direction {
+                    Direction::Request => series.requests.add(count),
+                    Direction::Response => series.responses.add(count),
+                }
+            }
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }
@@ -106,7 +217,8 @@ impl Sink for Recorder {
             }
             Event::TcpBytes { direction: Direction::Response, bytes } => self.tcp().sent.add(bytes),
             Event::TcpClosed { flags } => {
-                self.shard.tcp(TcpKey { route: self.route, flags }).closed.add(1);
+                let key = TcpKey { route: self.route, host: self.peer, flags };
+                self.shard.tcp(key).closed.add(1);
             }
         }
     }
@@ -114,6 +226,8 @@ impl Sink for Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.count(|cells| cells.connections_closed.add(1));
+        // One that was given up before anybody answered has been open all the same.
+        self.settle();
+        self.cells.connections_closed.add(1);
     }
 }

@@ -1,12 +1,13 @@
 //! The small keys by which a request finds its series, and what a series counts.
 
+use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
-use super::{Layout, Route};
 use crate::observe::Flags;
+use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 
-/// A position in [`Layout::routes`].
+/// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub u16);
 
@@ -14,11 +15,6 @@ impl RouteId {
     /// The id of the route at `index`; configuration has fewer than 65,536 of them.
     pub(crate) fn from_index(index: usize) -> Self {
         Self(u16::try_from(index).unwrap_or(u16::MAX))
-    }
-
-    /// The route itself.
-    pub fn of(self, layout: &Layout) -> Option<&Route> {
-        layout.routes.get(usize::from(self.0))
     }
 }
 
@@ -29,6 +25,8 @@ pub struct HttpKey {
     pub route: RouteId,
     /// The service named by the `Host` header.
     pub host: HostId,
+    /// Whether it was gRPC, and how that ended.
+    pub call: Call,
     /// The status code; 0 for none.
     pub status: u16,
     /// What went wrong.
@@ -40,9 +38,19 @@ impl HttpKey {
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
+        call: Call::Http,
         status: u16::MAX,
         flags: Flags::None,
     };
+}
+
+/// What tells one series of gRPC messages from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessagesKey {
+    /// The port.
+    pub route: RouteId,
+    /// The service that the call named.
+    pub host: HostId,
 }
 
 /// What tells one TCP series from another.
@@ -50,6 +58,19 @@ impl HttpKey {
 pub struct TcpKey {
     /// The port.
     pub route: RouteId,
+    /// Whom the connection leads to, where that is known; of inbound ones it is the pod.
+    pub host: HostId,
+    /// What went wrong.
+    pub flags: Flags,
+}
+
+/// What tells probes of the kubelet apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProbeKey {
+    /// The port.
+    pub route: RouteId,
+    /// The status code; 0 for none.
+    pub status: u16,
     /// What went wrong.
     pub flags: Flags,
 }
@@ -70,6 +91,13 @@ impl HttpSeries {
             response_bytes: Histogram::new(&layout.sizes),
         }
     }
+}
+
+/// The gRPC messages of one key.
+#[derive(Debug, Default)]
+pub(super) struct MessagesSeries {
+    pub(super) requests: Cell,
+    pub(super) responses: Cell,
 }
 
 /// The connections of one key that are metered as TCP.

@@ -2,7 +2,8 @@
 
 use super::Layout;
 use super::histogram::Totals;
-use super::series::{HttpKey, TcpKey};
+use super::ports::Route;
+use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
 use super::shard::{Cells, PROTOCOLS};
 use crate::observe::{Protocol, Reason};
 use std::collections::BTreeMap;
@@ -12,10 +13,18 @@ use std::collections::BTreeMap;
 pub struct Snapshot {
     /// Exchanges.
     pub http: BTreeMap<HttpKey, HttpTotals>,
+    /// Messages of gRPC calls.
+    pub messages: BTreeMap<MessagesKey, MessagesTotals>,
     /// Connections metered as TCP.
     pub tcp: BTreeMap<TcpKey, TcpTotals>,
-    /// Each port, in the order of [`Layout::routes`].
+    /// Every port that is metered; its position is its [`RouteId`](super::RouteId).
+    pub ports: Vec<Route>,
+    /// What is counted of each, in the same order.
     pub routes: Vec<RouteTotals>,
+    /// Requests of the kubelet, which are in nothing else here but bytes and connections.
+    pub probes: BTreeMap<ProbeKey, u64>,
+    /// Connections that would have led back to podmeter.
+    pub loops: u64,
     /// Connections that an observer stopped understanding; those that happened.
     pub unparsed: Vec<Unparsed>,
 }
@@ -29,6 +38,15 @@ pub struct HttpTotals {
     pub request_bytes: Totals,
     /// Sizes of the answers in bytes.
     pub response_bytes: Totals,
+}
+
+/// The gRPC messages of one key.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessagesTotals {
+    /// Messages from clients.
+    pub requests: u64,
+    /// Messages to clients.
+    pub responses: u64,
 }
 
 /// The TCP connections of one key.
@@ -83,11 +101,13 @@ pub struct Unparsed {
 }
 
 impl Snapshot {
-    pub(super) fn of<'a>(layout: &Layout, shards: impl Iterator<Item = &'a Cells>) -> Self {
-        let mut all = Self {
-            routes: layout.routes.iter().map(|_| RouteTotals::new(layout)).collect(),
-            ..Self::default()
-        };
+    pub(super) fn of<'a>(
+        layout: &Layout,
+        shards: impl Iterator<Item = &'a Cells>,
+        ports: impl FnOnce() -> Vec<Route>,
+    ) -> Self {
+        let mut all = Self::default();
+        let mut routes: BTreeMap<_, RouteTotals> = BTreeMap::new();
         let mut unparsed = [[0; Reason::ALL.len()]; PROTOCOLS.len()];
         for shard in shards {
             for (key, series) in shard.http.iter() {
@@ -96,6 +116,11 @@ impl Snapshot {
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
             }
+            for (key, series) in shard.messages.iter() {
+                let totals = all.messages.entry(*key).or_default();
+                totals.requests += series.requests.get();
+                totals.responses += series.responses.get();
+            }
             for (key, series) in shard.tcp.iter() {
                 let totals = all.tcp.entry(*key).or_default();
                 totals.opened += series.opened.get();
@@ -103,7 +128,12 @@ impl Snapshot {
                 totals.received += series.received.get();
                 totals.sent += series.sent.get();
             }
-            for (totals, cells) in all.routes.iter_mut().zip(&shard.routes) {
+            for (key, probes) in shard.probes.iter() {
+                *all.probes.entry(*key).or_default() += probes.get();
+            }
+            all.loops += shard.loops.get();
+            for (route, cells) in shard.routes.iter() {
+                let totals = routes.entry(*route).or_insert_with(|| RouteTotals::new(layout));
                 // Ends before beginnings, so that nothing seems to end that has not begun.
                 let (closed, over) = (cells.connections_closed.get(), cells.requests_over.get());
                 let (connections, requests) = (cells.connections.get(), cells.requests_begun.get());
@@ -125,6 +155,11 @@ impl Snapshot {
                 }
             }
         }
+        all.ports = ports();
+        all.routes = (0..all.ports.len())
+            .map(|index| routes.remove(&RouteId::from_index(index)))
+            .map(|totals| totals.unwrap_or_else(|| RouteTotals::new(layout)))
+            .collect();
         all.unparsed = PROTOCOLS
             .iter()
             .zip(unparsed)
@@ -170,6 +205,14 @@ impl HttpTotals {
         self.durations.merge(&other.durations);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
+    }
+}
+
+impl MessagesTotals {
+    /// Adds the messages of another key.
+    pub fn merge(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.responses += other.responses;
     }
 }
 

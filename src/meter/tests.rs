@@ -2,14 +2,16 @@
 
 use super::*;
 use crate::clock::Nanos;
+use crate::observe::grpc::Call;
 use crate::observe::{Direction, Event, Exchange, Sink};
+use std::net::SocketAddr;
 
 fn layout(shards: usize, max_series: usize) -> Layout {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     Layout {
         routes: vec![
-            Route { listen: any, target: any, opaque: false },
-            Route { listen: any, target: any, opaque: true },
+            Route { side: Side::Inbound, listen: any, target: any, opaque: false },
+            Route { side: Side::Inbound, listen: any, target: any, opaque: true },
         ],
         first_host: HostId(0),
         durations: Bounds::union([[10, 20].as_slice()]),
@@ -23,6 +25,7 @@ fn layout(shards: usize, max_series: usize) -> Layout {
 fn exchange(status: u16, nanos: u64) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        call: Call::Http,
         status,
         flags: Flags::None,
         started: Nanos(1000),
@@ -31,11 +34,12 @@ fn exchange(status: u16, nanos: u64) -> Event {
         held: 3,
         request_bytes: 7,
         response_bytes: 700,
+        probe: false,
     })
 }
 
 fn key(status: u16) -> HttpKey {
-    HttpKey { route: RouteId(0), host: HostId(0), status, flags: Flags::None }
+    HttpKey { route: RouteId(0), host: HostId(0), call: Call::Http, status, flags: Flags::None }
 }
 
 #[test]
@@ -111,8 +115,9 @@ fn a_connection_metered_as_tcp_is_opened_under_no_flag_and_closed_under_its_own(
     recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 9 });
     recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
     let tcp = meter.snapshot().tcp;
-    let opened = tcp[&TcpKey { route: RouteId(1), flags: Flags::None }];
+    let opened = tcp[&TcpKey { route: RouteId(1), host: HostId::UNKNOWN, flags: Flags::None }];
     assert_eq!((opened.opened, opened.closed, opened.received, opened.sent), (1, 0, 5, 9));
-    let closed = tcp[&TcpKey { route: RouteId(1), flags: Flags::UpstreamClosed }];
+    let closed =
+        tcp[&TcpKey { route: RouteId(1), host: HostId::UNKNOWN, flags: Flags::UpstreamClosed }];
     assert_eq!((closed.opened, closed.closed), (0, 1));
 }

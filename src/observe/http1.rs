@@ -102,13 +102,13 @@ impl Http1 {
         }
     }
 
-    /// For a client that did not say anything like HTTP/1, in case the app answers as if it had.
-    /// That alone would show that it was meant as HTTP, if this is still in doubt.
-    pub(super) fn unread(rules: Arc<Rules>, since: Nanos, doubtful: bool) -> Self {
+    /// For a client that did not say anything like HTTP/1 in `bytes` bytes, in case the app answers
+    /// as if it had. That alone would show that it was meant as HTTP, if this is still in doubt.
+    pub(super) fn unread(rules: Arc<Rules>, since: Nanos, bytes: u64, doubtful: bool) -> Self {
         let mut this = Self::new(rules);
         this.requests = Requests::Lost(Lost {
             since,
-            bytes: 0,
+            bytes,
             method: Method::Other,
             answerable: true,
             doubtful,
@@ -220,6 +220,7 @@ impl Http1 {
     }
 
     fn began(&mut self, head: &RequestHead, bytes: usize, passed: Passed, sink: &mut impl Sink) {
+        let probe = head.probe && self.rules.probes_apart;
         self.queue.push_back(Pending {
             started: self.partial_since,
             bytes: bytes as u64,
@@ -228,8 +229,9 @@ impl Http1 {
             method: head.method,
             last: head.last,
             readable: true,
+            probe,
         });
-        sink.event(Event::Began);
+        sink.event(if probe { Event::ProbeBegan } else { Event::Began });
         let then = Then { offer: head.upgrade, last: head.last };
         self.requests = match (head.method, Body::of_request(head.framing)) {
             // What follows is a body only if the tunnel is refused (RFC 9110, 9.3.6).

@@ -35,6 +35,16 @@ pub fn sniff(seen: &[u8]) -> Option<Protocol> {
     }
 }
 
+/// Whether a server that has said `answered` and `more`, after no more than `asked`, may be one of
+/// HTTP/2: those may say their SETTINGS before the client has said anything (RFC 9113, 3.4).
+pub(crate) fn could_be_h2(asked: &[u8], answered: &[u8], more: &[u8]) -> bool {
+    let first = answered.iter().chain(more).take(H2_SETTINGS.len());
+    let is_like = |(byte, expected): (&u8, &Option<u8>)| expected.is_none_or(|e| e == *byte);
+    H2_PREFACE.starts_with(asked)
+        && answered.len() + more.len() <= MAX_H2_GREETING
+        && first.zip(&H2_SETTINGS).all(is_like)
+}
+
 /// A word and a space could begin many a text protocol; the end of the line tells.
 fn sniff_request_line(seen: &[u8]) -> Option<Protocol> {
     match memchr::memchr(b'\n', &seen[..seen.len().min(MAX_FIRST_LINE)]) {
@@ -98,6 +108,12 @@ static TOKEN: [bool; 256] = token_table();
 
 /// The client connection preface's first line (RFC 9113, 3.4).
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// How a frame of SETTINGS begins that acknowledges none (RFC 9113, 6.5); its length is free but
+/// for the first byte.
+const H2_SETTINGS: [Option<u8>; 9] =
+    [Some(0), None, None, Some(4), Some(0), Some(0), Some(0), Some(0), Some(0)];
+/// No server has more to say before it knows that it is understood.
+const MAX_H2_GREETING: usize = 4 * 1024;
 const TLS_HANDSHAKE: u8 = 0x16;
 const MAX_METHOD: usize = 32;
 const MAX_EMPTY_LINES: usize = 64;
@@ -145,6 +161,21 @@ mod tests {
             assert_eq!(sniff(line.as_bytes()), Some(protocol));
         }
         assert_eq!(sniff(&[b'\n'; 100]), Some(Protocol::Other));
+    }
+
+    #[test]
+    fn a_server_that_speaks_first_may_be_one_of_http2() {
+        let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64";
+        for at in 0..settings.len() {
+            let (before, after) = settings.split_at(at);
+            assert!(could_be_h2(b"", before, after));
+            assert!(could_be_h2(b"PRI * ", before, after));
+            assert!(!could_be_h2(b"GET", before, after));
+        }
+        assert!(!could_be_h2(b"", b"\x4a\0\0\0\x0a8.0.35\0", b""));
+        assert!(!could_be_h2(b"", b"220 mail", b""));
+        assert!(!could_be_h2(b"", b"\0\0\0\x04\x01", b""));
+        assert!(!could_be_h2(b"", settings, &[0; 4096]));
     }
 
     fn words() -> impl Strategy<Value = Vec<u8>> {

@@ -1,8 +1,9 @@
 //! What a connection owns to be read along with: it picks the observer and meters the rest as TCP.
 
 use super::http1::Http1;
-use super::sniff::{MAX_SNIFFED, sniff};
-use super::{Direction, Ending, Event, Flags, Passed, Protocol, Reason, Rules, Sink};
+use super::http2::Http2;
+use super::sniff::{MAX_SNIFFED, could_be_h2, sniff};
+use super::{Direction, Ending, Event, Flags, Passed, Protocol, Rules, Sink};
 use crate::clock::Nanos;
 use std::sync::Arc;
 
@@ -25,8 +26,13 @@ enum Stage {
         seen: Vec<u8>,
         /// How the first byte of `seen` that is no empty line passed.
         first: Passed,
+        /// What an HTTP/2 server has said meanwhile: it may speak first (RFC 9113, 3.4).
+        answered: Vec<u8>,
+        /// How the first byte of that passed.
+        first_answered: Passed,
     },
     Http1(Http1),
+    Http2(Box<Http2>),
     /// Nobody reads along any more.
     Opaque,
 }
@@ -38,6 +44,8 @@ impl Watcher {
             rules: Arc::clone(rules),
             seen: Vec::new(),
             first: Passed::default(),
+            answered: Vec::new(),
+            first_answered: Passed::default(),
         };
         Self { stage, tcp: TcpMeter::default(), client_done: false, app_done: false }
     }
@@ -59,17 +67,20 @@ impl Watcher {
         match &self.stage {
             Stage::Sniffing { .. } => false,
             Stage::Http1(http1) => http1.has_request(),
+            Stage::Http2(http2) => http2.has_request(),
             Stage::Opaque => true,
         }
     }
 
     /// Bytes of memory that are kept on the heap: an incomplete head for each direction and what is
     /// known of unanswered requests. Whatever is sent, no more than 4 times
-    /// [`Rules::max_head_bytes`] and 48 KiB.
+    /// [`Rules::max_head_bytes`] and 96 KiB, and of HTTP/2 what up to 16,384 streams that are open
+    /// at once need, some 200 bytes each.
     pub fn kept_bytes(&self) -> usize {
         match &self.stage {
-            Stage::Sniffing { seen, .. } => seen.capacity(),
+            Stage::Sniffing { seen, answered, .. } => seen.capacity() + answered.capacity(),
             Stage::Http1(http1) => http1.kept_bytes(),
+            Stage::Http2(http2) => http2.kept_bytes(),
             Stage::Opaque => 0,
         }
     }
@@ -92,6 +103,7 @@ impl Watcher {
                     self.stage = Stage::Opaque;
                 }
             }
+            Stage::Http2(_) => self.http2(direction, bytes, passed, sink),
             Stage::Opaque => self.tcp.bytes(direction, bytes.len(), sink),
             Stage::Sniffing { .. } => match direction {
                 Direction::Request => self.sniff(bytes, passed, sink),
@@ -106,21 +118,26 @@ impl Watcher {
             Direction::Request => self.client_done = true,
             Direction::Response => self.app_done = true,
         }
-        if let Stage::Http1(http1) = &mut self.stage {
-            match direction {
-                Direction::Request => http1.client_done(),
-                Direction::Response => http1.app_finished(now, sink),
-            }
+        match (&mut self.stage, direction) {
+            (Stage::Http1(http1), Direction::Request) => http1.client_done(),
+            (Stage::Http1(http1), Direction::Response) => http1.app_finished(now, sink),
+            (Stage::Http2(http2), Direction::Request) => http2.client_done(),
+            (Stage::Http2(http2), Direction::Response) => http2.app_done(now, sink),
+            (Stage::Sniffing { .. } | Stage::Opaque, _) => {}
         }
     }
 
     /// The connection is over; nothing may be shown after this.
     pub fn closed(&mut self, ending: Ending, now: Nanos, sink: &mut impl Sink) {
-        if let Stage::Http1(http1) = &mut self.stage {
-            http1.closed(ending, now, sink);
-        } else if let Stage::Sniffing { seen, .. } = &self.stage {
+        match &mut self.stage {
+            Stage::Http1(http1) => http1.closed(ending, now, sink),
+            Stage::Http2(http2) => http2.closed(ending, now, &mut self.tcp, sink),
             // Nothing was sent, or too little to tell: a connection all the same.
-            self.tcp.bytes(Direction::Request, seen.len(), sink);
+            Stage::Sniffing { seen, answered, .. } => {
+                self.tcp.bytes(Direction::Request, seen.len(), sink);
+                self.tcp.bytes(Direction::Response, answered.len(), sink);
+            }
+            Stage::Opaque => {}
         }
         self.stage = Stage::Opaque;
         let flags = match ending {
@@ -134,7 +151,10 @@ impl Watcher {
     }
 
     fn sniff(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
-        let Stage::Sniffing { rules, seen, first } = &mut self.stage else { return };
+        let Stage::Sniffing { rules, seen, first, answered, first_answered } = &mut self.stage
+        else {
+            return;
+        };
         if seen.iter().all(|b| matches!(b, b'\r' | b'\n')) {
             *first = passed;
         }
@@ -152,40 +172,95 @@ impl Watcher {
             return;
         };
         let (rules, first) = (Arc::clone(rules), *first);
-        let seen = std::mem::take(seen);
-        let seen = &seen[..before];
-        let mut http1 = match protocol {
-            Protocol::Http1 => Http1::new(rules),
-            // A server that speaks only HTTP/1 answers a preface or a handshake in HTTP/1.
-            Protocol::Http2 => {
-                sink.event(Event::Unparsed { protocol, reason: Reason::Unsupported });
-                self.tcp.open(sink);
-                Http1::unread(rules, first.read, false)
+        let (seen, answered) = (std::mem::take(seen), std::mem::take(answered));
+        let (seen, first_answered) = (&seen[..before], *first_answered);
+        if protocol == Protocol::Http2 {
+            let mut http2 = Box::new(Http2::new(rules, first.read));
+            if self.app_done {
+                http2.app_done(first.read, sink);
             }
-            Protocol::Tls | Protocol::Other => {
-                self.tcp.open(sink);
-                Http1::unread(rules, first.read, true)
+            self.stage = Stage::Http2(http2);
+            if !answered.is_empty() {
+                self.data(Direction::Response, &answered, first_answered, sink);
             }
-        };
-        if self.app_done {
-            http1.app_finished(first.read, sink);
+        } else if !answered.is_empty() {
+            self.tcp.bytes(Direction::Response, answered.len(), sink);
+            self.stage = Stage::Opaque;
+        } else {
+            let mut http1 = if protocol == Protocol::Http1 {
+                Http1::new(rules)
+            } else {
+                self.tcp.open(sink);
+                // A server that speaks only HTTP/1 answers a handshake in HTTP/1.
+                Http1::unread(rules, first.read, 0, true)
+            };
+            if self.app_done {
+                http1.app_finished(first.read, sink);
+            }
+            self.stage = Stage::Http1(http1);
         }
-        http1.request(seen, first, &mut self.tcp, sink);
-        http1.request(bytes, passed, &mut self.tcp, sink);
-        self.stage = Stage::Http1(http1);
+        if !seen.is_empty() {
+            self.data(Direction::Request, seen, first, sink);
+        }
+        self.data(Direction::Request, bytes, passed, sink);
+    }
+
+    fn http2(&mut self, direction: Direction, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
+        let Stage::Http2(http2) = &mut self.stage else { return };
+        let was_unanswered = http2.is_unanswered();
+        let in_http1 = direction == Direction::Response
+            && was_unanswered
+            // No frame that may come first is long enough to begin like this.
+            && bytes.first() == Some(&b'H');
+        if in_http1 {
+            http2.answered_in_http1(&mut self.tcp, sink);
+        } else {
+            http2.data(direction, bytes, passed, &mut self.tcp, sink);
+        }
+        if !http2.is_lost() {
+            return;
+        }
+        self.stage = if was_unanswered && (in_http1 || direction == Direction::Request) {
+            // A server that speaks only HTTP/1 says so in HTTP/1.
+            let (since, asked) = http2.asked();
+            let mut http1 = Http1::unread(http2.rules(), since, asked, false);
+            if self.client_done {
+                http1.client_done();
+            }
+            if self.app_done {
+                http1.app_finished(passed.read, sink);
+            }
+            Stage::Http1(http1)
+        } else {
+            Stage::Opaque
+        };
+        if in_http1 {
+            self.data(direction, bytes, passed, sink);
+        }
     }
 
     /// The app spoke before the client's first bytes told the protocol.
     fn answered_while_sniffing(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
-        let Stage::Sniffing { rules, seen, first } = &mut self.stage else { return };
+        let Stage::Sniffing { rules, seen, first, answered, first_answered } = &mut self.stage
+        else {
+            return;
+        };
+        if could_be_h2(seen, answered, bytes) {
+            if answered.is_empty() {
+                *first_answered = passed;
+            }
+            return answered.extend_from_slice(bytes);
+        }
         self.tcp.open(sink);
         if seen.is_empty() {
             // A server that speaks first (MySQL, SMTP, FTP, SSH) is none that we read along with.
+            let bytes = answered.len() + bytes.len();
             self.stage = Stage::Opaque;
-            return self.tcp.bytes(Direction::Response, bytes.len(), sink);
+            return self.tcp.bytes(Direction::Response, bytes, sink);
         }
-        let mut http1 = Http1::unread(Arc::clone(rules), first.read, true);
+        let mut http1 = Http1::unread(Arc::clone(rules), first.read, 0, true);
         http1.request(seen, *first, &mut self.tcp, sink);
+        http1.response(answered, *first_answered, &mut self.tcp, sink);
         http1.response(bytes, passed, &mut self.tcp, sink);
         self.stage = if http1.is_over() { Stage::Opaque } else { Stage::Http1(http1) };
     }

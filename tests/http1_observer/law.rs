@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub(crate) events: Vec<Event>,
     /// From the client and from the app, where they were metered as TCP.
     pub(crate) tcp_bytes: [u64; 2],
+    /// Of gRPC calls, likewise.
+    pub(crate) messages: [u64; 2],
 }
 
 /// When the step at an index happens: read, and a little later written.
@@ -159,6 +161,12 @@ impl Seen {
                     open.exchanges += 1;
                     true
                 }
+                Event::ProbeBegan => true,
+                Event::Exchange(exchange) if exchange.probe => true,
+                Event::Messages { direction, count, .. } => {
+                    self.messages[usize::from(direction == Direction::Response)] += count;
+                    open.exchanges > 0
+                }
                 Event::Exchange(_) | Event::Dropped => {
                     let began = open.exchanges > 0;
                     open.exchanges = open.exchanges.saturating_sub(1);
@@ -180,7 +188,7 @@ impl Seen {
             if !possible {
                 return Err(format!("{event:?} cannot come after {:#?}", self.events));
             }
-            if !matches!(event, Event::TcpBytes { .. }) {
+            if !matches!(event, Event::TcpBytes { .. } | Event::Messages { .. }) {
                 self.events.push(event);
             }
         }
@@ -204,10 +212,13 @@ fn add_up(script: &Script, seen: &Seen) -> Result<(), String> {
         let was_said = app
             .windows(9 + 3)
             .any(|w| w.starts_with(b"HTTP/1.") && w[8..].eq_ignore_ascii_case(line.as_bytes()));
+        // What HTTP/2 says is written in another way.
+        let was_said = was_said || client.windows(PREFACE.len()).any(|w| w == PREFACE);
         let possible = match exchange.flags {
             Flags::None | Flags::UpstreamProtocolError | Flags::DownstreamProtocolError => was_said,
             Flags::DownstreamClosed => was_said || exchange.status == 0,
             Flags::UpstreamClosed | Flags::UpstreamConnectFailure => exchange.status == 503,
+            Flags::UpstreamReset => was_said || exchange.status == 503,
             Flags::UpstreamOverflow => false,
         };
         if !possible {
@@ -262,7 +273,7 @@ impl Script {
 
     fn rules(&self) -> Arc<Rules> {
         let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
-        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes })
+        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes, probes_apart: true })
     }
 
     /// All that one side says.
@@ -298,6 +309,7 @@ impl std::fmt::Display for Script {
     }
 }
 
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 /// Bytes that no HTTP head may hold.
 pub(crate) const OTHER_SIDE: u8 = 0xff;
 pub(crate) const FINISHED: u8 = 0xfe;

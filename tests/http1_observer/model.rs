@@ -6,6 +6,7 @@ use crate::law::{Step, WITHIN, check, time};
 use crate::laws::seeded;
 use crate::talk::{at, passed_at};
 use podmeter::clock::Nanos;
+use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Direction, Ending, Event, Exchange, Flags};
 use proptest::prelude::*;
@@ -159,6 +160,7 @@ impl Account {
         });
         self.exchanges.push(Exchange {
             host: HostId(0),
+            call: Call::Http,
             status,
             flags,
             started: at(self.asked[request.head.start]),
@@ -167,6 +169,7 @@ impl Account {
             held,
             request_bytes: (self.asked.len().min(request.end) - request.head.start) as u64,
             response_bytes: response_bytes as u64,
+            probe: false,
         });
         self.over += 1;
     }

@@ -138,6 +138,13 @@ impl Told {
         self
     }
 
+    /// That so many gRPC messages came to their end, from the client and from the app.
+    #[track_caller]
+    pub(crate) fn carries_messages(self, received: u64, sent: u64) -> Self {
+        assert_eq!(self.seen.messages, [received, sent], "{:#?}", self.seen);
+        self
+    }
+
     /// `PROTOCOL REASON`, or nothing.
     #[track_caller]
     pub(crate) fn stops_reading(self, expected: &str) -> Self {

@@ -171,17 +171,6 @@ fn tls_is_tcp() {
 }
 
 #[test]
-fn http_2_is_tcp_and_said_to_be_unread() {
-    Talk::new()
-        .client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
-        .app("\0\0\0\x04\0\0\0\0\0")
-        .client_resets()
-        .counts(&[])
-        .meters_tcp(33, 9, "DC")
-        .stops_reading("http2 unsupported");
-}
-
-#[test]
 fn other_protocols_are_tcp() {
     for (ask, answer) in [
         ("*1\r\n$4\r\nPING\r\n", "+PONG\r\n"),
@@ -314,7 +303,7 @@ fn a_server_of_plain_http_that_answers_another_protocol_has_answered() {
         .app(BAD)
         .closes()
         .counts(&["400 DPE"])
-        .stops_reading("http2 unsupported");
+        .stops_reading("http2 answered_in_http1");
     let hello = [0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3];
     Talk::new()
         .client(hello)

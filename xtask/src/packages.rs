@@ -23,6 +23,13 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     WRK,
     HAPROXY,
     programs("curl", &["curl"]),
+    // Pods made of network namespaces, and what their rules are compared with.
+    programs("iproute2", &["ip"]),
+    programs("util-linux", &["setpriv"]),
+    programs("nftables", &["nft"]),
+    programs("iptables", &["iptables-restore", "iptables-legacy-save"]),
+    programs("conntrack", &["conntrack"]),
+    programs("procps", &["sysctl"]),
     programs("openssl", &["openssl"]),
     // Debian splits the half of Python's venv that installs pip into this package.
     Package { name: "python3-venv", gives: Gives::PythonModule("ensurepip") },

@@ -1,16 +1,16 @@
-//! Follows which family a line belongs to, and judges what its samples say one by one.
+//! Follows which family a line belongs to, and judges the order and the names of the lines.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::line::{Keyword, Metadata, Sample};
-use super::points::{Part, Points};
+use super::points::Points;
 use super::rule::Rule;
 use super::style::{self, About};
+use super::values::{self, Told};
 use super::{Place, Report, labels};
 use crate::exposition::labels::{hash_bytes, hash_pair};
 use crate::exposition::model::{Kind, Suffix};
-use crate::exposition::value::Number;
 
 /// All families of a body, in the order in which they were first named.
 pub(super) struct Families<'a> {
@@ -24,6 +24,7 @@ pub(super) struct Families<'a> {
     series: HashSet<u64>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that was told or said")]
 struct Family<'a> {
     name: Cow<'a, str>,
     kind: Kind,
@@ -102,7 +103,7 @@ impl<'a> Families<'a> {
         let openmetrics = self.openmetrics;
         let family = &mut self.list[at];
         let name = || Some(sample.name.to_string());
-        if returns && family.samples > 0 && !family.told_split {
+        if returns && (family.samples > 0 || family.claimed) && !family.told_split {
             report.add(place, Rule::SplitFamily, Some(family.name.to_string()));
             // In text, where it harms nobody, once is enough.
             family.told_split = !openmetrics;
@@ -112,7 +113,8 @@ impl<'a> Families<'a> {
             report.add(place, Rule::ForeignSample, name());
             return;
         };
-        let part = family.part(sample, suffix, line, openmetrics, report);
+        let told = Told { family: &family.name, kind: family.kind, line, openmetrics };
+        let part = values::check(&told, sample, suffix, report);
         let bounded = part.is_some_and(|part| part.bound.is_some());
         let (mut series, mut group) = (0_u64, 0_u64);
         for label in &sample.labels {
@@ -236,28 +238,29 @@ impl<'a> Families<'a> {
             }
             return (self.create(name.clone(), place), Some(Suffix::Bare));
         }
-        let current = self.current.and_then(|at| Some((at, self.list[at].takes(name)?)));
-        if let Some((at, suffix)) = current {
-            return (at, suffix);
+        if let Some(at) = self.current {
+            let family = &self.list[at];
+            let suffix = family.suffix_of(name);
+            if suffix.is_some() || family.name == *name {
+                return (at, suffix);
+            }
         }
         if let Some(&at) = self.claims.get(&**name).or_else(|| self.by_name.get(name)) {
-            return (at, self.list[at].takes(name).flatten());
+            return (at, self.list[at].suffix_of(name));
         }
         (self.create(name.clone(), place), Some(Suffix::Bare))
     }
 }
 
 impl Family<'_> {
-    /// OpenMetrics: what a sample's name adds to this family's, if it is one of the family's;
-    /// nothing within for the bare name of a kind that has no such sample.
-    fn takes(&self, name: &str) -> Option<Option<Suffix>> {
+    /// OpenMetrics: what a sample's name adds to this family's, if its kind has such a sample.
+    fn suffix_of(&self, name: &str) -> Option<Suffix> {
         let rest = name.strip_prefix(&*self.name)?;
-        let endings = endings(self.kind);
-        if !endings.contains(&rest) {
-            return rest.is_empty().then_some(None);
+        if !endings(self.kind).contains(&rest) {
+            return None;
         }
         let known = Suffix::ALL.into_iter().find(|suffix| suffix.as_str() == rest);
-        Some(Some(known.unwrap_or(Suffix::Bare)))
+        Some(known.unwrap_or(Suffix::Bare))
     }
 
     /// Whether a label tells parts of one point apart rather than points.
@@ -269,109 +272,14 @@ impl Family<'_> {
         }
     }
 
-    /// Judges the value and the labels that the kind gives a meaning to. What it gives back is a
-    /// part of a histogram's or summary's point.
-    fn part(
-        &self,
-        sample: &Sample<'_>,
-        suffix: Suffix,
-        line: usize,
-        openmetrics: bool,
-        report: &mut Report,
-    ) -> Option<Part> {
-        let name = || Some(sample.name.to_string());
-        let value = sample.value;
-        let at_value = (line, sample.value_at + 1);
-        let counted = match suffix {
-            Suffix::Bare => self.kind == Kind::Counter,
-            Suffix::Bucket | Suffix::Count | Suffix::GaugeCount => true,
-            Suffix::Sum | Suffix::GaugeSum => openmetrics,
-            Suffix::Created => false,
-        };
-        let is_quantile = suffix == Suffix::Bare && self.kind == Kind::Summary;
-        if counted && value.is_nan() {
-            report.add(at_value, Rule::NotANumber, name());
-        }
-        if (counted && suffix != Suffix::GaugeSum || is_quantile && openmetrics) && value < 0.0 {
-            report.add(at_value, Rule::NegativeValue, name());
-        }
-        let whole = matches!(suffix, Suffix::Bucket | Suffix::Count | Suffix::GaugeCount);
-        if openmetrics && whole && (value.fract() != 0.0 || value.is_infinite()) {
-            report.add(at_value, Rule::NotWhole, name());
-        }
-        if let Some(place) = sample.exemplar {
-            let carries =
-                suffix == Suffix::Bucket || suffix == Suffix::Bare && self.kind == Kind::Counter;
-            if !carries {
-                report.add((line, place + 1), Rule::ExemplarNotAllowed, name());
-            }
-        }
-        match self.kind {
-            Kind::StateSet => {
-                if !sample.labels.iter().any(|label| label.name == self.name) {
-                    report.add((line, sample.at + 1), Rule::MissingState, name());
-                } else if value != 0.0 && value != 1.0 {
-                    report.add(at_value, Rule::BadState, name());
-                }
-                return None;
-            }
-            Kind::Info => {
-                if value != 1.0 {
-                    report.add(at_value, Rule::BadInfo, name());
-                }
-                return None;
-            }
-            kind if !kind.is_compound() => return None,
-            _ => {}
-        }
-        let place = (line, sample.at + 1);
-        let mut part = Part { suffix, bound: None, value, place };
-        if suffix == Suffix::Bucket || is_quantile {
-            part.bound = Some(self.bound(sample, is_quantile, line, openmetrics, report)?);
-        }
-        Some(part)
-    }
-
-    /// The number in `le` or `quantile`.
-    fn bound(
-        &self,
-        sample: &Sample<'_>,
-        is_quantile: bool,
-        line: usize,
-        openmetrics: bool,
-        report: &mut Report,
-    ) -> Option<f64> {
-        let (label, rule) =
-            if is_quantile { ("quantile", Rule::BadQuantile) } else { ("le", Rule::BadBound) };
-        let name = Some(sample.name.to_string());
-        let Some(label) = sample.labels.iter().find(|known| known.name == label) else {
-            let rule = if openmetrics { rule } else { Rule::ForeignSample };
-            report.add((line, sample.at + 1), rule, name);
-            return None;
-        };
-        let place = (line, label.value_at + 2);
-        let bound = Number::parse(label.value).map(|number| number.as_f64());
-        let Some(bound) = bound.filter(|bound| !bound.is_nan()) else {
-            report.add(place, rule, name);
-            return None;
-        };
-        if is_quantile && !(0.0..=1.0).contains(&bound) {
-            report.add(place, Rule::QuantileRange, name);
-        } else if openmetrics && bound == f64::INFINITY && label.value != "+Inf" {
-            report.add(place, Rule::OddInfinity, name);
-        }
-        Some(bound)
-    }
-
     /// OpenMetrics: samples of one label set stand together, and their times go on.
     fn follow(&mut self, group: u64, sample: &Sample<'_>, line: usize, report: &mut Report) {
         let name = || Some(sample.name.to_string());
         match self.group {
-            Some((last, _)) if last != group => {
-                if self.groups.contains(&group) {
-                    report.add((line, sample.at + 1), Rule::InterleavedSeries, name());
-                }
+            Some((last, _)) if last != group && self.groups.contains(&group) => {
+                report.add((line, sample.at + 1), Rule::InterleavedSeries, name());
             }
+            Some((last, _)) if last != group => {}
             Some((_, time)) if time.is_some() != sample.time.is_some() => {
                 let at = if sample.time.is_some() { sample.time_at } else { sample.at };
                 report.add((line, at + 1), Rule::MixedTimestamps, name());

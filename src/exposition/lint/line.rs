@@ -148,14 +148,14 @@ fn metadata(mut scan: Scan<'_>) -> Result<Line<'_>, Fault<'_>> {
     let openmetrics = scan.openmetrics;
     let hash = scan.at;
     scan.at += 1;
-    let blanks = scan.blanks();
+    scan.blanks();
     let (word, word_at) = scan.word();
     let known = matches!(word, "HELP" | "TYPE") || word == "UNIT" && openmetrics;
     if openmetrics && (!known || word_at != hash + 2) {
         return Fault::new(hash, Rule::BadMetadata);
     }
-    // Readers of text do not agree on `#HELP`, but all go on; and `# HELP` alone says nothing.
-    if !openmetrics && (!known || !blanks || word == "HELP" && scan.is_done()) {
+    // Go's reader of text needs no blank behind the `#`; and `# HELP` alone says nothing.
+    if !openmetrics && (!known || word == "HELP" && scan.is_done()) {
         return Ok(Line::Comment);
     }
     scan.gap(Rule::BadMetadata)?;

@@ -56,6 +56,7 @@ impl Points {
     }
 
     /// Judges what can be judged once all parts are there.
+    #[expect(clippy::float_cmp, reason = "readers compare exactly")]
     pub(super) fn finish(
         &mut self,
         kind: Kind,
@@ -72,11 +73,9 @@ impl Points {
             let mut say = |place, rule| report.add(place, rule, Some(name.to_owned()));
             let last = point.bucket.filter(|(bound, _)| *bound == f64::INFINITY);
             match (last, point.count) {
-                (None, _) => {
-                    // A point of which nothing but its creation is told has no buckets either.
-                    if openmetrics || point.bucket.is_some() || point.count.is_some() {
-                        say(point.place, Rule::MissingInfinity);
-                    }
+                // A point of which nothing but its creation is told has no buckets either.
+                (None, count) if openmetrics || point.bucket.is_some() || count.is_some() => {
+                    say(point.place, Rule::MissingInfinity);
                 }
                 (Some((_, value)), Some((count, place))) if value != count => {
                     say(place, Rule::CountMismatch);

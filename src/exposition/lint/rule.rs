@@ -21,7 +21,7 @@ impl Severity {
 
 /// Makes the enum, its list and its words from one table.
 macro_rules! rules {
-    ($($(#[doc = $doc:literal])? $rule:ident $severity:ident $code:literal $sentence:literal)*) => {
+    ($($rule:ident $severity:ident $code:literal $sentence:literal)*) => {
         /// What a finding is about: closed, so that programs can tell findings apart.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
@@ -135,7 +135,7 @@ rules! {
     AbbreviatedUnit Warning "abbreviated_unit" "the name abbreviates a unit"
     TypeInName Warning "type_in_name" "the name repeats the type"
     Colon Warning "colon" "names with a colon are for recording rules"
-    CamelCase Warning "camel_case" "names are written in snake_case"
+    CamelCase Warning "camel_case" "names have small letters, digits and underscores"
     ReservedSuffix Warning "reserved_suffix" "_bucket, _count and _sum are for histograms and summaries"
     LeLabel Warning "le_label" "the label le is for histograms"
     QuantileLabel Warning "quantile_label" "the label quantile is for summaries"

@@ -60,11 +60,12 @@ impl Merger<'_> {
             let clashing: Vec<usize> = (0..self.families.len())
                 .filter(|at| {
                     let family = &self.families[*at];
-                    let parts = family.kind.suffixes().iter().filter(|suffix| {
-                        **suffix != Suffix::Created || family.has(Suffix::Created)
+                    let parts = Suffix::ALL.into_iter().filter(|suffix| match suffix {
+                        Suffix::Created => family.has(Suffix::Created),
+                        suffix => family.kind.suffixes().contains(suffix),
                     });
                     !family.is_empty()
-                        && parts.map(|suffix| family.sample_name(*suffix)).any(|name| {
+                        && parts.map(|suffix| family.sample_name(suffix)).any(|name| {
                             let other =
                                 self.by_name.get(&*name).map(|other| &self.families[*other]);
                             other.is_some_and(|other| !other.is_empty())

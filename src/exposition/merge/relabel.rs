@@ -45,7 +45,7 @@ pub(super) fn relabel(
 }
 
 /// Whether `le` and `quantile` are hashed as numbers.
-pub(super) fn has_bounds(kind: Kind, suffix: Suffix) -> bool {
+pub(in crate::exposition) fn has_bounds(kind: Kind, suffix: Suffix) -> bool {
     suffix == Suffix::Bucket || suffix == Suffix::Bare && kind == Kind::Summary
 }
 

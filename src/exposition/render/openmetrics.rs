@@ -15,13 +15,24 @@ pub(super) fn sections(family: &MergedFamily<'_>, claims: &mut Claims) -> Vec<Se
             !matches!(family.kind, Kind::Info | Kind::StateSet)
                 && name.strip_suffix(unit).is_some_and(|n| n.ends_with('_'))
         });
-        return vec![Section {
+        let mut sections = vec![Section {
             name: name.to_owned(),
             word: family.kind.as_str(),
             kind: family.kind,
             suffixes: Suffixes::all(),
             with_unit,
         }];
+        if family.kind == Kind::GaugeHistogram && family.has(Suffix::Created) {
+            sections[0].suffixes = Suffixes::all_but(Suffix::Created);
+            sections.push(Section {
+                name: family.sample_name(Suffix::Created),
+                word: "gauge",
+                kind: Kind::Gauge,
+                suffixes: Suffixes::only(Suffix::Created),
+                with_unit: false,
+            });
+        }
+        return sections;
     }
     let word = if matches!(family.kind, Kind::Info | Kind::StateSet) { "gauge" } else { "unknown" };
     Suffix::ALL

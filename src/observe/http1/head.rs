@@ -4,9 +4,9 @@
 //! white space before a colon, two lengths) is not understood rather than read one way
 //! (RFC 9112, sections 2.2, 5 and 6.3).
 
-use crate::observe::Reason;
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::sniff::is_token;
+use crate::observe::{Reason, is_kubelet};
 
 /// What a request's head says about itself and its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) struct RequestHead {
     pub(super) last: bool,
     /// The client offers to go on in another protocol (RFC 9110, 7.8).
     pub(super) upgrade: bool,
+    /// The client is the kubelet, by its user agent.
+    pub(super) probe: bool,
 }
 
 /// The methods whose answers are framed in their own way.
@@ -76,6 +78,7 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
         framing,
         last: fields.is_last(minor),
         upgrade: fields.upgrade && fields.connection_upgrade && minor == 1,
+        probe: fields.probe,
     };
     Ok((head, bytes.len() - rest.len()))
 }
@@ -235,6 +238,7 @@ struct Fields<'a> {
     keep_alive: bool,
     connection_upgrade: bool,
     upgrade: bool,
+    probe: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -271,6 +275,7 @@ impl<'a> Fields<'a> {
             keep_alive: false,
             connection_upgrade: false,
             upgrade: false,
+            probe: false,
         };
         loop {
             let (field, rest) = line(lines)?;
@@ -300,6 +305,9 @@ impl<'a> Fields<'a> {
                     self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                     self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
                 }
+            }
+            10 if name.eq_ignore_ascii_case(b"user-agent") => {
+                self.probe = is_kubelet(trim(value));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 for item in value.split(|&b| b == b',') {

@@ -7,6 +7,7 @@ use super::head::{self, Method, ResponseHead};
 use super::pending::Pending;
 use super::{Http1, Lost, Requests, Responses};
 use crate::clock::Nanos;
+use crate::observe::grpc::Call;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
     Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
@@ -85,6 +86,7 @@ impl Http1 {
                         method: Method::Other,
                         last: true,
                         readable: true,
+                        probe: false,
                     });
                     sink.event(Event::Began);
                 }
@@ -260,6 +262,7 @@ impl Http1 {
                 method: lost.method,
                 last: true,
                 readable: false,
+                probe: false,
             });
             sink.event(Event::Began);
         }
@@ -284,6 +287,7 @@ impl Http1 {
         let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
+            call: Call::Http,
             status: answer.status,
             flags,
             started: pending.started,
@@ -292,6 +296,7 @@ impl Http1 {
             held: pending.held + passed.held(),
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
+            probe: pending.probe,
         }));
     }
 
@@ -312,8 +317,10 @@ impl Http1 {
             let begun = self.answer.status != 0;
             // After its last answer the app owes none, and to what it could not read neither.
             if !begun && (self.responses == Responses::Last || !pending.readable) {
+                if !pending.probe {
+                    sink.event(Event::Dropped);
+                }
                 self.queue.pop_front();
-                sink.event(Event::Dropped);
                 continue;
             }
             let flags = match flags {
@@ -362,7 +369,7 @@ impl Http1 {
 
     /// Gives up on reading; requests that wait will never be known to have been answered.
     fn drop_requests(&mut self, sink: &mut impl Sink) {
-        for _ in self.queue.drain(..) {
+        for _ in self.queue.drain(..).filter(|pending| !pending.probe) {
             sink.event(Event::Dropped);
         }
         self.responses = Responses::Lost;

@@ -260,7 +260,10 @@ fn write_histogram(
     let total =
         find(samples, count).or_else(|| native.map(Native::count_number)).unwrap_or(Number::Int(0));
     let sum = find(samples, sum).map(float).or_else(|| native.map(Native::sum)).unwrap_or(0.0);
-    let is_whole = whole(total).filter(|_| buckets().all(|b| whole(b.value).is_some()));
+    let native = native.filter(|_| with_native);
+    let in_parts = native.is_some_and(|n| matches!(n.observations, Observations::Parts { .. }));
+    let is_whole =
+        whole(total).filter(|_| !in_parts && buckets().all(|bucket| whole(bucket.value).is_some()));
     if let Some(total) = is_whole {
         wire::uint(1, total, out);
     }
@@ -284,7 +287,7 @@ fn write_histogram(
     if is_whole.is_none() {
         wire::double(4, float(total), out);
     }
-    if let Some(native) = native.filter(|_| with_native) {
+    if let Some(native) = native {
         write_native(native, out);
     }
 }

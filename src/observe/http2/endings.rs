@@ -1,0 +1,227 @@
+//! How streams come to their end: answered, reset, refused, or with the connection.
+
+use super::frame::NO_ERROR;
+use super::streams::Stream;
+use super::{Http2, LastTaken};
+use crate::clock::Nanos;
+use crate::observe::grpc::{Call, ContentKind};
+use crate::observe::watcher::TcpMeter;
+use crate::observe::{Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink};
+
+impl Http2 {
+    /// The client sends no more. Streams that it still waits for may be answered.
+    pub(in crate::observe) fn client_done(&mut self) {
+        self.client_finished = true;
+    }
+
+    /// The app sends no more.
+    pub(in crate::observe) fn app_done(&mut self, now: Nanos, sink: &mut impl Sink) {
+        self.app_finished = true;
+        let passed = Passed { read: now, written: now };
+        for stream in self.streams.take_above(0) {
+            self.broken_off(stream, passed, sink);
+        }
+    }
+
+    /// The connection is over.
+    pub(in crate::observe) fn closed(
+        &mut self,
+        ending: Ending,
+        now: Nanos,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        if ending == Ending::Refused && self.newest == 0 {
+            // A connection was refused, and no request with it.
+            let bytes = usize::try_from(self.client_bytes).unwrap_or(usize::MAX);
+            tcp.bytes(Direction::Request, bytes, sink);
+        }
+        let passed = Passed { read: now, written: now };
+        for stream in self.streams.take_above(0) {
+            match ending {
+                Ending::AppReset => self.broken_off(stream, passed, sink),
+                Ending::Refused => {
+                    give_up(stream, Flags::UpstreamConnectFailure, 503, passed, sink);
+                }
+                Ending::Finished | Ending::ClientReset | Ending::GivenUp => {
+                    give_up(stream, Flags::DownstreamClosed, 0, passed, sink);
+                }
+            }
+        }
+    }
+
+    /// One side has sent all of a stream.
+    pub(super) fn ends(
+        &mut self,
+        direction: Direction,
+        id: u32,
+        passed: Passed,
+        sink: &mut impl Sink,
+    ) {
+        match direction {
+            Direction::Request => {
+                if let Some(stream) = self.streams.get_mut(id) {
+                    stream.is_asked = true;
+                }
+            }
+            Direction::Response => {
+                if let Some(stream) = self.streams.remove(id) {
+                    record(stream, Flags::None, passed, sink);
+                }
+            }
+        }
+    }
+
+    /// One side gives a stream up (RFC 9113, 6.4).
+    pub(super) fn reset(&mut self, by: Direction, id: u32, passed: Passed, sink: &mut impl Sink) {
+        let Some(stream) = self.streams.remove(id) else { return };
+        match by {
+            Direction::Request => give_up(stream, Flags::DownstreamClosed, 0, passed, sink),
+            Direction::Response => give_up(stream, Flags::UpstreamReset, 503, passed, sink),
+        }
+    }
+
+    /// One side takes no further streams (RFC 9113, 6.8).
+    pub(super) fn goes_away(
+        &mut self,
+        from: Direction,
+        payload: &[u8],
+        passed: Passed,
+        sink: &mut impl Sink,
+    ) {
+        // The client's is about what the app pushes.
+        let (Direction::Response, [s0, s1, s2, s3, error @ ..]) = (from, payload) else { return };
+        let stream = u32::from_be_bytes([*s0, *s1, *s2, *s3]) & !(1 << 31);
+        let in_order = *error == NO_ERROR.to_be_bytes();
+        let last = LastTaken { stream, in_order };
+        self.last_taken = Some(last);
+        for stream in self.streams.take_above(last.stream) {
+            if last.in_order {
+                // The app has not looked at it, so the client asks again on another connection,
+                // and nobody has got an error.
+                stream.dropped(sink);
+            } else {
+                self.refused(stream, passed, sink);
+            }
+        }
+    }
+
+    /// The app gives the connection up because of an error, and has not looked at this stream.
+    pub(super) fn refused(&self, stream: Stream, passed: Passed, sink: &mut impl Sink) {
+        self.broken_off(stream, passed, sink);
+    }
+
+    /// The connection to the app ends with this stream unanswered.
+    pub(super) fn broken_off(&self, stream: Stream, passed: Passed, sink: &mut impl Sink) {
+        let (flags, status) = match stream.status {
+            // An app that sees its client leave has no reason to go on.
+            _ if self.client_finished => (Flags::DownstreamClosed, 0),
+            0 => (Flags::UpstreamClosed, 503),
+            _ => (Flags::UpstreamProtocolError, 503),
+        };
+        give_up(stream, flags, status, passed, sink);
+    }
+
+    /// A tunnel is there: the exchange is over, and what follows is none.
+    pub(super) fn became_tunnel(
+        &mut self,
+        id: u32,
+        _is_over: bool,
+        passed: Passed,
+        sink: &mut impl Sink,
+    ) {
+        if let Some(stream) = self.streams.remove(id) {
+            record(stream, Flags::None, passed, sink);
+        }
+    }
+
+    /// The app answers in HTTP/1: it has not understood a word.
+    pub(in crate::observe) fn answered_in_http1(
+        &mut self,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        let why = Err(Reason::AnsweredInHttp1);
+        let bytes = usize::try_from(self.client_bytes).unwrap_or(usize::MAX);
+        self.lose(why, Direction::Request, bytes, tcp, sink);
+    }
+
+    /// Stops reading. `bytes` from one side have come that are not understood.
+    pub(super) fn lose(
+        &mut self,
+        why: Result<(), Reason>,
+        direction: Direction,
+        bytes: usize,
+        tcp: &mut TcpMeter,
+        sink: &mut impl Sink,
+    ) {
+        let Err(reason) = why else { return };
+        let protocol = Protocol::Http2;
+        sink.event(Event::Unparsed { protocol, reason });
+        tcp.bytes(direction, bytes, sink);
+        for stream in self.streams.take_above(0) {
+            stream.dropped(sink);
+        }
+        self.is_lost = true;
+    }
+}
+
+/// Without an answer's end. What has no status gets `status`.
+fn give_up(mut stream: Stream, flags: Flags, status: u16, passed: Passed, sink: &mut impl Sink) {
+    if stream.status == 0 {
+        stream.status = status;
+    }
+    record(stream, flags, passed, sink);
+}
+
+/// Writes down what became of a stream.
+fn record(stream: Stream, flags: Flags, passed: Passed, sink: &mut impl Sink) {
+    let call = match stream.content {
+        ContentKind::Other => Call::Http,
+        _ => Call::Grpc(stream.grpc_status.or_by_http(stream.status)),
+    };
+    sink.event(Event::Exchange(Exchange {
+        host: stream.host,
+        call,
+        status: stream.status,
+        flags,
+        started: stream.started,
+        ended: passed.written,
+        first_byte: stream.first_byte,
+        held: stream.held + passed.held(),
+        request_bytes: stream.request_bytes,
+        response_bytes: stream.response_bytes,
+        probe: stream.is_probe,
+    }));
+}
+
+impl Stream {
+    /// What to say when it begins.
+    pub(super) fn began(&self) -> Event {
+        if self.is_probe { Event::ProbeBegan } else { Event::Began }
+    }
+
+    /// What to say when nothing will be known of it.
+    fn dropped(&self, sink: &mut impl Sink) {
+        if !self.is_probe {
+            sink.event(Event::Dropped);
+        }
+    }
+
+    /// Counts the messages that end in a part of a body.
+    pub(super) fn count_messages(
+        &mut self,
+        direction: Direction,
+        content: &[u8],
+        sink: &mut impl Sink,
+    ) {
+        if self.content != ContentKind::Grpc || self.is_probe {
+            return;
+        }
+        let messages = &mut self.messages[usize::from(direction == Direction::Response)];
+        let count = messages.count(content);
+        if count > 0 {
+            sink.event(Event::Messages { host: self.host, direction, count });
+        }
+    }
+}
