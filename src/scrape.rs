@@ -218,12 +218,10 @@ impl Fetched {
         limits(self.max_samples)
     }
 
-    /// Bytes of the bodies.
+    /// Bytes of what it has to say.
     pub(crate) fn bytes(&self) -> u64 {
         match (&self.words, &self.outcome) {
-            (Some(words), _) => {
-                words.processes.iter().map(|word| word.body.bytes.len() as u64).sum()
-            }
+            (Some(words), _) => words.bytes(),
             (None, Ok(body)) => body.bytes.len() as u64,
             (None, Err(_)) => 0,
         }

@@ -7,7 +7,6 @@
 //! and [`readers`] bound what answers on their way may hold.
 
 mod admin;
-mod aside;
 mod coding;
 mod exposed;
 mod health;

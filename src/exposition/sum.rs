@@ -50,6 +50,13 @@ impl<'a> Member<'a> {
     }
 }
 
+impl Member<'_> {
+    /// Whether it still runs.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+}
+
 /// What the processes come to.
 #[derive(Debug)]
 pub struct Summed<'a> {

@@ -13,7 +13,7 @@
 
 use super::{Body, Cause, limits};
 use crate::exposition::{
-    self, Change, Exposition, InputFormat, Tally, keep, parse_with, points_of,
+    Change, Exposition, InputFormat, Tally, keep, kept_bytes, parse_with, points_of,
 };
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -62,6 +62,12 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    /// About how many bytes they take.
+    pub(super) fn bytes(&self) -> u64 {
+        let said = |word: &Word| word.body.bytes.len() as u64 + kept_bytes(&word.held);
+        kept_bytes(&self.carry) + self.processes.iter().map(said).sum::<u64>()
+    }
+
     /// Bytes that this scrape has heard, and what they were before decompression.
     pub(super) fn sent(&self) -> (u64, u64) {
         let fresh = self.processes.iter().filter(|word| word.fresh).map(|word| &word.body);
@@ -275,7 +281,7 @@ impl Crew {
             let longer = points_of(&slot.held, missing);
             let newly = points_of(&before, missing);
             let both = keep(vec![longer.clone(), newly.clone()]);
-            let held = if exposition::kept_bytes(&both) <= self.held_bytes() {
+            let held = if kept_bytes(&both) <= self.held_bytes() {
                 both
             } else {
                 self.lost += samples(&newly);
@@ -336,7 +342,7 @@ impl Crew {
             return;
         }
         let both = keep(vec![(*self.carry).clone(), counts.clone()]);
-        let sum = if exposition::kept_bytes(&both) <= self.limit / 2 {
+        let sum = if kept_bytes(&both) <= self.limit / 2 {
             both
         } else {
             let known = Tally::of(&self.carry);

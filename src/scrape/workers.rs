@@ -8,14 +8,16 @@
 
 use super::crew::{Crew, Muster, Words};
 use super::{Body, Cause};
-use std::sync::{Mutex, PoisonError};
+use crate::aside::aside;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, timeout_at};
 
 /// The processes of one source, and what they said.
 #[derive(Debug)]
 pub(super) struct Workers {
-    crew: tokio::sync::Mutex<Crew>,
+    crew: Arc<tokio::sync::Mutex<Crew>>,
     known: Mutex<(Muster, Words)>,
 }
 
@@ -24,12 +26,12 @@ impl Workers {
     pub(super) fn new(workers: usize, max_samples: Option<usize>, max_bytes: u64) -> Self {
         let crew = Crew::new(workers, max_samples, max_bytes);
         let known = Mutex::new((crew.muster(), crew.words()));
-        Self { crew: tokio::sync::Mutex::new(crew), known }
+        Self { crew: Arc::new(tokio::sync::Mutex::new(crew)), known }
     }
 
     /// How the processes are doing.
     pub(super) fn muster(&self) -> Muster {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+        self.known().0.clone()
     }
 
     /// Asks until all were heard or nobody new is. `ask` asks one process, until the time that it
@@ -43,23 +45,27 @@ impl Workers {
     ) -> (Result<Body, Cause>, Words) {
         let asked = Instant::now();
         let late = || Cause::NoAnswer(deadline.saturating_duration_since(asked));
-        let Ok(mut crew) = timeout_at(deadline, self.crew.lock()).await else {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            return (Err(late()), known.1.silent());
+        let turn = Arc::clone(&self.crew).lock_owned();
+        let Ok(mut crew) = timeout_at(deadline, turn).await else {
+            return (Err(late()), self.known().1.silent());
         };
         crew.begin();
         let mut outcome = Err(late());
         let mut turns = Turns::new(crew.workers());
         while turns.next(crew.heard()) {
-            let answer = ask(turns.patience(deadline, Instant::now())).await;
-            match answer.and_then(|body| crew.hear(body.clone()).map(|()| body)) {
+            match ask(turns.patience(deadline, Instant::now())).await {
                 Ok(body) => {
-                    turns.failed = 0;
-                    outcome = Ok(body);
+                    let Some((back, told)) = hear(crew, body.clone()).await else {
+                        let cause = Cause::NoSample("reading it failed; the log says why".into());
+                        return (Err(cause), self.known().1.silent());
+                    };
+                    crew = back;
+                    turns.failed = if told.is_ok() { 0 } else { turns.failed + 1 };
+                    outcome = told.map(|()| body).or_else(|cause| outcome.or(Err(cause)));
                 }
-                Err(error) => {
+                Err(cause) => {
                     turns.failed += 1;
-                    outcome = outcome.or(Err(error));
+                    outcome = outcome.or(Err(cause));
                 }
             }
             if Instant::now() >= deadline {
@@ -67,10 +73,26 @@ impl Workers {
             }
         }
         let words = crew.words();
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = (crew.muster(), words.clone());
+        *self.known() = (crew.muster(), words.clone());
         (outcome, words)
     }
+
+    fn known(&self) -> MutexGuard<'_, (Muster, Words)> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// Has the crew hear a body, beside the control thread if that takes a while.
+async fn hear(mut crew: Turn, body: Body) -> Option<(Turn, Result<(), Cause>)> {
+    let is_long = body.bytes.len() > AT_ONCE;
+    let hear = move || {
+        let told = crew.hear(body);
+        (crew, told)
+    };
+    if is_long { aside(hear).await } else { Some(hear()) }
+}
+
+type Turn = OwnedMutexGuard<Crew>;
 
 /// How often one scrape asks.
 struct Turns {
@@ -114,6 +136,8 @@ impl Turns {
     }
 }
 
+/// Bodies of so many bytes are read within a few milliseconds.
+const AT_ONCE: usize = 256 * 1024;
 /// After so many failures in a row the rest would fail, too.
 const FAILURES: usize = 3;
 

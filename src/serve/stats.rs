@@ -1,6 +1,5 @@
 //! The scrape: what was recorded and what the apps say of themselves, as one valid exposition.
 
-use super::aside::aside;
 use super::exposed::{Exposed, Gathered};
 use super::health::ready;
 use super::http::{Routes, values};
@@ -8,6 +7,7 @@ use super::reply::{self, Content, Reply};
 use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
+use crate::aside::aside;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{

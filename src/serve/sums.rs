@@ -20,9 +20,8 @@ pub(super) struct Sums<'a> {
 struct Group<'a> {
     name: Option<&'a str>,
     rules: SumRules,
-    members: Vec<Member<'a>>,
-    /// Of each member, the number of its source.
-    sources: Vec<usize>,
+    /// Each with the number of its source.
+    members: Vec<(usize, Member<'a>)>,
 }
 
 /// What this scrape heard from one source.
@@ -56,10 +55,7 @@ impl<'a> Sums<'a> {
         let at = self.group(rules);
         let mut heard = Heard { samples: 0, problems: Vec::new() };
         let group = &mut self.groups[at];
-        let mut add = |member| {
-            group.members.push(member);
-            group.sources.push(index);
-        };
+        let mut add = |member| group.members.push((index, member));
         if !words.carry.families.is_empty() {
             add(Member::new("", (*words.carry).clone()).gone());
         }
@@ -86,10 +82,13 @@ impl<'a> Sums<'a> {
 
     /// The sums, in the order of the groups' numbers.
     pub(super) fn finish(self) -> Vec<Summed<'a>> {
-        let sum = |group: Group<'a>| {
+        let sum = |mut group: Group<'a>| {
+            // What a family is, those say that still run.
+            group.members.sort_by_key(|(_, member)| !member.is_live());
+            let (sources, members): (Vec<_>, Vec<_>) = group.members.into_iter().unzip();
             let exposition::Summed { exposition, dropped } =
-                exposition::sum(group.members, &gauge_rules(&group.rules));
-            Summed { exposition, dropped: group.sources.into_iter().zip(dropped).collect() }
+                exposition::sum(members, &gauge_rules(&group.rules));
+            Summed { exposition, dropped: sources.into_iter().zip(dropped).collect() }
         };
         self.groups.into_iter().map(sum).collect()
     }
@@ -99,7 +98,7 @@ impl<'a> Sums<'a> {
         let known = self.groups.iter().position(|known| known.name == name);
         let at = known.unwrap_or_else(|| {
             let rules = SumRules::default();
-            self.groups.push(Group { name, rules, members: Vec::new(), sources: Vec::new() });
+            self.groups.push(Group { name, rules, members: Vec::new() });
             self.groups.len() - 1
         });
         // The configuration has seen to it that they do not contradict each other.

@@ -205,7 +205,7 @@ fn what_is_kept_of_the_gone_is_bounded() {
         );
         scrape(&mut crew, &[&text]);
     }
-    assert!(exposition::kept_bytes(&crew.carry) <= 2_000);
+    assert!(kept_bytes(&crew.carry) <= 2_000);
     assert!(crew.muster().lost_series > 0);
     // What has its place goes on.
     assert_eq!(value(&crew, "b"), "40");
@@ -221,7 +221,7 @@ fn what_is_held_of_series_that_come_and_go_is_bounded() {
         );
         scrape(&mut crew, &[&text]);
     }
-    assert!(exposition::kept_bytes(&crew.slots[0].held) <= 2_000);
+    assert!(kept_bytes(&crew.slots[0].held) <= 2_000);
     assert!(crew.slots[0].tally.points().count() < 30);
     assert!(crew.muster().lost_series > 0);
     assert_eq!(value(&crew, "b"), "99");

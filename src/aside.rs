@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 /// Does `work` on a thread of its own, or here if the kernel gives none. `None` if it panicked.
 ///
 /// Work whose result nobody waits for any more is done to its end, and its result dropped there.
-pub(super) async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Option<T> {
     // A thread that cannot be started takes what it was given with it.
