@@ -79,21 +79,23 @@ pub(crate) fn keep(members: Vec<Exposition<'_>>) -> Exposition<'static> {
     owned::owned(summed.exposition)
 }
 
-/// The points of an exposition of which `wanted` is true, of what [`Tally`] counts by these keys.
+/// The points of an exposition of which `wanted` is true, of what [`Tally`] counts by these keys;
+/// to be kept.
 pub(crate) fn points_of<'a>(
     exposition: &Exposition<'a>,
     wanted: impl Fn(u64) -> bool,
 ) -> Exposition<'a> {
-    let families =
-        exposition.families.iter().filter(|family| tally::is_told(family)).map(|family| {
-            let mut part = Family::new(family.name.clone(), family.kind);
-            part.help.clone_from(&family.help);
-            part.unit.clone_from(&family.unit);
-            part.bounds.clone_from(&family.bounds);
-            let samples = family.samples.iter();
-            part.samples = samples.filter(|s| wanted(tally::point(family, s))).cloned().collect();
-            part
-        });
+    let told = exposition.families.iter().filter(|family| tally::is_told(family));
+    let families = told.map(|family| {
+        let mut part = Family::new(family.name.clone(), family.kind);
+        part.help.clone_from(&family.help);
+        part.unit.clone_from(&family.unit);
+        part.bounds.clone_from(&family.bounds);
+        // What is no number would make no number of the sum for good.
+        let samples = family.samples.iter().filter(|sample| sample.value.as_f64().is_finite());
+        part.samples = samples.filter(|s| wanted(tally::point(family, s))).cloned().collect();
+        part
+    });
     let families = families.filter(|family| !family.samples.is_empty()).collect();
     Exposition { families, problems: Problems::default() }
 }

@@ -38,6 +38,7 @@ fn sample(sample: Sample<'_>) -> Sample<'static> {
     let native = extra.and_then(|extra| extra.native).map(|native| {
         let Native { schema, zero_threshold, sum, observations, alone, .. } = *native;
         let exemplars = Vec::new();
+        let sum = if sum.is_finite() { sum } else { 0.0 };
         Box::new(Native { schema, zero_threshold, sum, observations, exemplars, alone })
     });
     let extra = native.map(|native| Box::new(Extra { native: Some(native), ..Extra::default() }));

@@ -196,6 +196,31 @@ fn one_that_was_taken_for_gone_is_not_counted_twice() {
 }
 
 #[test]
+fn what_is_no_number_is_so_only_while_it_is_told() {
+    let mut crew = crew(1);
+    let of = |start: u32, sum: &str| {
+        format!("process_start_time_seconds {start}.5\n# TYPE s summary\ns_sum {sum}\ns_count 1\n")
+    };
+    scrape(&mut crew, &[&of(100, "NaN")]);
+    assert_eq!(value(&crew, "s_sum"), "NaN");
+    for (start, sum) in [(200, "2"), (300, "4"), (400, "6")] {
+        scrape(&mut crew, &[&of(start, "2")]);
+        assert_eq!(value(&crew, "s_sum"), sum);
+    }
+    assert_eq!(value(&crew, "s_count"), "4");
+}
+
+#[test]
+fn an_answer_with_too_many_samples_is_as_if_not_said() {
+    let mut crew = Crew::new(1, Some(2), 1 << 20);
+    scrape(&mut crew, &["# TYPE a counter\na 1\n"]);
+    crew.begin();
+    let told = crew.hear(body("# TYPE a counter\na 2\na{b=\"c\"} 1\na{b=\"d\"} 1\n"));
+    assert!(matches!(told, Err(Cause::TooManySamples(2))));
+    assert_eq!((value(&crew, "a").as_str(), crew.heard()), ("1", 0));
+}
+
+#[test]
 fn what_is_kept_of_the_gone_is_bounded() {
     let mut crew = Crew::new(1, None, 2_000);
     for start in 0..40 {
@@ -308,8 +333,57 @@ fn play(steps: &[Step], identity: &dyn Fn(u64) -> String) -> Vec<([f64; 3], [f64
     sums
 }
 
+/// Bodies in which everything meets everything.
+fn odd() -> impl Strategy<Value = String> {
+    let line = prop::sample::select(vec![
+        "process_start_time_seconds 1.5\n",
+        "process_start_time_seconds 2.5\n",
+        "process_start_time_seconds NaN\n",
+        "target_info{a=\"1\"} 1\n",
+        "process_pid 7\n",
+        "# TYPE a counter\n",
+        "# TYPE a gauge\n",
+        "# TYPE a histogram\n",
+        "a 1\n",
+        "a 0.5\n",
+        "a NaN\n",
+        "a +Inf\n",
+        "a -3 5\n",
+        "a{x=\"1\"} 18446744073709551615\n",
+        "a_created 5\n",
+        "a_created 6\n",
+        "a_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} 2\na_count 2\na_sum 2\n",
+        "a_bucket{le=\"2\"} 3\na_bucket{le=\"+Inf\"} 3\na_count 3\na_sum -2\n",
+        "a_bucket{le=\"x\"} 1\n",
+        "a_total 1\na_total 2\n",
+        "{\"u.v\",\"w.x\"=\"1\"} 2\n",
+        "junk {\n",
+        "# EOF\n",
+    ]);
+    prop::collection::vec(line, 0..8).prop_map(|lines| lines.concat())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_said_what_is_kept_is_bounded(
+        workers in 1..4_usize,
+        said in prop::collection::vec((odd(), any::<bool>()), 0..40),
+    ) {
+        let mut crew = Crew::new(workers, None, 4_000);
+        crew.begin();
+        for (text, next) in said {
+            if next {
+                crew.begin();
+            }
+            let _ = crew.hear(body(&text));
+            prop_assert!(crew.slots.len() <= 2 * workers);
+            prop_assert!(kept_bytes(&crew.carry) <= 2_000);
+            let words = crew.words();
+            prop_assert!(words.processes.iter().filter(|word| word.live).count() <= workers);
+        }
+    }
 
     #[test]
     fn the_sum_is_what_every_process_was_last_heard_to_say(steps in steps()) {
