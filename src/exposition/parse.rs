@@ -124,7 +124,8 @@ fn read<'a>(
     let mut parser = Parser {
         dialect,
         limits,
-        table: Table::new(dialect),
+        // What is said of a family takes some hundred bytes.
+        table: Table::new(dialect, limits.families.min(source.len() / 500)),
         scanner,
         problems: Problems::keeping(limits.problems),
         line: 0,

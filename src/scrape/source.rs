@@ -4,6 +4,7 @@
 use super::client::Client;
 use super::error::{Cause, FetchError};
 use super::health::{Families, Health, Ledger};
+use super::intake::ByteLimit;
 use super::patience::Patience;
 use super::workers::Workers;
 use super::{Body, Scraper, Wants, Words};
@@ -25,8 +26,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(source: &AppMetrics, max_bytes: u64, families: &Families) -> Self {
-        let max_bytes = source.limits.max_bytes.unwrap_or(max_bytes);
+    pub(super) fn new(source: &AppMetrics, most: ByteLimit, families: &Families) -> Self {
+        let max_bytes = source.limits.max_bytes.unwrap_or(most.bytes);
         let workers = match &source.mode {
             SourceMode::Sum(rules) => {
                 Some(Workers::new(rules.workers, source.limits.max_samples, max_bytes))
@@ -40,7 +41,7 @@ impl Source {
             ledger: Ledger::new(source, families),
             timeout: source.limits.timeout,
             patience: Patience::default(),
-            client: Client::new(source, max_bytes),
+            client: Client::new(source, most),
         }
     }
 

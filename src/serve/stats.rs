@@ -148,9 +148,9 @@ impl Stats {
             }
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let exposition = exposition::parse_with(&body.bytes, declared, &fetched.limits());
+            let exposition = exposition::scan_for(format, &body.bytes, declared, &fetched.limits());
             let problems = std::slice::from_ref(&exposition.problems);
-            if !self.note_read(index, samples(&exposition), problems) {
+            if !self.note_read(index, exposition.samples() as u64, problems) {
                 continue;
             }
             read.push((index, *exposition.problems.dropped()));
@@ -256,10 +256,6 @@ impl Stats {
             process: Process::read(),
         }
     }
-}
-
-fn samples(exposition: &Exposition<'_>) -> u64 {
-    exposition.families.iter().map(|family| family.samples().len() as u64).sum()
 }
 
 /// Bodies of so many bytes are read and merged within a few milliseconds; for more, the control
