@@ -21,7 +21,9 @@ pub use histogram::{Bounds, Totals};
 pub use recorder::Recorder;
 pub use series::{HttpKey, MessagesKey, RouteId, TcpKey};
 pub use shard::Shard;
-pub use snapshot::{HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed};
+pub use snapshot::{
+    HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
+};
 
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
@@ -111,7 +113,7 @@ impl Meter {
         for (index, port) in self.layout.routes.iter().enumerate() {
             let (route, flags) = (RouteId::from_index(index), Flags::None);
             if port.opaque {
-                shard.tcp(TcpKey { route, flags });
+                shard.tcp(TcpKey { route, flags, tls: None });
             } else {
                 let host = self.layout.first_host;
                 let call = Call::Http;

@@ -226,21 +226,45 @@ impl Destination {
             ("grpc_response_status", grpc_status),
             ("response_flags", flags.as_str()),
         ];
-        self.labels(key.host, key.call.protocol(), &answer)
+        self.labels(key.host, key.call.protocol(), &answer, &[POLICY_NONE])
     }
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
     fn messages(&self, host: HostId) -> Labels {
-        self.labels(host, "grpc", &[])
+        self.labels(host, "grpc", &[], &[POLICY_NONE])
     }
 
     fn tcp(&self, key: TcpKey) -> Labels {
-        // No Host is read from bytes that nobody reads.
-        self.labels(HostId::UNKNOWN, "tcp", &[("response_flags", key.flags.as_str())])
+        let flags = [("response_flags", key.flags.as_str())];
+        let Some(tls) = key.tls else {
+            // No Host is read from bytes that nobody reads.
+            return self.labels(HostId::UNKNOWN, "tcp", &flags, &[POLICY_NONE]);
+        };
+        let service = tls.server_name.and_then(|host| self.services.get(usize::from(host.0)));
+        let server_name = match tls.server_name {
+            None => "",
+            // A client cannot invent label values.
+            Some(_) => service.map_or(UNKNOWN, |service| &service.host),
+        };
+        let said = [
+            // Whether the client shows a certificate, too, is for the two of them to know.
+            ("connection_security_policy", UNKNOWN),
+            ("tls_version", tls.version.as_str()),
+            ("sni", server_name),
+            ("alpn", tls.alpn.as_str()),
+        ];
+        let host = tls.server_name.unwrap_or(HostId::UNKNOWN);
+        self.labels(host, "tcp", &flags, &said)
     }
 
-    fn labels(&self, host: HostId, protocol: &str, answer: &[(&'static str, &str)]) -> Labels {
+    fn labels(
+        &self,
+        host: HostId,
+        protocol: &str,
+        answer: &[(&'static str, &str)],
+        security: &[(&'static str, &str)],
+    ) -> Labels {
         // Without a Host that says otherwise, it is the first of the pod's services.
         let service = self.services.get(usize::from(host.0)).or(self.services.first());
         let service = |part: fn(&Service) -> &String| service.map_or(UNKNOWN, |s| part(s));
@@ -267,8 +291,11 @@ impl Destination {
             ("destination_cluster", &self.cluster),
             ("request_protocol", protocol),
         ];
-        let after = [("connection_security_policy", "none")];
-        Labels::from_pairs(before.into_iter().chain(answer.iter().copied()).chain(after))
+        let after = answer.iter().chain(security).copied().filter(|(name, value)| {
+            // An empty label is an absent one; those of the standard are there all the same.
+            !value.is_empty() || !matches!(*name, "sni" | "alpn")
+        });
+        Labels::from_pairs(before.into_iter().chain(after))
     }
 }
 
@@ -299,6 +326,7 @@ type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
+const POLICY_NONE: (&str, &str) = ("connection_security_policy", "none");
 const UNKNOWN: &str = "unknown";
 const ANY_PORT: RouteId = RouteId(0);
 const FIRST_SERVICE: HostId = HostId(0);

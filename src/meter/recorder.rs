@@ -5,6 +5,7 @@ use super::series::{
 };
 use super::shard::{OPENED, Shard};
 use crate::observe::host::HostId;
+use crate::observe::tls::Tls;
 use crate::observe::{Direction, Event, Exchange, Flags, Sink};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,13 +20,14 @@ pub struct Recorder {
     /// The same for gRPC messages.
     last_messages: Option<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
+    tls: Option<Tls>,
 }
 
 impl Recorder {
     /// For a connection that was just accepted.
     pub fn new(shard: &Rc<Shard>, route: RouteId) -> Self {
         let shard = Rc::clone(shard);
-        let this = Self { shard, route, last: None, last_messages: None, tcp: None };
+        let this = Self { shard, route, last: None, last_messages: None, tcp: None, tls: None };
         this.count(|cells| cells.connections.add(1));
         this
     }
@@ -60,8 +62,9 @@ impl Recorder {
         if let Some(cells) = shard.cells().routes.get(usize::from(route.0)) {
             cells.connections_overflowed.add(1);
         }
-        shard.tcp(TcpKey { route, flags: OPENED }).opened.add(1);
-        shard.tcp(TcpKey { route, flags: Flags::UpstreamOverflow }).closed.add(1);
+        let key = |flags| TcpKey { route, flags, tls: None };
+        shard.tcp(key(OPENED)).opened.add(1);
+        shard.tcp(key(Flags::UpstreamOverflow)).closed.add(1);
     }
 
     fn count(&self, add: impl FnOnce(&RouteCells)) {
@@ -102,7 +105,7 @@ impl Recorder {
     }
 
     fn tcp(&mut self) -> &TcpSeries {
-        let key = TcpKey { route: self.route, flags: OPENED };
+        let key = TcpKey { route: self.route, flags: OPENED, tls: self.tls };
         self.tcp.get_or_insert_with(|| self.shard.tcp(key))
     }
 }
@@ -123,13 +126,32 @@ impl Sink for Recorder {
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }
-            Event::TcpOpened => self.tcp().opened.add(1),
+            Event::Speaks(spoken) => {
+                self.count(|cells| cells.spoken[spoken as usize].add(1));
+            }
+            Event::WebSocketOpened => self.count(|cells| cells.websockets.opened.add(1)),
+            Event::WebSocketFrame { direction, kind } => self.count(|cells| {
+                let frames = &cells.websockets.frames;
+                frames[usize::from(direction == Direction::Response)][kind as usize].add(1);
+            }),
+            Event::WebSocketClosed { code, lasted } => {
+                let layout = self.shard.layout();
+                self.count(|cells| {
+                    cells.websockets.closed[code.index()].add(1);
+                    cells.websockets.lengths.record(&layout.durations, lasted);
+                });
+            }
+            Event::TcpOpened { tls } => {
+                self.tls = tls;
+                self.tcp().opened.add(1);
+            }
             Event::TcpBytes { direction: Direction::Request, bytes } => {
                 self.tcp().received.add(bytes);
             }
             Event::TcpBytes { direction: Direction::Response, bytes } => self.tcp().sent.add(bytes),
             Event::TcpClosed { flags } => {
-                self.shard.tcp(TcpKey { route: self.route, flags }).closed.add(1);
+                let key = TcpKey { route: self.route, flags, tls: self.tls };
+                self.shard.tcp(key).closed.add(1);
             }
         }
     }

@@ -13,6 +13,7 @@ mod laws;
 mod limits;
 mod model;
 #[path = "../http1_observer/talk.rs"]
+#[expect(dead_code, reason = "each suite uses a part of it")]
 mod talk;
 mod unread;
 mod wire;

@@ -106,6 +106,7 @@ pub(super) struct Head {
     pub(super) status: u16,
     status_seen: bool,
     pub(super) is_connect: bool,
+    pub(super) websocket: bool,
     authority: Option<HostId>,
     host: Option<HostId>,
     pub(super) content: ContentKind,
@@ -125,7 +126,8 @@ impl Head {
             Field::Host(host) => Self::only(&mut self.host, host),
             Field::ContentType(content) => self.content = content,
             Field::GrpcStatus(status) => self.grpc_status = status,
-            Field::Protocol { .. } | Field::Other => {}
+            Field::Protocol { websocket } => self.websocket = websocket,
+            Field::Other => {}
         }
     }
 
