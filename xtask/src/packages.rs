@@ -23,6 +23,11 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     WRK,
     HAPROXY,
     programs("curl", &["curl"]),
+    programs("nghttp2-client", &["nghttp", "h2load"]),
+    programs("nghttp2-server", &["nghttpd"]),
+    programs("nghttp2-proxy", &["nghttpx"]),
+    programs("nodejs", &["node"]),
+    programs("openssl", &["openssl"]),
     // Debian splits the half of Python's venv that installs pip into this package.
     Package { name: "python3-venv", gives: Gives::PythonModule("ensurepip") },
 ];
