@@ -5,7 +5,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use podmeter::exposition::{
-    FamilyBuilder, Format, InputFormat, Kind, Labels, Source, merge, parse, render,
+    FamilyBuilder, Format, InputFormat, Kind, Labels, Limits, Scanned, Source, merge, parse,
+    render, scan_for,
 };
 
 fn throughput(criterion: &mut Criterion) {
@@ -13,17 +14,32 @@ fn throughput(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exposition");
     group.sample_size(20).throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("parse", |b| b.iter(|| parse(black_box(&body), InputFormat::Text)));
+    group.bench_function("scan", |b| b.iter(|| scan(black_box(&body))));
+    group.bench_function("scan_merge_render", |b| {
+        let mut out = Vec::with_capacity(body.len() + 4096);
+        b.iter(|| {
+            out.clear();
+            let app = scan(black_box(&body));
+            let merged = merge(vec![], vec![Source::new("app", app)]);
+            render(&merged, Format::TEXT, &mut out);
+            out.len()
+        });
+    });
     group.bench_function("parse_merge_render", |b| {
         let mut out = Vec::with_capacity(body.len() + 4096);
         b.iter(|| {
             out.clear();
             let app = parse(black_box(&body), InputFormat::Text);
             let merged = merge(vec![], vec![Source::new("app", app)]);
-            render(&merged, Format::Text, &mut out);
+            render(&merged, Format::TEXT, &mut out);
             out.len()
         });
     });
     group.finish();
+}
+
+fn scan(body: &[u8]) -> Scanned<'_> {
+    scan_for(Format::TEXT, body, InputFormat::Text, &Limits::default())
 }
 
 fn own_families(criterion: &mut Criterion) {
@@ -41,7 +57,7 @@ fn own_families(criterion: &mut Criterion) {
             for labels in &labels {
                 family.histogram(labels, black_box(&buckets), 12.5, 11);
             }
-            render(&merge(vec![family.build()], vec![]), Format::Text, &mut out);
+            render(&merge(vec![family.build()], vec![]), Format::TEXT, &mut out);
             out.len()
         });
     });

@@ -5,7 +5,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Event, Exchange, Flags, Sink};
@@ -16,6 +16,7 @@ use std::time::Duration;
 fn layout() -> Layout {
     Layout {
         routes: vec![Route {
+            side: Side::Inbound,
             listen: ([127, 0, 0, 1], 8080).into(),
             target: ([127, 0, 0, 1], 8081).into(),
             opaque: false,
@@ -41,6 +42,7 @@ fn exchange(status: u16) -> Event {
         held: 9_000,
         request_bytes: 400,
         response_bytes: 1_200,
+        probe: false,
     })
 }
 
@@ -81,7 +83,7 @@ fn show(criterion: &mut Criterion) {
             let families = dialects.families(&meter.snapshot(), &vitals);
             let merged = exposition::merge(families, Vec::new());
             let mut text = Vec::new();
-            exposition::render(&merged, Format::Text, &mut text);
+            exposition::render(&merged, Format::TEXT, &mut text);
             black_box(text)
         });
     });

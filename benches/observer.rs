@@ -79,7 +79,10 @@ impl Sink for Count {
 
 fn open() -> (Watcher, Count) {
     let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
-    (Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024 })), Count::default())
+    (
+        Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024, probes_apart: true })),
+        Count::default(),
+    )
 }
 
 fn say(watcher: &mut Watcher, direction: Direction, bytes: &[u8], count: &mut Count) {

@@ -1,18 +1,19 @@
 //! Wires the proxy together: binds, starts, runs until told to stop, and hands the bound addresses
 //! back.
 
+mod doors;
+
 use crate::clock::Clock;
-use crate::config::{Config, Forward};
-use crate::dialect::{self, Dialects};
+use crate::config::Config;
+use crate::dialect::Dialects;
 use crate::drain::{Connections, Drain};
-use crate::listen::{BindError, Port, Staff, Workers, bind, bind_shared};
-use crate::meter::{Layout, Meter, Route, RouteId};
-use crate::observe::Rules;
-use crate::observe::host::{HostId, KnownHosts};
+use crate::listen::{BindError, Staff, Workers, bind};
+use crate::meter::{Meter, Side};
+use crate::observe::host::SeenHosts;
 use crate::process::raise_fd_limit;
-use crate::pump::Carriage;
 use crate::scrape::Sources;
-use crate::serve::{Admin, Health, Lifecycle, Stats, serve};
+use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
+use doors::Doors;
 use prometheus_client::registry::Registry;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -34,8 +35,7 @@ pub enum AppError {
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    /// Listening sockets of each worker, each in the order of the forwards.
-    sockets: Vec<Vec<TcpListener>>,
+    doors: Doors,
     forwards: Vec<SocketAddr>,
     stats: Option<TcpListener>,
     admin: Option<TcpListener>,
@@ -45,21 +45,11 @@ pub struct App {
 impl App {
     /// Binds every address that the configuration names, or none.
     pub fn bind(config: Config) -> Result<Self, AppError> {
-        let mut sockets: Vec<Vec<TcpListener>> = (0..config.workers).map(|_| Vec::new()).collect();
-        let mut forwards = Vec::new();
-        for forward in &config.forwards {
-            let shared = bind_shared("--forward", forward.listen, config.workers)?;
-            if let Some(socket) = shared.first() {
-                forwards.push(socket.local_addr()?);
-            }
-            for (worker, socket) in sockets.iter_mut().zip(shared) {
-                worker.push(socket);
-            }
-        }
+        let doors = Doors::bind(&config)?;
         let bind = |setting, addr: Option<SocketAddr>| addr.map(|a| bind(setting, a)).transpose();
         Ok(Self {
-            sockets,
-            forwards,
+            forwards: doors.forwards().map(|(listen, _)| listen).collect(),
+            doors,
             stats: bind("--stats-listen", config.stats_listen)?,
             admin: bind("--admin-listen", config.admin_listen)?,
             health: bind("--health-listen", config.health_listen)?,
@@ -102,20 +92,24 @@ impl App {
         }
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
-        let layout = layout(&self.config, &self.forwards);
+        let layout = self.doors.layout(&self.config);
         let meter = Meter::new(layout.clone());
         let staff = Staff { clock: Clock::start(), connections: Arc::clone(&connections) };
-        let workers = Workers::start(self.sockets, &ports(&self.config), &meter, &staff)?;
+        let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
+        let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
+        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen);
+        let workers = Workers::start(self.doors.sockets, &ports, &meter, &staff)?;
 
         let config = Arc::new(self.config);
         let mut registry = Registry::default();
         let max_bytes = config.app_metrics_max_bytes;
         let stats = Arc::new(Stats {
             meter,
-            dialects: Dialects::new(&config.dialects, &config.identity, &layout),
+            dialects: Dialects::new(&config.dialects, &config.identity, &layout).naming(&seen),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             registry,
             settler: workers.settler(),
+            room: Arc::new(Room::default()),
             lifecycle: Arc::clone(&lifecycle),
             started: Instant::now(),
         });
@@ -157,8 +151,13 @@ impl App {
     }
 
     fn announce(&self) {
-        for (forward, listen) in self.config.forwards.iter().zip(&self.forwards) {
-            tracing::info!(%listen, app = %forward.target, "carrying");
+        for (listen, target) in self.doors.forwards() {
+            tracing::info!(%listen, app = %target, "carrying");
+        }
+        for side in [Side::Inbound, Side::Outbound] {
+            for listen in self.doors.intercepting(side) {
+                tracing::info!(%listen, "taking intercepted {} connections", side.as_str());
+            }
         }
         let listeners = [
             ("stats", self.stats_addr()),
@@ -173,42 +172,5 @@ impl App {
     }
 }
 
-fn layout(config: &Config, listening: &[SocketAddr]) -> Layout {
-    let forwards = config.forwards.iter().zip(listening);
-    Layout {
-        routes: forwards
-            .map(|(forward, &listen)| Route {
-                listen,
-                target: forward.target,
-                opaque: is_opaque(config, forward),
-            })
-            .collect(),
-        first_host: if config.identity.services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
-        shards: config.workers,
-        max_series: config.max_series,
-    }
-}
-
-fn ports(config: &Config) -> Vec<Port> {
-    let rules = Arc::new(Rules {
-        hosts: KnownHosts::new(&config.identity.services),
-        max_head_bytes: config.limits.max_head_bytes,
-    });
-    let port = |(index, forward): (usize, &Forward)| Port {
-        route: RouteId::from_index(index),
-        carriage: Carriage {
-            target: forward.target,
-            connect_timeout: config.limits.connect_timeout,
-            idle_timeout: config.limits.idle_timeout,
-        },
-        rules: (!is_opaque(config, forward)).then(|| Arc::clone(&rules)),
-    };
-    config.forwards.iter().enumerate().map(port).collect()
-}
-
-fn is_opaque(config: &Config, forward: &Forward) -> bool {
-    config.opaque_ports.iter().any(|ports| ports.contains(&forward.target.port()))
-}
+/// Names of others that the pod may ask for before further ones count as unknown.
+const MAX_SEEN_HOSTS: u16 = 1000;

@@ -4,9 +4,13 @@
 //! for everything that failed later. Every failure is one line on standard error.
 
 mod demo;
+mod lint;
+mod merge;
 mod mistake;
 mod proxy;
+mod redirect;
 mod signals;
+mod source;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -20,7 +24,16 @@ use crate::config;
 pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
+        Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
+        Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
+            Ok(verdict) => return verdict,
+            Err(failure) => Some(failure),
+        },
+        Ok(Cli { command: Command::Merge(args) }) => match merge::run(&args) {
+            Ok(verdict) => return verdict,
+            Err(failure) => Some(failure),
+        },
         // Help and version: asked for, so they are an answer and not a mistake.
         Err(answer) if !answer.use_stderr() => match answer.print() {
             // `--help | head` has read all it wants.
@@ -53,6 +66,9 @@ struct Cli {
 enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
+    Redirect(redirect::Args),
+    Lint(lint::Args),
+    Merge(merge::Args),
     Demo(demo::Args),
 }
 

@@ -16,18 +16,26 @@ mod forward;
 mod layers;
 mod quantity;
 mod read;
+mod redirect;
 mod show;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::redirect::Mode;
+
 pub use self::address::Resolve;
+pub use self::app_metrics::{
+    AppMetrics, Authorization, GaugeRule, HeaderText, Place, SourceHeader, SourceLimits,
+    SourceMode, SourceTls, SourceUrl, SumRules, Trust,
+};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::layers::{LoadError, Origin, Surroundings, load};
-pub(crate) use self::quantity::duration;
+pub(crate) use self::quantity::{duration, size};
+pub use self::redirect::{RedirectArgs, backend};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -35,9 +43,17 @@ pub(crate) use self::quantity::duration;
 /// flag's notation; that JSON is itself a file that `--config` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The ports that are metered, at least one. No two listen on one address, and none forwards
-    /// to a listener of this process.
+    /// The ports that are metered without interception. No two listen on one address, and none
+    /// forwards to a listener of this process. There is at least one of these, or of the next two.
     pub forwards: Vec<Forward>,
+    /// Where intercepted connections to the app come; `None` is off.
+    pub inbound_listen: Option<SocketAddr>,
+    /// How they come.
+    pub inbound_mode: Mode,
+    /// Where intercepted connections of the app to others come; `None` is off.
+    pub outbound_listen: Option<SocketAddr>,
+    /// Whether requests of the kubelet's probes are counted apart from all others.
+    pub probes_apart: bool,
     /// Where Prometheus scrapes; `None` is off.
     pub stats_listen: Option<SocketAddr>,
     /// Where operators look, always a loopback address; `None` is off.
@@ -75,17 +91,6 @@ pub struct Forward {
     pub listen: SocketAddr,
     /// Where the app listens; the port is never 0.
     pub target: SocketAddr,
-}
-
-/// One exposition of the app, merged into ours on every scrape.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AppMetrics {
-    /// Where it is: scheme `http`, a host, and the path and query as they were written.
-    pub url: http::Uri,
-    /// What it is called in labels and on `/sources`; unique.
-    pub name: String,
-    /// Whether each of its samples gets a label `source="name"` (`mode=label`).
-    pub label: bool,
 }
 
 /// A set of metric families that the one recording can be shown as.

@@ -14,14 +14,15 @@ pub use own::Vitals;
 use crate::config::{Dialect, Identity};
 use crate::exposition::Family;
 use crate::meter::{Bounds, Layout, Snapshot};
+use crate::observe::host::SeenHosts;
 use buckets::Buckets;
+use std::sync::Arc;
 
 /// The dialects that were asked for (`--dialect`), and podmeter's own families.
 #[derive(Debug)]
 pub struct Dialects {
     layout: Layout,
     istio: Option<istio::Istio>,
-    envoy: envoy::Envoy,
     shows_envoy: bool,
 }
 
@@ -32,9 +33,15 @@ impl Dialects {
         Self {
             layout: layout.clone(),
             istio: asked(Dialect::Istio).then(|| istio::Istio::new(identity)),
-            envoy: envoy::Envoy::new(layout),
             shows_envoy: asked(Dialect::Envoy),
         }
+    }
+
+    /// The same, with the names of the hosts that the pod itself asks.
+    #[must_use]
+    pub fn naming(mut self, seen: &Arc<SeenHosts>) -> Self {
+        self.istio = self.istio.map(|istio| istio.naming(seen));
+        self
     }
 
     /// Everything that was recorded, family by family.
@@ -44,7 +51,7 @@ impl Dialects {
             istio.show(&self.layout, snapshot, &mut families);
         }
         if self.shows_envoy {
-            self.envoy.show(&self.layout, snapshot, vitals, &mut families);
+            envoy::show(&self.layout, snapshot, vitals, &mut families);
         }
         own::show(&self.layout, snapshot, vitals, &mut families);
         families
@@ -54,7 +61,7 @@ impl Dialects {
     /// listener has for them, whether or not Prometheus is shown these.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
         let mut families = Vec::new();
-        self.envoy.show(&self.layout, snapshot, vitals, &mut families);
+        envoy::show(&self.layout, snapshot, vitals, &mut families);
         own::show(&self.layout, snapshot, vitals, &mut families);
         envoy::dotted(&families)
     }

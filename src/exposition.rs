@@ -15,7 +15,7 @@
 //! let mut answer = Vec::new();
 //! exposition::render(&merged, format, &mut answer);
 //!
-//! assert_eq!(format, Format::OpenMetrics);
+//! assert_eq!(format, Format::OPENMETRICS);
 //! assert!(answer.ends_with(b"jobs{queue=\"a\"} 3\n# EOF\n"));
 //! ```
 //!
@@ -25,22 +25,33 @@
 //! strict parser of Python's `prometheus_client`. [`negotiate()`] reads the `Accept` header.
 //! `docs/exposition.md` tells how each kind crosses from one format to the other.
 
+mod block;
 mod build;
+mod format;
 mod labels;
+mod lint;
 mod merge;
 mod model;
+mod names;
+mod native;
 mod negotiate;
 mod parse;
 mod problem;
 mod render;
+mod select;
 mod value;
 
 pub use build::FamilyBuilder;
+pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
-pub use merge::{Merged, Outcome, Source, merge};
-pub use model::{Exemplar, Exposition, Family, Kind, Sample, Suffix, Timestamp};
-pub use negotiate::{Format, negotiate};
-pub use parse::{InputFormat, Limits, parse, parse_with};
+pub use lint::{Finding, Report, Rule, Severity, detect, lint};
+pub use merge::{Merged, Outcome, Source, merge, merge_for};
+pub use model::{Exemplar, Exposition, Family, Kind, Sample, Scanned, Suffix, Timestamp};
+pub use native::Native;
+pub use negotiate::negotiate;
+pub(crate) use negotiate::weight;
+pub use parse::{InputFormat, Limits, parse, parse_with, scan_for};
 pub use problem::{Counts, Problem, Problems, Reason};
-pub use render::render;
+pub use render::{Rendering, render};
+pub use select::keep_used;
 pub use value::Number;

@@ -39,5 +39,6 @@ pub mod meter;
 pub mod observe;
 pub mod process;
 mod pump;
+pub mod redirect;
 mod scrape;
 mod serve;

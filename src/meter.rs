@@ -12,14 +12,16 @@
 mod cell;
 mod histogram;
 mod journal;
+mod ports;
 mod recorder;
 mod series;
 mod shard;
 mod snapshot;
 
 pub use histogram::{Bounds, Totals};
+pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{HttpKey, MessagesKey, RouteId, TcpKey};
+pub use series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
 pub use snapshot::{
     HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
@@ -28,28 +30,18 @@ pub use snapshot::{
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use ports::Ports;
 use shard::Cells;
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// What is metered: one inbound port of the pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Where clients connect to.
-    pub listen: SocketAddr,
-    /// Where the app listens.
-    pub target: SocketAddr,
-    /// Never parsed (`--opaque-ports`).
-    pub opaque: bool,
-}
-
 /// How a meter is laid out; fixed for the life of the program.
 #[derive(Clone, Debug)]
 pub struct Layout {
-    /// The ports that are metered.
+    /// The ports that are known before any connection came; what intercepted connections lead to
+    /// joins them as it is met.
     pub routes: Vec<Route>,
     /// The host under which a port's series exist before any request came.
     pub first_host: HostId,
@@ -69,6 +61,7 @@ pub struct Layout {
 #[derive(Debug)]
 pub struct Meter {
     layout: Layout,
+    ports: Ports,
     shards: Box<[OnceLock<Arc<Cells>>]>,
     /// Label sets in use anywhere. Locked when a thread meets a label set for the first time in its
     /// life; never by a scrape, and never again for that label set.
@@ -82,7 +75,8 @@ impl Meter {
     pub fn new(layout: Layout) -> Arc<Self> {
         let shards = (0..layout.shards).map(|_| OnceLock::new()).collect();
         let (admitted, is_full) = Default::default();
-        Arc::new(Self { layout, shards, admitted, is_full })
+        let ports = Ports::new(&layout.routes);
+        Arc::new(Self { layout, ports, shards, admitted, is_full })
     }
 
     /// The layout it was made with.
@@ -93,7 +87,7 @@ impl Meter {
     /// The shard of worker `index`, for that worker alone: `None` if there is no such worker or
     /// if its shard was taken already.
     pub fn shard(self: &Arc<Self>, index: usize) -> Option<Rc<Shard>> {
-        let (cells, series) = Cells::new(&self.layout);
+        let (cells, series) = Cells::new();
         self.shards.get(index)?.set(Arc::clone(&cells)).ok()?;
         let shard = Shard::new(Arc::clone(self), cells, series);
         if index == 0 {
@@ -105,18 +99,27 @@ impl Meter {
     /// Adds up all shards.
     pub fn snapshot(&self) -> Snapshot {
         let cells = self.shards.iter().filter_map(OnceLock::get).map(Arc::as_ref);
-        Snapshot::of(&self.layout, cells)
+        // Ports after what is counted of them, so that no number lacks its port.
+        Snapshot::of(&self.layout, cells, || self.ports.all())
     }
 
     /// Both halves of a release check's quotient exist, at zero, before the first request.
     fn show_known_ports(&self, shard: &Shard) {
         for (index, port) in self.layout.routes.iter().enumerate() {
-            let (route, flags) = (RouteId::from_index(index), Flags::None);
-            if port.opaque {
-                shard.tcp(TcpKey { route, flags, tls: None });
-            } else {
-                let host = self.layout.first_host;
-                let call = Call::Http;
+            self.show_at_zero(shard, RouteId::from_index(index), port);
+        }
+    }
+
+    /// The same for one port. What the pod asks of others is nobody's canary.
+    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route) {
+        let flags = Flags::None;
+        match port.side {
+            Side::Outbound => {}
+            Side::Inbound if port.opaque => {
+                shard.tcp(TcpKey { route, host: HostId::UNKNOWN, flags, tls: None });
+            }
+            Side::Inbound => {
+                let (host, call) = (self.layout.first_host, Call::Http);
                 shard.http(HttpKey { route, host, call, status: 200, flags });
             }
         }

@@ -70,6 +70,8 @@ pub enum Event {
     /// A request's head is complete, or its unreadable request is being answered: one more
     /// exchange is in flight.
     Began,
+    /// A probe's head is complete. Of what came of it, only its [`Exchange`] is told.
+    ProbeBegan,
     /// An exchange is over: one fewer in flight, and this is its one recording.
     Exchange(Exchange),
     /// Messages of a gRPC call came to their end. A call may go on for hours, so they are told as
@@ -151,6 +153,8 @@ pub struct Exchange {
     pub request_bytes: u64,
     /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.
     pub response_bytes: u64,
+    /// The kubelet asked ([`Rules::probes_apart`]).
+    pub probe: bool,
 }
 
 /// What a connection speaks, as far as an observer can tell.
@@ -378,4 +382,11 @@ pub struct Rules {
     pub hosts: host::KnownHosts,
     /// Longest head, in bytes, that is kept while it is incomplete.
     pub max_head_bytes: usize,
+    /// Whether requests of the kubelet (user agent `kube-probe/...`) are told apart.
+    pub probes_apart: bool,
+}
+
+/// Whether a user agent is that of the kubelet's probes, HTTP or gRPC.
+fn is_kubelet(user_agent: &[u8]) -> bool {
+    user_agent.starts_with(b"kube-probe/")
 }

@@ -5,16 +5,20 @@
 //! [`Watcher`], which writes to the connection's [`Recorder`]. Whatever ends it, dropping the pump
 //! closes the books: nothing that was begun stays uncounted.
 
+mod circle;
 mod connect;
 mod half;
 mod idle;
 mod scratch;
 mod side;
 mod socket;
+mod target;
 
+pub(crate) use circle::{Arrival, Circle};
 pub(crate) use connect::{Carriage, Connection, carry};
 pub(crate) use scratch::Scratch;
 pub(crate) use socket::Socket;
+pub(crate) use target::Target;
 
 use crate::clock::{Clock, Nanos};
 use crate::meter::Recorder;

@@ -11,27 +11,78 @@
 //!
 //! Nothing is spawned: whoever drops the future of a scrape closes its connections.
 
+mod accept;
+mod client;
+mod connect;
 mod deadline;
 mod error;
+mod file;
 mod health;
 mod intake;
 mod line;
+mod patience;
+mod request;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 
+pub(crate) use accept::Wants;
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
-use crate::config::AppMetrics;
+use crate::config::{AppMetrics, ConfigError, SourceMode};
 use bytes::Bytes;
+use client::Client;
 use health::Families;
+use http::HeaderValue;
 use prometheus_client::registry::Registry;
 use source::Source;
 use std::future::poll_fn;
 use std::task::Poll;
 use tokio::time::Instant;
+
+/// What a scrape of ours asks of the sources.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scraper<'a> {
+    /// When the sources must have answered.
+    pub(crate) deadline: Instant,
+    /// Which formats are of use.
+    pub(crate) wants: Wants,
+    /// The scraper's own `Authorization`, for the sources that it is to be passed on to.
+    pub(crate) authorization: Option<&'a HeaderValue>,
+}
+
+impl Scraper<'_> {
+    /// Nobody in particular, who waits until then.
+    pub(crate) fn at(deadline: Instant) -> Self {
+        Self { deadline, wants: Wants::Text, authorization: None }
+    }
+}
+
+/// Refuses a source whose options name a file that is of no use: no certificate, no password, or
+/// nothing at all. To be asked before anything is started.
+pub(crate) fn check(sources: &[AppMetrics]) -> Result<(), ConfigError> {
+    for source in sources {
+        let useful = Client::new(source, u64::MAX).check();
+        useful.map_err(|cause| source.refused(cause.to_string()))?;
+    }
+    Ok(())
+}
+
+/// Asks one source for its exposition once, for a command. It may send `max_bytes`, before
+/// decompression and after it, and its own time-out goes before the scraper's deadline.
+pub(crate) async fn fetch_once(
+    source: &AppMetrics,
+    max_bytes: u64,
+    scraper: &Scraper<'_>,
+) -> Result<Body, FetchError> {
+    let own = source.limits.timeout.map(|timeout| Instant::now() + timeout);
+    let deadline = own.map_or(scraper.deadline, |own| own.min(scraper.deadline));
+    let outcome = Client::new(source, max_bytes).fetch(&Scraper { deadline, ..*scraper }).await;
+    outcome.map_err(|cause| FetchError { url: source.url.to_string(), cause })
+}
 
 /// The app's expositions, in the order of the configuration.
 ///
@@ -39,7 +90,6 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Sources {
     sources: Vec<Source>,
-    max_bytes: u64,
 }
 
 impl Sources {
@@ -47,18 +97,27 @@ impl Sources {
     /// after it. Registers the `podmeter_app_*` families, in which each source is down so far.
     pub(crate) fn new(sources: &[AppMetrics], max_bytes: u64, registry: &mut Registry) -> Self {
         let families = Families::register(registry);
-        let sources = sources.iter().map(|source| Source::new(source, &families)).collect();
-        Self { sources, max_bytes }
+        let source = |source| Source::new(source, max_bytes, &families);
+        Self { sources: sources.iter().map(source).collect() }
     }
 
-    /// Asks every source, side by side, and waits for the last of them or for the deadline. The
-    /// answers are in the order of the configuration, one for each source.
+    /// What the sources are called, in the order of the configuration.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.sources.iter().map(|source| source.ledger.name()).collect()
+    }
+
+    /// Asks every source whose name is wanted, side by side, and waits for the last of them or for
+    /// the deadline. The answers are in the order of the configuration, one for each source.
     ///
     /// Each body must then be told of with [`Sources::parsed`]: a source is up when there were
     /// samples in what it sent, which only its reader knows.
-    pub(crate) async fn fetch(&self, deadline: Instant) -> Vec<Fetched> {
-        let fetch = |source| Box::pin(self.fetch_one(source, deadline));
-        side_by_side(self.sources.iter().map(fetch).collect()).await
+    pub(crate) async fn fetch(
+        &self,
+        scraper: &Scraper<'_>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<Fetched> {
+        let fetch = |(index, source)| Box::pin(Self::fetch_one(index, source, scraper));
+        side_by_side(self.wanted(wanted).map(fetch).collect()).await
     }
 
     /// Tells what was found in the body of the source at `index`: how many samples could be read,
@@ -67,16 +126,22 @@ impl Sources {
     /// HTML page. An empty exposition is none the worse for it.
     ///
     /// To be called once for each body of a [`Sources::fetch`], before the families are shown.
+    /// Whether the body may be merged: not with more samples than the source may have.
+    #[must_use]
     pub(crate) fn parsed(
         &self,
         index: usize,
         samples: u64,
         problem: Option<&str>,
         dropped: &[Dropped<'_>],
-    ) {
-        if let Some(source) = self.sources.get(index) {
-            source.ledger.parsed(samples, problem, dropped);
+    ) -> bool {
+        let Some(source) = self.sources.get(index) else { return false };
+        if let Some(most) = source.max_samples.filter(|most| samples > *most as u64) {
+            source.ledger.refused(Cause::TooManySamples(most));
+            return false;
         }
+        source.ledger.parsed(samples, problem, dropped);
+        true
     }
 
     /// Counts samples that were read from the source at `index`, but dropped later: a series that
@@ -87,26 +152,53 @@ impl Sources {
         }
     }
 
-    /// How each source is doing, for `/sources`.
-    pub(crate) fn health(&self) -> Vec<Health> {
-        self.sources.iter().map(|source| source.ledger.health()).collect()
+    /// Bytes of the last bodies of the wanted sources, which the next ones will be much like.
+    pub(crate) fn bytes(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        self.wanted(wanted).map(|(_, source)| source.ledger.bytes()).sum()
     }
 
-    async fn fetch_one(&self, source: &Source, deadline: Instant) -> Fetched {
-        let asked = Instant::now();
-        let outcome = source.fetch(self.max_bytes, deadline).await;
-        source.ledger.fetched(&outcome, asked.elapsed());
-        Fetched { name: source.ledger.name().to_owned(), labelled: source.labelled, outcome }
+    /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
+    /// the memory that there is for them.
+    pub(crate) fn turned_away(&self, wanted: impl Fn(&str) -> bool) {
+        for (_, source) in self.wanted(wanted) {
+            source.ledger.refused(Cause::NoRoom);
+        }
+    }
+
+    /// How each source is doing, for `/sources`.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        let health = |source: &Source| source.ledger.health(source.impatient_for());
+        self.sources.iter().map(health).collect()
+    }
+
+    fn wanted(&self, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (usize, &Source)> {
+        let all = self.sources.iter().enumerate();
+        all.filter(move |(_, source)| wanted(source.ledger.name()))
+    }
+
+    async fn fetch_one(index: usize, source: &Source, scraper: &Scraper<'_>) -> Fetched {
+        let outcome = source.fetch(scraper).await;
+        Fetched {
+            index,
+            name: source.ledger.name().to_owned(),
+            mode: source.mode.clone(),
+            max_samples: source.max_samples,
+            outcome,
+        }
     }
 }
 
 /// What one source answered.
 #[derive(Debug)]
 pub(crate) struct Fetched {
+    /// Where the source stands in the configuration.
+    pub(crate) index: usize,
     /// What the source is called.
     pub(crate) name: String,
-    /// Whether its samples get a label `source` with that name.
-    pub(crate) labelled: bool,
+    /// What becomes of its samples among those of the others.
+    pub(crate) mode: SourceMode,
+    /// The most samples that it may have; no more than one beyond need be read.
+    pub(crate) max_samples: Option<usize>,
     /// Its exposition, or why there is none.
     pub(crate) outcome: Result<Body, FetchError>,
 }
@@ -116,12 +208,16 @@ pub(crate) struct Fetched {
 pub(crate) struct Body {
     /// What the source called it, true or not.
     pub(crate) content_type: Option<String>,
-    /// The text.
+    /// How it said it was compressed.
+    pub(crate) content_encoding: Option<String>,
+    /// The exposition itself.
     pub(crate) bytes: Bytes,
+    /// How many bytes were sent, before decompression.
+    pub(crate) received: u64,
 }
 
 /// Does all the work at once in the task of the caller; dropped with the caller.
-async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Output> {
+pub(crate) async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Output> {
     let mut work: Vec<(F, Option<F::Output>)> = work.into_iter().map(|f| (f, None)).collect();
     poll_fn(|cx| {
         let mut all_done = true;

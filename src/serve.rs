@@ -2,18 +2,27 @@
 //! the health listener.
 //!
 //! The listeners share one loop ([`http`]) and differ in their routes: [`stats`], [`admin`] and
-//! [`health`] each turn a request into a [`Reply`](reply::Reply).
+//! [`health`] each turn a request into a [`Reply`](reply::Reply), which goes out compressed and in
+//! parts ([`outgoing`]). A scrape's answer is written while it is being sent ([`exposed`]); [`room`]
+//! and [`readers`] bound what answers on their way may hold.
 
 mod admin;
+mod aside;
+mod coding;
+mod exposed;
 mod health;
 mod http;
+mod outgoing;
 mod readers;
 mod reply;
+mod room;
+mod selection;
 mod stats;
 
 pub(crate) use self::http::serve;
 pub(crate) use admin::Admin;
 pub(crate) use health::Health;
+pub(crate) use room::Room;
 pub(crate) use stats::Stats;
 
 use std::sync::atomic::{AtomicBool, Ordering};

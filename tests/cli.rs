@@ -22,10 +22,9 @@ fn a_bad_command_line_is_one_line_and_exit_code_2() {
         ("proxy --config=", "--config <FILE> needs a value, which is missing"),
         ("proxy --pod a --pod b", "--pod <NAME> is given twice; give it once"),
         (
-            "proxy",
-            "--forward is missing; name the port to meter and the app's own, such as --forward \
-             8080=8081 (interception without it comes with podmeter redirect, which this version \
-             does not have yet)",
+            "proxy --inbound-listen off",
+            "--inbound-listen is off, and neither --forward nor --outbound-listen is given; turn \
+             one of them on, such as --forward 8080=8081",
         ),
     ] {
         assert_refused(&podmeter(line), sentence);
@@ -41,9 +40,10 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
     let listen = "an address and port such as 0.0.0.0:15099, a port alone, or off";
     let admin = "an address and port such as 127.0.0.1:15099, a port alone, or off";
     let ports = "ports from 1 to 65535 and ranges such as 6000-6010";
-    let source = "a URL such as http://127.0.0.1:9102/metrics, :9102/metrics or 9102";
-    let name = "name= with 1 to 200 characters and without quotes, backslashes or control \
-                characters";
+    let source = "a URL such as http://127.0.0.1:9102/metrics, https://app:9443/metrics, \
+                  unix:/run/app.sock:/metrics, :9102/metrics or 9102";
+    let name = "name= with 1 to 200 characters and without white space, commas, quotes, \
+                backslashes or control characters";
     let head = "a size from 1 byte to 16MiB, such as 65536, 64KiB, 64KB or 16MiB";
     let body = "a size from 1 byte to 1GiB, such as 65536, 64KiB, 64KB or 16MiB";
     let wait = "a duration from 0s to 8760h, such as 250ms, 15s, 2m or 1h";
@@ -69,6 +69,10 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("stats-listen", "OFF", listen),
         ("health-listen", "false", listen),
         ("admin-listen", "a b:80", admin),
+        ("inbound-listen", "127.0.0.1", listen),
+        ("inbound-mode", "nat", "redirect or tproxy"),
+        ("outbound-listen", "on", admin),
+        ("probes", "off", "apart or requests"),
         ("opaque-ports", "0", ports),
         ("opaque-ports", "9-8", ports),
         ("opaque-ports", "mysql", ports),
@@ -116,7 +120,13 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("app-metrics", "http://[::1/metrics", source),
         ("app-metrics", "9102,name=", name),
         ("app-metrics", "9102,name=a\"b", name),
-        ("app-metrics", "9102,mode=first", "mode=label, or no mode"),
+        ("app-metrics", "9102,mode=first", "mode=label, mode=sum, or no mode"),
+        (
+            "app-metrics",
+            "9102,timeout=1.5s",
+            "timeout= with a duration from 1ms to 1h, such as 250ms, 15s, 2m or 1h",
+        ),
+        ("app-metrics", "9102,mode=sum,workers=65", "workers= with a whole number from 1 to 64"),
     ] {
         let output = program().args(PROXY.split(' ')).arg(format!("--{setting}={value}")).output();
         assert_refused(
@@ -163,6 +173,16 @@ fn settings_that_contradict_each_other_are_both_named() {
              which is podmeter itself; name the port of the app as TARGET",
         ),
         (
+            "proxy --forward 8080=15006 --inbound-listen 15006",
+            "--forward 0.0.0.0:8080=127.0.0.1:15006 leads to --inbound-listen on 0.0.0.0:15006, \
+             which is podmeter itself; name the port of the app as TARGET",
+        ),
+        (
+            "proxy --inbound-listen 15090",
+            "--inbound-listen on 0.0.0.0:15090 and --stats-listen on 0.0.0.0:15090 want the same \
+             port; give each its own",
+        ),
+        (
             "proxy --forward 15090=8081",
             "--forward on 0.0.0.0:15090 and --stats-listen on 0.0.0.0:15090 want the same port; \
              give each its own",
@@ -198,8 +218,9 @@ fn settings_that_contradict_each_other_are_both_named() {
         ),
         (
             "proxy --forward 1=2 --app-metrics 1,nmae=a",
-            "--app-metrics is \"1,nmae=a\", but \"nmae=a\" is no option of a source; after the URL \
-             come ,name=NAME and ,mode=label, and a comma within the URL is written %2C",
+            "--app-metrics is \"1,nmae=...\", but \"nmae\" is no option of a source; podmeter proxy \
+             --help names them, a comma within the URL is written %2C, and a value with one goes \
+             into double quotes",
         ),
     ] {
         assert_refused(&podmeter(line), sentence);
@@ -209,13 +230,6 @@ fn settings_that_contradict_each_other_are_both_named() {
 #[test]
 fn what_a_later_version_will_have_is_refused_as_such() {
     for (value, feature, instead) in [
-        ("app-metrics=https://app/metrics", "https for sources", "a URL that begins with http://"),
-        (
-            "app-metrics=unix:/run/m.sock",
-            "Unix sockets as sources",
-            "a URL that begins with http://",
-        ),
-        ("app-metrics=9102,mode=sum", "mode=sum", "mode=label, or no mode"),
         ("dialect=linkerd", "that dialect", "istio or envoy"),
         ("dialect=osm", "that dialect", "istio or envoy"),
         ("dialect=http", "that dialect", "istio or envoy"),
@@ -234,13 +248,31 @@ fn what_a_later_version_will_have_is_refused_as_such() {
 
 #[test]
 fn a_password_is_never_repeated() {
-    let sentence = "--app-metrics has a user or password in its URL, which this version does not \
-                    have yet; use a URL without";
+    let sentence = "--app-metrics has a user or password in its URL, where others can read it; \
+                    put USER:PASSWORD into a file, and name that with basic-auth-file=FILE behind \
+                    the URL";
     for value in ["http://me:secret@app/metrics", "https://secret@app/", "me:secret@app:1/m"] {
         assert_refused(&podmeter(&format!("{PROXY} --app-metrics {value}")), sentence);
     }
-    for value in ["http://me:secret,s@app/", "http:/me:secret@app/", "http://me:s/secret@app:x/"] {
-        let output = podmeter(&format!("{PROXY} --app-metrics {value}"));
+    for value in [
+        "http://me:secret,s@app/",
+        "http:/me:secret@app/",
+        "http://me:s/secret@app:x/",
+        "9102,bearer-token=secret",
+        "9102,header=Authorization: Bearer secret,secret=a",
+        "9102,header=A: \"secret\", secret, x",
+        "9102,header=A\"secret\"",
+        "9102,header=\"A: secret",
+        "9102,header=\"A: secret\"secret",
+        "9102,header=A: secret 9103",
+        "9102,header=Host: secret,mode=secret",
+        "9102,header=A:secret,header=a:secret",
+        "9102,haeder=A: secret",
+        "header=A:secret",
+        "header=A: secret",
+    ] {
+        let output = program().args(PROXY.split(' ')).args(["--app-metrics", value]).output();
+        let output = output.unwrap();
         assert_eq!(output.status.code(), Some(2));
         assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
     }
@@ -364,11 +396,60 @@ fn help_and_version_are_answers_on_standard_output() {
 }
 
 #[test]
+fn a_redirection_that_cannot_be_is_refused_before_anything_is_changed() {
+    let ports = "ports from 1 to 65535 and ranges such as 6000-6010";
+    let networks = "networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7";
+    for (flag, value, expected) in [
+        ("include-inbound-ports", "80-79", ports),
+        ("exclude-inbound-ports", "none", ports),
+        ("include-outbound-ports", "0", ports),
+        ("exclude-outbound-cidrs", "10.0.0.0/33", networks),
+        ("include-outbound-cidrs", "fd00::/129", networks),
+        ("include-outbound-cidrs", "10.0.0/8", networks),
+        ("include-outbound-cidrs", "10.0.0.0/-1", networks),
+        ("proxy-uid", "root", "numbers such as 1337"),
+        ("proxy-gid", "4294967295", "numbers such as 1337"),
+        ("inbound-port", "0", "a port from 1 to 65535"),
+        ("outbound-port", "http", "a port from 1 to 65535"),
+        ("mode", "nat", "redirect or tproxy"),
+        ("backend", "ebpf", "auto, nftables or iptables"),
+        (
+            "exclude-interfaces",
+            "eth0;reboot",
+            "names of interfaces such as net1: at most 15 letters, digits, -, _ and .",
+        ),
+    ] {
+        let line = format!("redirect apply --redirect-outbound --{flag}={value}");
+        let sentence = format!("--{flag} is {value:?}, but it takes {expected}");
+        assert_refused(&podmeter(&line), &sentence);
+    }
+    for (line, sentence) in [
+        (
+            "redirect apply --include-inbound-ports none",
+            "--include-inbound-ports and the rest leave nothing to redirect; name a port of the \
+             app, or add --redirect-outbound",
+        ),
+        (
+            "redirect apply --exclude-outbound-ports 443",
+            "--exclude-outbound-ports is given without --redirect-outbound, so it does nothing; add \
+             that, or drop it",
+        ),
+    ] {
+        assert_refused(&podmeter(line), sentence);
+    }
+    let many: Vec<String> = (1..=300).map(|n| (n * 2).to_string()).collect();
+    assert_refused(
+        &podmeter(&format!("redirect apply --exclude-inbound-ports {}", many.join(","))),
+        "--exclude-inbound-ports has more than 256 items; join them into ranges or networks",
+    );
+}
+
+#[test]
 fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 27);
+    assert_eq!(rows.len(), 31);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();

@@ -10,14 +10,18 @@ use std::time::Duration;
 
 use clap::Parser;
 use podmeter::config::{
-    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, Surroundings, variable,
+    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 26] = [
+const SAMPLES: [(&str, [&str; 3]); 30] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
+    ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
+    ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
+    ("outbound-listen", ["127.0.0.1:501", "[::1]:502", "off"]),
+    ("probes", ["requests", "apart", "requests"]),
     ("opaque-ports", ["3306", "6000-6010", "5432"]),
     ("workers", ["2", "3", "4"]),
     ("stats-listen", ["127.0.0.1:101", "0.0.0.0:102", "off"]),
@@ -28,8 +32,8 @@ const SAMPLES: [(&str, [&str; 3]); 26] = [
         "app-metrics",
         [
             "http://127.0.0.1:9101/metrics,name=a",
-            "http://127.0.0.1:9102/metrics?x=y,name=b,mode=label",
-            "http://app/,name=c",
+            "https://127.0.0.1:9102/metrics?x=y,name=b,mode=label,timeout=2s,ca=/ca.pem",
+            "unix:/run/app.sock:/m,name=c,mode=sum,gauges=max,gauge.a=last,workers=4",
         ],
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
@@ -185,6 +189,24 @@ fn the_defaults_are_those_of_the_documentation() {
 }
 
 #[test]
+fn intercepted_connections_are_expected_unless_only_forwards_are_named() {
+    let listens = |flags: &str| {
+        let flags: Vec<String> = flags.split_whitespace().map(str::to_owned).collect();
+        let config = load(&flags, &[], "").unwrap();
+        (config.inbound_listen, config.outbound_listen)
+    };
+    let inbound = Some(at("0.0.0.0:15006"));
+    assert_eq!(listens(""), (inbound, None));
+    assert_eq!(listens("--forward=1=2"), (None, None));
+    assert_eq!(listens("--forward=1=2 --inbound-listen=15006"), (inbound, None));
+    let outbound = Some(at("127.0.0.1:15001"));
+    assert_eq!(listens("--outbound-listen=15001"), (inbound, outbound));
+    assert_eq!(listens("--outbound-listen=15001 --inbound-listen=off"), (None, outbound));
+    let error = load(&["--inbound-listen=off".to_owned()], &[], "").unwrap_err().to_string();
+    assert!(error.starts_with("--inbound-listen is off, and neither --forward"), "{error}");
+}
+
+#[test]
 fn a_forward_reads_in_every_notation() {
     for (text, listen, target) in [
         ("0.0.0.0:8080=127.0.0.1:8081", "0.0.0.0:8080", "127.0.0.1:8081"),
@@ -234,7 +256,8 @@ fn an_app_source_reads_in_every_notation_and_has_a_name_of_its_own() {
         let config = load(&[needed(""), format!("--app-metrics={text}")], &[], "").unwrap();
         let source = &config.app_metrics[0];
         assert_eq!(source.url.to_string(), url, "{text}");
-        assert_eq!((source.name.as_str(), source.label), (name, label), "{text}");
+        let mode = if label { SourceMode::Label } else { SourceMode::Plain };
+        assert_eq!((source.name.as_str(), &source.mode), (name, &mode), "{text}");
     }
     let all = "--app-metrics=:1/m?a :1/m?b :2,name=127.0.0.1:1/m-2 :1/m?c".to_owned();
     let config = load(&[needed(""), all], &[], "").unwrap();
@@ -264,6 +287,10 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
         dump(&config),
         json!({
             "forward": ["0.0.0.0:8080=127.0.0.1:8081", "0.0.0.0:0=127.0.0.1:3306"],
+            "inbound-listen": "off",
+            "inbound-mode": "redirect",
+            "outbound-listen": "off",
+            "probes": "apart",
             "opaque-ports": ["9-8000"],
             "workers": 1,
             "stats-listen": "0.0.0.0:15090",
@@ -312,6 +339,8 @@ fn the_documentation_lists_every_setting_with_its_variable_key_and_default() {
         let name = arg.get_value_names().unwrap()[0].as_str();
         let default = match &defaults[flag] {
             _ if flag == "forward" => String::new(),
+            // Where a forward is given it is off, and here one is.
+            _ if flag == "inbound-listen" => "`0.0.0.0:15006` ".to_owned(),
             Value::Null => String::new(),
             Value::Array(items) if items.is_empty() => String::new(),
             Value::Array(items) => {

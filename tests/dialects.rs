@@ -4,7 +4,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
@@ -17,11 +17,13 @@ fn meter() -> Arc<Meter> {
     Meter::new(Layout {
         routes: vec![
             Route {
+                side: Side::Inbound,
                 listen: ([0, 0, 0, 0], 8080).into(),
                 target: ([127, 0, 0, 1], 8081).into(),
                 opaque: false,
             },
             Route {
+                side: Side::Inbound,
                 listen: ([0, 0, 0, 0], 3306).into(),
                 target: ([127, 0, 0, 1], 3307).into(),
                 opaque: true,
@@ -49,7 +51,7 @@ fn identity() -> Identity {
     }
 }
 
-fn exchange(status: u16, flags: Flags, nanos: u64, host: u8) -> Event {
+fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(host),
         call: Call::Http,
@@ -61,6 +63,7 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u8) -> Event {
         held: 7_000,
         request_bytes: 100,
         response_bytes: 101,
+        probe: false,
     })
 }
 
@@ -88,7 +91,7 @@ fn samples<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
 fn an_idle_canary_has_every_family_a_release_check_asks_for_at_zero() {
     let meter = meter();
     let _shard = meter.shard(0);
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
     let requests = samples(&text, "istio_requests_total{");
     assert_eq!(requests.len(), 1);
     assert_eq!(
@@ -128,7 +131,7 @@ fn a_latency_is_in_the_buckets_from_its_own_bound_on_and_its_sum_is_not_rounded(
         recorder.event(Event::Began);
         recorder.event(exchange(200, Flags::None, nanos, 0));
     }
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
     let expected = [
         ("0.5", 1),
         ("1", 2),
@@ -202,7 +205,7 @@ fn statuses_flags_and_services_each_have_their_series_and_envoy_adds_them_up() {
         recorder.event(exchange(status, flags, 1, host));
     }
     recorder.event(Event::Began);
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
     let series: Vec<_> = samples(&text, "istio_requests_total{")
         .iter()
         .map(|line| {
@@ -265,7 +268,7 @@ fn a_host_that_names_no_service_counts_in_the_series_of_the_first() {
         recorder.event(Event::Began);
         recorder.event(exchange(200, Flags::None, 1, host.0));
     }
-    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::Text);
+    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::TEXT);
     for family in [
         "istio_requests_total{",
         "istio_request_duration_milliseconds_count{",
@@ -285,6 +288,7 @@ fn a_host_that_names_no_service_counts_in_the_series_of_the_first() {
 fn ports_that_no_label_tells_apart_are_added_up() {
     let mut layout = meter().layout().clone();
     let route = |listen, target, opaque| Route {
+        side: Side::Inbound,
         listen: ([0, 0, 0, 0], listen).into(),
         target: ([127, 0, 0, 1], target).into(),
         opaque,
@@ -306,7 +310,7 @@ fn ports_that_no_label_tells_apart_are_added_up() {
     for id in 3..5 {
         Recorder::new(&shard, RouteId(id)).event(Event::TcpOpened { tls: None });
     }
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::Text);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
     let only = |family| {
         let series = values(&text, family);
         let [(_, value)] = series[..] else { panic!("{series:?}") };
@@ -336,7 +340,7 @@ fn a_request_that_nobody_can_tell_the_end_of_stays_counted_as_begun() {
     let mut recorder = Recorder::new(&shard, RouteId(0));
     recorder.event(Event::Began);
     let total = || {
-        let text = shown(&meter, &identity(), &[Dialect::Envoy], Format::Text);
+        let text = shown(&meter, &identity(), &[Dialect::Envoy], Format::TEXT);
         let names = ["envoy_cluster_upstream_rq_total{", "envoy_http_downstream_rq_total{"];
         names.map(|name| values(&text, name)[0].1.to_owned())
     };
@@ -349,7 +353,7 @@ fn a_request_that_nobody_can_tell_the_end_of_stays_counted_as_begun() {
 fn what_nobody_told_the_proxy_is_unknown_and_the_revision_is_latest() {
     let meter = meter();
     let _shard = meter.shard(0);
-    let text = shown(&meter, &Identity::default(), &[Dialect::Istio], Format::Text);
+    let text = shown(&meter, &Identity::default(), &[Dialect::Istio], Format::TEXT);
     let line = samples(&text, "istio_requests_total{")[0];
     for label in [
         "destination_workload=\"unknown\"",
@@ -372,7 +376,7 @@ fn tcp_families_have_the_labels_of_tcp() {
     recorder.event(Event::TcpBytes { direction: Direction::Request, bytes: 5 });
     recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 70 });
     recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
-    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::Text);
+    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::TEXT);
     let only = |family: &str, flags: &str| {
         let flags = format!("response_flags=\"{flags}\"");
         let lines = samples(&text, &format!("{family}{{"));
@@ -391,7 +395,7 @@ fn tcp_families_have_the_labels_of_tcp() {
 fn openmetrics_says_unknown_of_a_counter_without_total_and_of_what_would_clash_with_it() {
     let meter = meter();
     let _shard = meter.shard(0);
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::OpenMetrics);
+    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::OPENMETRICS);
     for line in [
         "# TYPE istio_requests counter",
         "# TYPE envoy_cluster_upstream_rq unknown",
@@ -417,7 +421,7 @@ fn what_was_not_understood_is_counted_with_its_reason() {
     let mut recorder = Recorder::new(&shard, RouteId(0));
     let (protocol, reason) = (Protocol::Http1, Reason::MalformedRequest);
     recorder.event(Event::Unparsed { protocol, reason });
-    let text = shown(&meter, &identity(), &[], Format::Text);
+    let text = shown(&meter, &identity(), &[], Format::TEXT);
     assert!(text.contains(
         "podmeter_unparsed_connections_total{protocol=\"http1\",reason=\"malformed_request\"} 1\n"
     ));
@@ -450,7 +454,7 @@ fn an_operator_reads_envoys_own_names() {
         ("server.live", "1"),
         ("server.uptime", "61"),
         (
-            "podmeter_connections_total{listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\",protocol=\"opaque\"}",
+            "podmeter_connections_total{direction=\"inbound\",listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\",protocol=\"opaque\"}",
             "0",
         ),
     ] {

@@ -98,7 +98,7 @@ fn the_same_series_of_two_sources_is_the_first_ones_and_counted() {
         ],
     );
     assert_eq!(
-        written(&merged, Format::Text),
+        written(&merged, Format::TEXT),
         "# TYPE a gauge\na{x=\"1\",y=\"2\"} 1\na{x=\"2\"} 3\n# TYPE b untyped\nb 1\n"
     );
     assert_eq!(merged.outcomes()[0].kept, 2);
@@ -112,7 +112,7 @@ fn the_same_histogram_of_two_sources_is_the_first_ones_whole() {
     let two =
         "# TYPE h histogram\nh_bucket{le=\"2\"} 5\nh_bucket{le=\"+Inf\"} 5\nh_sum 1\nh_count 5\n";
     let merged = merge(vec![], vec![source("one", one), source("two", two)]);
-    assert_eq!(written(&merged, Format::Text), one);
+    assert_eq!(written(&merged, Format::TEXT), one);
     assert_eq!(reasons(&merged.outcomes()[1].dropped), [("duplicate_series", 4)]);
 }
 
@@ -125,7 +125,7 @@ fn a_labelled_source_keeps_the_source_label_that_it_had() {
         vec![source("w\"1", body).labelled(), source("two", "a{source=\"x\"} 3\n").labelled()],
     );
     assert_eq!(
-        written(&merged, Format::Text),
+        written(&merged, Format::TEXT),
         "# TYPE a gauge\na{exported_source=\"x\",b=\"1\",source=\"w\\\"1\"} 1\na{source=\"w\\\"1\"} 2\n\
          a{exported_source=\"x\",source=\"two\"} 3\n# TYPE h histogram\n\
          h_bucket{le=\"+Inf\",source=\"w\\\"1\"} 1\nh_sum{source=\"w\\\"1\"} 1\nh_count{source=\"w\\\"1\"} 1\n"
@@ -138,7 +138,7 @@ fn an_app_never_takes_apart_the_proxys_own_families() {
     let spoilt = "# TYPE own histogram\nown_bucket{z=\"1\",le=\"1\"} 3\nown_count{z=\"1\"} 9\n\
                   own_bucket{z=\"2\",le=\"+Inf\"} 1\nown_sum{z=\"2\"} 1\nown_count{z=\"2\"} 1\n";
     let merged = merge(vec![own()], vec![source("app", apps), source("other", spoilt)]);
-    for format in [Format::Text, Format::OpenMetrics] {
+    for format in [Format::TEXT, Format::OPENMETRICS] {
         let text = written(&merged, format);
         assert!(text.starts_with(
             "# HELP own Help.\n# TYPE own histogram\nown_bucket{a=\"1\",le=\"1\"} 1\n"
@@ -176,7 +176,7 @@ fn expositions_pasted_together_are_read_to_the_end() {
     assert_eq!(count(&read), 3);
     let merged = merge(vec![], vec![Source::new("app", read)]);
     assert_eq!(
-        written(&merged, Format::Text),
+        written(&merged, Format::TEXT),
         "# TYPE a_total counter\na_total 1\n# TYPE b gauge\nb 2\n"
     );
 }
@@ -241,11 +241,11 @@ fn an_exemplar_that_no_reader_takes_is_left_out_and_its_sample_kept() {
 fn our_own_families_are_written_as_they_were_built() {
     let merged = merge(vec![own()], vec![]);
     assert_eq!(
-        written(&merged, Format::Text),
+        written(&merged, Format::TEXT),
         "# HELP own Help.\n# TYPE own histogram\nown_bucket{a=\"1\",le=\"1\"} 1\n\
          own_bucket{a=\"1\",le=\"+Inf\"} 3\nown_sum{a=\"1\"} 3.5\nown_count{a=\"1\"} 3\n"
     );
-    assert_eq!(written(&merge(vec![], vec![]), Format::OpenMetrics), "# EOF\n");
+    assert_eq!(written(&merge(vec![], vec![]), Format::OPENMETRICS), "# EOF\n");
 }
 
 fn own() -> Family<'static> {
@@ -259,11 +259,11 @@ fn source<'a>(name: &'a str, body: &'a str) -> Source<'a> {
 }
 
 fn text(body: &str) -> String {
-    written(&merge(vec![], vec![source("app", body)]), Format::Text)
+    written(&merge(vec![], vec![source("app", body)]), Format::TEXT)
 }
 
 fn openmetrics(body: &str) -> String {
-    written(&merge(vec![], vec![source("app", body)]), Format::OpenMetrics)
+    written(&merge(vec![], vec![source("app", body)]), Format::OPENMETRICS)
 }
 
 fn written(merged: &Merged<'_>, format: Format) -> String {

@@ -8,6 +8,10 @@ mod bodies;
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not at least zero")]
 mod checker;
 
+#[path = "support/exposition_messages.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod messages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bodies::{body, body_of};
@@ -18,8 +22,11 @@ use podmeter::exposition::{
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-const FORMATS: [(Format, InputFormat); 2] =
-    [(Format::Text, InputFormat::Text), (Format::OpenMetrics, InputFormat::OpenMetrics)];
+const FORMATS: [(Format, InputFormat); 3] = [
+    (Format::TEXT, InputFormat::Text),
+    (Format::OPENMETRICS, InputFormat::OpenMetrics),
+    (Format::PROTOBUF, InputFormat::Protobuf),
+];
 
 fn declared() -> impl Strategy<Value = InputFormat> {
     prop_oneof![Just(InputFormat::Unknown), Just(InputFormat::Text), Just(InputFormat::OpenMetrics)]
@@ -33,12 +40,20 @@ proptest! {
         sources in prop::collection::vec((body(), declared(), any::<bool>()), 0..4),
     ) {
         let merged = merge(own(), sources.iter().enumerate().map(read).collect());
-        for (format, _) in FORMATS {
-            let text = written(&merged, format);
-            let lines = checker::check(&text, format);
+        let mut in_text = Vec::new();
+        for (format, _) in &FORMATS[..2] {
+            let text = shown(&written(&merged, *format));
+            let lines = checker::check(&text, *format);
             prop_assert!(lines.is_ok(), "{format:?}: {}\n{text}", lines.unwrap_err());
-            prop_assert_eq!(lines.unwrap().len(), merged.samples(), "{}", text);
+            let lines = lines.unwrap();
+            prop_assert_eq!(lines.len(), merged.samples(), "{}", text);
+            if *format == Format::TEXT {
+                in_text.extend(lines.iter().map(as_told));
+            }
         }
+        in_text.sort();
+        let found = messages::samples(&written(&merged, Format::PROTOBUF));
+        prop_assert_eq!(found, in_text);
         for ((body, format, _), outcome) in sources.iter().zip(merged.outcomes()) {
             let read = parse(body.as_bytes(), *format);
             let all = count(&read) + read.problems.dropped().total();
@@ -57,10 +72,10 @@ proptest! {
         }
         for (format, back) in FORMATS {
             let text = written(&merged, format);
-            let again = parse(text.as_bytes(), back);
-            prop_assert_eq!(again.problems.first(), &[][..], "{}", text);
+            let again = parse(&text, back);
+            prop_assert_eq!(again.problems.first(), &[][..], "{}", shown(&text));
             let arrived = escaped_series(&again);
-            prop_assert!(arrived.keys().eq(names.keys()), "{:?}\n{}", format, text);
+            prop_assert!(arrived.keys().eq(names.keys()), "{:?}\n{}", format, shown(&text));
             for (series, value) in &arrived {
                 prop_assert!(value.len() == 1 && value.is_subset(&names[series]), "{}", series);
             }
@@ -74,7 +89,7 @@ proptest! {
         let merged = merge(vec![], vec![read((0, &source))]);
         for (format, back) in FORMATS {
             let once = written(&merged, format);
-            let again = merge(vec![], vec![Source::new("again", parse(once.as_bytes(), back))]);
+            let again = merge(vec![], vec![Source::new("again", parse(&once, back))]);
             prop_assert_eq!(again.outcomes()[0].dropped.total(), 0);
             prop_assert_eq!(written(&again, format), once);
         }
@@ -82,11 +97,12 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        for declared in [InputFormat::Unknown, InputFormat::OpenMetrics] {
+        for (_, declared) in FORMATS {
             let merged = merge(own(), vec![Source::new("app", parse(&bytes, declared)).labelled()]);
-            for (format, _) in FORMATS {
-                checker::check(&written(&merged, format), format).unwrap();
+            for (format, _) in &FORMATS[..2] {
+                checker::check(&shown(&written(&merged, *format)), *format).unwrap();
             }
+            drop(messages::samples(&written(&merged, Format::PROTOBUF)));
         }
     }
 
@@ -131,10 +147,22 @@ fn read((at, (body, format, labelled)): (usize, &(String, InputFormat, bool))) -
     if *labelled { source.labelled() } else { source }
 }
 
-fn written(merged: &Merged<'_>, format: Format) -> String {
+fn written(merged: &Merged<'_>, format: Format) -> Vec<u8> {
     let mut out = Vec::new();
     render(merged, format, &mut out);
-    String::from_utf8(out).unwrap()
+    out
+}
+
+fn shown(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// A line of text as the samples of protobuf are told.
+fn as_told(line: &checker::Line) -> String {
+    let mut labels = line.labels.clone();
+    labels.retain(|_, value| !value.is_empty());
+    let at = line.timestamp.as_ref().map(|at| at.parse().unwrap());
+    messages::told(&line.name, &labels, line.value, at)
 }
 
 fn count(read: &Exposition<'_>) -> u64 {
@@ -154,7 +182,9 @@ fn escaped_series(read: &Exposition<'_>) -> BTreeMap<String, BTreeSet<String>> {
                 .collect();
             labels.sort();
             let series = format!("{}{labels:?}", family.sample_name(sample).replace('.', "_"));
-            all.entry(series).or_default().insert(sample.value().to_text());
+            // As numbers: protobuf does not keep how they were written.
+            let value = sample.value().as_f64();
+            all.entry(series).or_default().insert(format!("{value:?}"));
         }
     }
     all

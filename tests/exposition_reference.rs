@@ -108,7 +108,7 @@ fn corpora_go_through_both_formats_and_stay_what_they_are() {
 }
 
 const FORMATS: [(Format, InputFormat); 2] =
-    [(Format::Text, InputFormat::Text), (Format::OpenMetrics, InputFormat::OpenMetrics)];
+    [(Format::TEXT, InputFormat::Text), (Format::OPENMETRICS, InputFormat::OpenMetrics)];
 
 struct Case {
     name: String,

@@ -234,7 +234,7 @@ fn websockets_are_counted_frame_by_frame_and_by_close_code() {
     let counted = Counted::when_drained(&sidecar);
     counted.has(&[("http 101 -", client["opened"].as_u64().unwrap())]);
     for kind in ["text", "binary", "ping"] {
-        let labels = [("direction", "received"), ("type", kind)];
+        let labels = [("from", "client"), ("type", kind)];
         let frames = counted.value("podmeter_websocket_frames_total", &labels);
         assert_eq!(client[kind], frames, "{kind}");
     }

@@ -216,16 +216,16 @@ fn what_the_app_says_of_itself_arrives_once(prometheus: &Prometheus, pods: &Pods
 
 fn every_sample_served_is_scraped(prometheus: &Prometheus, pods: &Pods, python: &Path) {
     for target in pods.targets() {
-        let served = Scrape::of(target.stats, Format::OpenMetrics);
-        python_reads(python, &served.text, Format::OpenMetrics).unwrap();
+        let served = Scrape::of(target.stats, Format::OPENMETRICS);
+        python_reads(python, &served.text, Format::OPENMETRICS).unwrap();
         let lines = served.text.lines().filter(|line| !line.starts_with('#')).count();
         let pod = target.pod;
         let scraped = format!("scrape_samples_scraped{{kubernetes_pod_name=\"{pod}\"}}");
         prometheus.wait_for(&scraped, lines as f64);
         println!("{pod}: {lines} samples");
 
-        let served = Scrape::of(target.stats, Format::Text);
-        python_reads(python, &served.text, Format::Text).unwrap();
+        let served = Scrape::of(target.stats, Format::TEXT);
+        python_reads(python, &served.text, Format::TEXT).unwrap();
         let Some(remarks) = lint(&served.text) else { return };
         // Names are the field's, and what it thinks of them is not ours to change.
         for remark in &remarks {

@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use podmeter::exposition::Format;
 
-const FORMATS: [Format; 2] = [Format::Text, Format::OpenMetrics];
+const FORMATS: [Format; 2] = [Format::TEXT, Format::OPENMETRICS];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Has the reference parser read a text too, where there is one.

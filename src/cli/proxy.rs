@@ -7,6 +7,7 @@ use super::signals::Signals;
 use crate::app::App;
 use crate::config::{self, Config, ProxyArgs, Surroundings};
 use crate::logging;
+use crate::scrape;
 
 /// Carry a pod's traffic unchanged, and show what it does at `/stats/prometheus`.
 ///
@@ -35,6 +36,7 @@ and then, in another terminal:
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = config::load(args.settings, args.config, Surroundings::system())
         .map_err(|error| Failure::Usage(error.to_string()))?;
+    scrape::check(&config.app_metrics).map_err(|error| Failure::Usage(error.to_string()))?;
     logging::init(&config.log).map_err(|error| Failure::Run(error.into()))?;
     carry(config).map_err(Failure::Run)
 }

@@ -1,32 +1,179 @@
-//! Reads `--app-metrics URL[,name=NAME][,mode=label]`, and gives every source a name.
+//! The app's own expositions as `--app-metrics` names them: where each is, how it is asked, and
+//! what becomes of what it says.
+//!
+//! [`words`] cuts what a person wrote into sources and options, [`url`] reads where a source is,
+//! [`options`] reads the rest, [`written`] takes a mapping of the YAML file to the same notation,
+//! and [`show`] writes a source back.
+
+mod mode;
+mod options;
+mod show;
+#[cfg(test)]
+mod tests;
+mod url;
+mod words;
+mod written;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
-use http::Uri;
+use http::{HeaderName, HeaderValue};
 
-use super::AppMetrics;
+pub use self::mode::{GaugeRule, SourceMode, SumRules};
+pub use self::url::{Place, SourceUrl};
+pub(super) use self::written::written;
+
+use self::options::Source;
 use super::address::{self, LOOPBACK};
 use super::error::{ConfigError, shown};
 
-/// Reads all sources. A source without a name is called by its host, port and path, as in
-/// `127.0.0.1:9102/metrics`; if that is taken, then with `-2`, `-3` and so on behind.
+/// One exposition of the app, merged into ours on every scrape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppMetrics {
+    /// Where it is.
+    pub url: SourceUrl,
+    /// What it is called in labels and on `/sources`; unique.
+    pub name: String,
+    /// What becomes of its samples.
+    pub mode: SourceMode,
+    /// What it may cost, where that is less than what all may.
+    pub limits: SourceLimits,
+    /// Who asks.
+    pub authorization: Authorization,
+    /// What every request says besides, each header once.
+    pub headers: Vec<SourceHeader>,
+    /// Who may answer; `Some` exactly where the URL is one of https.
+    pub tls: Option<SourceTls>,
+}
+
+/// What one source may cost. `None` is what all may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SourceLimits {
+    /// How long one scrape may wait for it.
+    pub timeout: Option<Duration>,
+    /// The most bytes of its answer, before decompression and after it.
+    pub max_bytes: Option<u64>,
+    /// The most samples that are read of it.
+    pub max_samples: Option<usize>,
+}
+
+/// The `Authorization` of the requests. Files are read anew when they change; a line end at their
+/// end is no part of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Authorization {
+    /// None.
+    #[default]
+    None,
+    /// Basic, from a file that holds `USER:PASSWORD`.
+    Basic(PathBuf),
+    /// Basic, with a user named here and a file that holds the password.
+    BasicPassword {
+        /// The user.
+        user: String,
+        /// The file of the password.
+        file: PathBuf,
+    },
+    /// Bearer, from a file that holds the token.
+    Bearer(PathBuf),
+    /// That of whoever scrapes us.
+    Forwarded,
+}
+
+/// A header of the requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderText,
+}
+
+/// What a header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderText {
+    /// This, which may be a secret and is shown nowhere.
+    Given(HeaderValue),
+    /// What is in this file, read anew when it changes.
+    File(PathBuf),
+}
+
+/// How the other side of a TLS connection shows who it is, and we show who we are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceTls {
+    /// Whom the certificate must be from.
+    pub trust: Trust,
+    /// The name that the certificate must bear, where that is not the URL's host.
+    pub server_name: Option<String>,
+    /// Our own certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// Whose word is taken for who a server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The authorities that the system trusts.
+    #[default]
+    System,
+    /// Those of a file of PEM certificates alone.
+    File(PathBuf),
+    /// Anybody's: the connection is encrypted, but to whom is not known.
+    Anybody,
+}
+
+impl AppMetrics {
+    /// The sentence for what is wrong with this source though it could be read.
+    pub(crate) fn refused(&self, problem: String) -> ConfigError {
+        ConfigError::SourceOptions { value: shown(&self.to_string()), problem }
+    }
+}
+
+/// Reads one source as `--app-metrics` takes it, for a command that asks it once.
+impl FromStr for AppMetrics {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let mut sources = read_all(&[text])?;
+        match (sources.pop(), sources.is_empty()) {
+            (Some(source), true) => Ok(source),
+            _ => Err(invalid(text, format!("one source, {}", url::EXPECTED))),
+        }
+    }
+}
+
+/// Reads all sources; each text may hold several. A source without a name is called by its host,
+/// port and path, as in `127.0.0.1:9102/metrics`; if that is taken, then with `-2`, `-3` and so on
+/// behind.
 pub(super) fn read_all(texts: &[&str]) -> Result<Vec<AppMetrics>, ConfigError> {
-    let sources = texts.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>()?;
+    let mut sources = Vec::new();
+    for text in texts {
+        for words in words::split(text)? {
+            sources.push(Source::read(&words)?);
+        }
+    }
     let mut taken = HashSet::new();
     for name in sources.iter().filter_map(|source| source.name.clone()) {
         if let Some(name) = taken.replace(name) {
             return Err(ConfigError::SourceNameTwice { name: shown(&name) });
         }
     }
-    let named = sources.into_iter().map(|Source { url, name, label }| {
-        let name = name.unwrap_or_else(|| {
-            let name = free_name(&url, &taken);
+    let named = sources.into_iter().map(|source| {
+        let name = source.name.unwrap_or_else(|| {
+            let name = free_name(&source.url, &taken);
             taken.insert(name.clone());
             name
         });
-        AppMetrics { url, name, label }
+        AppMetrics {
+            url: source.url,
+            name,
+            mode: source.mode,
+            limits: source.limits,
+            authorization: source.authorization,
+            headers: source.headers,
+            tls: source.tls,
+        }
     });
     Ok(named.collect())
 }
@@ -37,9 +184,9 @@ pub(super) fn check_loops(
     own: &[(&'static str, SocketAddr)],
 ) -> Result<(), ConfigError> {
     for AppMetrics { url, .. } in sources {
-        let (host, port) = host_and_port(url);
+        let Place::Network { host, port } = url.place() else { continue };
         let ip = if host == "localhost" { Some(LOOPBACK) } else { host.parse::<IpAddr>().ok() };
-        let target = ip.map(|ip| SocketAddr::new(ip.to_canonical(), port));
+        let target = ip.map(|ip| SocketAddr::new(ip.to_canonical(), *port));
         let reached = |listen| target.is_some_and(|target| address::reaches(target, listen));
         if let Some(&(setting, address)) = own.iter().find(|(_, listen)| reached(*listen)) {
             return Err(ConfigError::ScrapeLoop {
@@ -52,114 +199,14 @@ pub(super) fn check_loops(
     Ok(())
 }
 
-/// As `--app-metrics` takes it, with the name written out.
-impl fmt::Display for AppMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},name={}", self.url, self.name)?;
-        if self.label { f.write_str(",mode=label") } else { Ok(()) }
-    }
-}
-
-/// One source as it was written.
-struct Source {
-    url: Uri,
-    name: Option<String>,
-    label: bool,
-}
-
-fn read(text: &str) -> Result<Source, ConfigError> {
-    let mut parts = text.split(',');
-    let url = url(text, parts.next().unwrap_or_default())?;
-    let (mut name, mut mode) = (None, None);
-    for option in parts {
-        let (key, slot) = match option.split_once('=') {
-            Some(("name", value)) => ("name", name.replace(value)),
-            Some(("mode", value)) => ("mode", mode.replace(value)),
-            _ => {
-                let (value, option) = (without_secrets(text), without_secrets(option));
-                return Err(ConfigError::SourceOption { value, option });
-            }
-        };
-        if slot.is_some() {
-            return Err(ConfigError::SourceOptionTwice {
-                value: without_secrets(text),
-                option: key,
-            });
-        }
-    }
-    let name = match name {
-        Some(name) if !is_name(name) => {
-            return Err(invalid(
-                text,
-                format!(
-                    "name= with 1 to {NAME_CHARS} characters and without quotes, backslashes or control \
-                 characters"
-                ),
-            ));
-        }
-        name => name.map(str::to_owned),
-    };
-    let label = match mode {
-        None => false,
-        Some("label") => true,
-        Some("sum") => return Err(not_yet(text, "mode=sum", "mode=label, or no mode")),
-        Some(_) => return Err(invalid(text, "mode=label, or no mode".to_owned())),
-    };
-    Ok(Source { url, name, label })
-}
-
-/// Reads the URL, long or short; `text` is the whole setting, for the sentence.
-fn url(text: &str, url: &str) -> Result<Uri, ConfigError> {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-    if rest.split(['/', '?']).next().is_some_and(|authority| authority.contains('@')) {
-        return Err(ConfigError::Credentials);
-    }
-    match scheme.to_ascii_lowercase().as_str() {
-        _ if url.starts_with("unix:") => {
-            return Err(not_yet(text, "Unix sockets as sources", INSTEAD));
-        }
-        "http" => {}
-        "https" => return Err(not_yet(text, "https for sources", INSTEAD)),
-        _ => return Err(invalid(text, EXPECTED.to_owned())),
-    }
-    let short = url == rest;
-    let host = match rest.as_bytes().first() {
-        Some(b':') if short => "127.0.0.1",
-        _ if short && address::port(rest).is_some() => "127.0.0.1:",
-        _ => "",
-    };
-    let path = if rest.contains('/') {
-        ""
-    } else if rest.contains('?') {
-        return Err(invalid(text, EXPECTED.to_owned()));
-    } else {
-        "/metrics"
-    };
-    let uri = format!("http://{host}{rest}{path}").parse::<Uri>().ok();
-    // Without a scheme a word alone is more likely a mistake than a host on port 80.
-    uri.filter(|uri| has_an_address(uri) && !(short && uri.port().is_none()))
-        .ok_or_else(|| invalid(text, EXPECTED.to_owned()))
-}
-
-/// Whether a URL says a host that can be one and, if any, a port that can be one.
-fn has_an_address(url: &Uri) -> bool {
-    let Some(authority) = url.authority() else { return false };
-    let host = authority.host();
-    let host_is_one =
-        host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() || address::is_host_name(host);
-    let port = authority.as_str().strip_prefix(host).unwrap_or_default();
-    let port_is_one = match port.strip_prefix(':') {
-        Some(digits) => address::port(digits).is_some_and(|port| port != 0),
-        None => port.is_empty(),
-    };
-    host_is_one && port_is_one
-}
-
 /// A name for a source that was given none.
-fn free_name(url: &Uri, taken: &HashSet<String>) -> String {
-    let (host, port) = host_and_port(url);
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    let name: String = format!("{host}:{port}{}", url.path())
+fn free_name(url: &SourceUrl, taken: &HashSet<String>) -> String {
+    let place = match url.place() {
+        Place::Network { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        Place::Network { host, port } => format!("{host}:{port}"),
+        Place::Socket(socket) => format!("unix:{socket}:"),
+    };
+    let name: String = format!("{place}{}", url.path_and_query().path())
         .chars()
         // Room for the number behind it.
         .take(NAME_CHARS - 10)
@@ -174,12 +221,6 @@ fn free_name(url: &Uri, taken: &HashSet<String>) -> String {
     free
 }
 
-/// Host without brackets, and port.
-fn host_and_port(url: &Uri) -> (&str, u16) {
-    let host = url.host().unwrap_or_default();
-    (host.trim_matches(['[', ']']), url.port_u16().unwrap_or(80))
-}
-
 fn is_name(name: &str) -> bool {
     (1..=NAME_CHARS).contains(&name.chars().count()) && name.chars().all(is_name_char)
 }
@@ -188,25 +229,9 @@ fn is_name_char(c: char) -> bool {
     !(c.is_control() || c.is_whitespace() || ['"', '\'', '\\', ','].contains(&c))
 }
 
-/// A value as a sentence shows it, without what may be a user and password: they must not reach a
-/// log, however odd the rest of the URL is.
-fn without_secrets(text: &str) -> String {
-    match text.rsplit_once('@') {
-        Some((_, rest)) => shown(&format!("...@{rest}")),
-        None => shown(text),
-    }
-}
-
 fn invalid(text: &str, expected: String) -> ConfigError {
-    ConfigError::Invalid { setting: "app-metrics", value: without_secrets(text), expected }
+    ConfigError::Invalid { setting: "app-metrics", value: words::hidden(text), expected }
 }
 
-fn not_yet(text: &str, feature: &str, instead: &'static str) -> ConfigError {
-    let feature = feature.to_owned();
-    ConfigError::NotYet { setting: "app-metrics", value: without_secrets(text), feature, instead }
-}
-
-const EXPECTED: &str = "a URL such as http://127.0.0.1:9102/metrics, :9102/metrics or 9102";
-const INSTEAD: &str = "a URL that begins with http://";
 /// Enough for a host name and a path, little enough for a label.
 const NAME_CHARS: usize = 200;

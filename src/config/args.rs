@@ -26,10 +26,32 @@ pub struct ProxyArgs {
     /// Meter one port: accept connections on LISTEN and carry them, unchanged, to the app on
     /// TARGET. `8080=8081` listens on every IPv4 address and reaches the app on 127.0.0.1;
     /// addresses and host names work too, as in `[::]:8080=[::1]:8081`. An IPv6 LISTEN takes IPv6
-    /// connections only. Repeat it for more ports; at least one is needed.
+    /// connections only. Repeat it for more ports.
     #[arg(long, value_name = "LISTEN=TARGET", help_heading = TRAFFIC)]
     #[serde(deserialize_with = "one_or_many")]
     pub forward: Vec<String>,
+
+    /// Where connections to the app come that `podmeter redirect` has intercepted: an address and
+    /// port, a port alone for every address, or `off`. An unspecified or loopback IPv4 address
+    /// stands for its IPv6 sibling, too. Off by default where `--forward` is given.
+    #[arg(long, value_name = "ADDRESS", help_heading = TRAFFIC)]
+    pub inbound_listen: Option<String>,
+
+    /// How they come, as `podmeter redirect apply --mode` was told: `redirect`, or `tproxy`, which
+    /// takes the capability `NET_ADMIN` and shows the app its clients' real addresses.
+    #[arg(long, value_name = "MODE", help_heading = TRAFFIC)]
+    pub inbound_mode: Option<String>,
+
+    /// Where the app's own connections to others come that `podmeter redirect apply
+    /// --redirect-outbound` has intercepted: as above, but a port alone is one of 127.0.0.1 and
+    /// `[::1]`; usually 15001.
+    #[arg(long, value_name = "ADDRESS", help_heading = TRAFFIC)]
+    pub outbound_listen: Option<String>,
+
+    /// What requests of the kubelet's probes (user agent `kube-probe/...`) count as: `apart` in a
+    /// family of their own, so that an idle app does not look busy, or `requests` like all others.
+    #[arg(long, value_name = "HOW", help_heading = TRAFFIC)]
+    pub probes: Option<String>,
 
     /// App ports (those of TARGET) that are never parsed but metered as TCP, which saves CPU:
     /// ports and ranges such as `3306,5432,6000-6010`. None is needed for any protocol to work.
@@ -64,11 +86,29 @@ pub struct ProxyArgs {
     pub dialect: Vec<String>,
 
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
-    /// `http://127.0.0.1:9102/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for
-    /// more. `name=` is what the source is called (else its host, port and path); `mode=label`
-    /// adds the label `source="NAME"` to each of its samples.
-    #[arg(long, value_name = "URL[,name=NAME][,mode=label]", help_heading = APP)]
-    #[serde(deserialize_with = "one_or_many")]
+    /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
+    /// `unix:/run/app.sock:/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for more.
+    /// Options follow behind commas; a value with white space or commas goes into double quotes:
+    /// - `name=NAME`: what the source is called; else its host, port and path
+    /// - `mode=label`: add the label `source="NAME"` to each of its samples
+    /// - `mode=sum`: add up the samples of all such sources, worker processes of one app
+    /// - `gauges=RULE`, `gauge.FAMILY=RULE`: how `mode=sum` adds up gauges, or those of one
+    ///   family: `sum` (the default), `max`, `min`, `last`, or `label` for each by itself
+    /// - `workers=N`: N processes answer at this URL, each scrape reaching another (`mode=sum`)
+    /// - `basic-auth-file=FILE`: ask with the user and password of a file, `USER:PASSWORD`
+    /// - `basic-auth-user=USER`, `basic-auth-password-file=FILE`: the same, of which only the
+    ///   password is in a file
+    /// - `bearer-token-file=FILE`: ask with the token of a file
+    /// - `forward-authorization=true`: ask with the Authorization of whoever scrapes podmeter
+    /// - `header="NAME: VALUE"`, `header-file=NAME:FILE`: one more header; repeatable
+    /// - `ca=FILE`: trust these authorities (PEM), not those of the system
+    /// - `server-name=NAME`: the name in the certificate, where it is not the URL's host
+    /// - `cert=FILE`, `key=FILE`: our own certificate and its key (PEM)
+    /// - `insecure-skip-verify=true`: believe any certificate, also a stranger's
+    /// - `timeout=DURATION`: wait no longer than this, even where the scraper would
+    /// - `max-bytes=SIZE`, `max-samples=COUNT`: merge nothing of an answer that is larger
+    #[arg(long, value_name = "URL[,OPTION=VALUE]...", help_heading = APP, verbatim_doc_comment)]
+    #[serde(deserialize_with = "super::app_metrics::written")]
     pub app_metrics: Vec<String>,
 
     /// The most that one source may send, after decompression, up to 1GiB; of a source that
@@ -163,6 +203,10 @@ impl ProxyArgs {
     pub fn defaults() -> Self {
         let text = |value: &str| Some(value.to_owned());
         Self {
+            inbound_listen: text("0.0.0.0:15006"),
+            inbound_mode: text("redirect"),
+            outbound_listen: text("off"),
+            probes: text("apart"),
             workers: text("1"),
             stats_listen: text("0.0.0.0:15090"),
             admin_listen: text("127.0.0.1:15000"),
@@ -206,11 +250,15 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 26] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 30] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
             forward,
+            inbound_listen,
+            inbound_mode,
+            outbound_listen,
+            probes,
             opaque_ports,
             workers,
             stats_listen,
@@ -239,6 +287,10 @@ impl ProxyArgs {
         } = self;
         [
             ("forward", Many(forward)),
+            ("inbound-listen", One(inbound_listen)),
+            ("inbound-mode", One(inbound_mode)),
+            ("outbound-listen", One(outbound_listen)),
+            ("probes", One(probes)),
             ("opaque-ports", Many(opaque_ports)),
             ("workers", One(workers)),
             ("stats-listen", One(stats_listen)),

@@ -8,11 +8,32 @@ use std::net::SocketAddr;
 pub enum ConfigError {
     /// No port to meter.
     #[error(
-        "--forward is missing; name the port to meter and the app's own, such as --forward \
-         8080=8081 (interception without it comes with podmeter redirect, which this version \
-         does not have yet)"
+        "--inbound-listen is off, and neither --forward nor --outbound-listen is given; turn one of \
+         them on, such as --forward 8080=8081"
     )]
-    NoForward,
+    NothingToCarry,
+    /// Nothing to intercept.
+    #[error(
+        "--include-inbound-ports and the rest leave nothing to redirect; name a port of the app, \
+         or add --redirect-outbound"
+    )]
+    NothingToRedirect,
+    /// What would only matter with another setting.
+    #[error(
+        "--{setting} is given without --redirect-outbound, so it does nothing; add that, or drop it"
+    )]
+    OutboundIsOff {
+        /// The flag's name.
+        setting: &'static str,
+    },
+    /// A list that is longer than anyone needs.
+    #[error("--{setting} has more than {most} items; join them into ranges or networks")]
+    TooMany {
+        /// The flag's name.
+        setting: &'static str,
+        /// The most items that it takes.
+        most: usize,
+    },
     /// A value that the setting does not take.
     #[error("--{setting} is {value}, but it takes {expected}")]
     Invalid {
@@ -98,14 +119,15 @@ pub enum ConfigError {
     },
     /// A user or password in a URL, which is not repeated here.
     #[error(
-        "--app-metrics has a user or password in its URL, which this version does not have yet; \
-         use a URL without"
+        "--app-metrics has a user or password in its URL, where others can read it; put \
+         USER:PASSWORD into a file, and name that with basic-auth-file=FILE behind the URL"
     )]
     Credentials,
     /// An option of a source that does not exist.
     #[error(
-        "--app-metrics is {value}, but {option} is no option of a source; after the URL come \
-         ,name=NAME and ,mode=label, and a comma within the URL is written %2C"
+        "--app-metrics is {value}, but {option} is no option of a source; podmeter proxy --help \
+         names them, a comma within the URL is written %2C, and a value with one goes into double \
+         quotes"
     )]
     SourceOption {
         /// What it was given.
@@ -119,7 +141,15 @@ pub enum ConfigError {
         /// What it was given.
         value: String,
         /// The option.
-        option: &'static str,
+        option: String,
+    },
+    /// Options of a source that cannot be, or not together.
+    #[error("--app-metrics is {value}, but {problem}")]
+    SourceOptions {
+        /// What it was given.
+        value: String,
+        /// What is wrong, and what to do.
+        problem: String,
     },
     /// Two sources of one name.
     #[error("--app-metrics gives the name {name} to two sources; give each its own")]
@@ -148,15 +178,20 @@ impl ConfigError {
         match self {
             Self::Invalid { setting, .. }
             | Self::NotYet { setting, .. }
+            | Self::OutboundIsOff { setting }
+            | Self::TooMany { setting, .. }
             | Self::Unresolved { setting, .. } => vec![setting],
-            Self::NoForward | Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
+            Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
             Self::ForwardToItself { setting, .. } => vec!["forward", setting],
+            Self::NothingToCarry => vec!["inbound-listen"],
+            Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::Clash { first, second, .. } if first == second => vec![first],
             Self::Clash { first, second, .. } => vec![first, second],
             Self::AdminNotLoopback { .. } => vec!["admin-listen"],
             Self::Credentials
             | Self::SourceOption { .. }
             | Self::SourceOptionTwice { .. }
+            | Self::SourceOptions { .. }
             | Self::SourceNameTwice { .. } => vec!["app-metrics"],
             Self::ScrapeLoop { setting, .. } => vec!["app-metrics", setting],
         }

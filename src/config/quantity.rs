@@ -35,7 +35,7 @@ pub(crate) fn duration(
 }
 
 /// Reads a size in bytes, from 1 to `most`: a whole number alone or with a unit.
-pub(super) fn size(setting: &'static str, text: &str, most: u64) -> Result<u64, ConfigError> {
+pub(crate) fn size(setting: &'static str, text: &str, most: u64) -> Result<u64, ConfigError> {
     let read = || {
         let (number, unit) = split_unit(text)?;
         let factor = match unit {

@@ -9,7 +9,10 @@ use tracing_subscriber::EnvFilter;
 use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
-use super::{Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward};
+use super::{
+    Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward, redirect,
+};
+use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
     type Error = ConfigError;
@@ -23,6 +26,10 @@ impl TryFrom<ProxyArgs> for Config {
 impl Config {
     /// Reads the settings over their defaults, and asks `resolve` for the addresses of hosts.
     pub fn from_args(mut args: ProxyArgs, resolve: Resolve<'_>) -> Result<Self, ConfigError> {
+        // Who names a port of its own needs no interception, and who wants both says so.
+        if items(&args.forward).next().is_some() && args.inbound_listen.is_none() {
+            args.inbound_listen = Some("off".to_owned());
+        }
         args.fill_from(ProxyArgs::defaults());
         let forwards = items(&args.forward)
             .map(|text| forward::read(text, resolve))
@@ -30,10 +37,17 @@ impl Config {
         let listener = |setting, value: Option<&str>, bare| {
             address::listener(setting, text(value), bare, resolve)
         };
-        let sources: Vec<&str> =
-            args.app_metrics.iter().flat_map(|text| text.split_whitespace()).collect();
+        let sources: Vec<&str> = args.app_metrics.iter().map(String::as_str).collect();
         let config = Self {
             forwards,
+            inbound_listen: listener("inbound-listen", args.inbound_listen.as_deref(), EVERYWHERE)?,
+            inbound_mode: redirect::mode("inbound-mode", args.inbound_mode.as_deref())?,
+            outbound_listen: listener(
+                "outbound-listen",
+                args.outbound_listen.as_deref(),
+                LOOPBACK,
+            )?,
+            probes_apart: probes_apart(text(args.probes.as_deref()))?,
             stats_listen: listener("stats-listen", args.stats_listen.as_deref(), EVERYWHERE)?,
             admin_listen: listener("admin-listen", args.admin_listen.as_deref(), LOOPBACK)?,
             health_listen: listener("health-listen", args.health_listen.as_deref(), EVERYWHERE)?,
@@ -46,7 +60,7 @@ impl Config {
             dialects: dialects(&args.dialect)?,
             identity: identity(&args)?,
             limits: limits(&args)?,
-            opaque_ports: opaque_ports(&args.opaque_ports)?,
+            opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),
             workers: count("workers", text(args.workers.as_deref()), 256)?,
             drain_timeout: duration(
                 "drain-timeout",
@@ -68,6 +82,8 @@ impl Config {
             return Err(ConfigError::AdminNotLoopback { value: shown(admin) });
         }
         let own: Vec<(&'static str, SocketAddr)> = [
+            ("inbound-listen", self.inbound_listen),
+            ("outbound-listen", self.outbound_listen),
             ("stats-listen", self.stats_listen),
             ("admin-listen", self.admin_listen),
             ("health-listen", self.health_listen),
@@ -92,7 +108,16 @@ impl Config {
                 }
             }
         }
-        if self.forwards.is_empty() { Err(ConfigError::NoForward) } else { Ok(()) }
+        let carries = self.inbound_listen.or(self.outbound_listen).is_some();
+        if self.forwards.is_empty() && !carries { Err(ConfigError::NothingToCarry) } else { Ok(()) }
+    }
+}
+
+fn probes_apart(text: &str) -> Result<bool, ConfigError> {
+    match text {
+        "apart" => Ok(true),
+        "requests" => Ok(false),
+        other => Err(invalid("probes", other, "apart or requests")),
     }
 }
 
@@ -175,27 +200,20 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
     })
 }
 
-/// Reads ports and ranges; what comes back is sorted, and ranges that touch are one.
-fn opaque_ports(texts: &[String]) -> Result<Vec<RangeInclusive<u16>>, ConfigError> {
-    let mut ranges = Vec::new();
-    for text in items(texts) {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
+/// Reads ports and ranges, as they were written.
+pub(super) fn ports(
+    setting: &'static str,
+    texts: &[String],
+) -> Result<Vec<RangeInclusive<u16>>, ConfigError> {
+    let read = |text| {
+        let (first, last) = str::split_once(text, '-').unwrap_or((text, text));
         let range = address::port(first).zip(address::port(last));
-        let Some(range) = range.filter(|(first, last)| *first > 0 && first <= last) else {
-            let expected = "ports from 1 to 65535 and ranges such as 6000-6010";
-            return Err(invalid("opaque-ports", text, expected));
-        };
-        ranges.push(range);
-    }
-    ranges.sort_unstable();
-    let mut joined: Vec<(u16, u16)> = Vec::new();
-    for (first, last) in ranges {
-        match joined.last_mut() {
-            Some((_, end)) if u32::from(first) <= u32::from(*end) + 1 => *end = last.max(*end),
-            _ => joined.push((first, last)),
-        }
-    }
-    Ok(joined.into_iter().map(|(first, last)| first..=last).collect())
+        let range = range.filter(|(first, last)| *first > 0 && first <= last);
+        range.map(|(first, last)| first..=last).ok_or_else(|| {
+            invalid(setting, text, "ports from 1 to 65535 and ranges such as 6000-6010")
+        })
+    };
+    items(texts).map(read).collect()
 }
 
 fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
@@ -225,12 +243,12 @@ fn is_filter(text: &str) -> bool {
 }
 
 /// The text of a setting, without the white space around it.
-fn text(value: Option<&str>) -> &str {
+pub(super) fn text(value: Option<&str>) -> &str {
     value.unwrap_or_default().trim()
 }
 
 /// The items of a list whose items hold neither commas nor white space.
-fn items(texts: &[String]) -> impl Iterator<Item = &str> {
+pub(super) fn items(texts: &[String]) -> impl Iterator<Item = &str> {
     texts
         .iter()
         .flat_map(|text| text.split(|c: char| c == ',' || c.is_whitespace()))

@@ -20,6 +20,10 @@ impl From<&Config> for ProxyArgs {
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
+            inbound_listen: listener(config.inbound_listen),
+            inbound_mode: text(&config.inbound_mode.as_str()),
+            outbound_listen: listener(config.outbound_listen),
+            probes: text(&if config.probes_apart { "apart" } else { "requests" }),
             opaque_ports: config
                 .opaque_ports
                 .iter()

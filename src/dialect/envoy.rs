@@ -1,7 +1,7 @@
 //! The recording as Envoy's own statistics, in the shape of its `/stats/prometheus`.
 //!
 //! Names and meanings are those of Envoy's documentation (cluster, HTTP connection manager and
-//! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`.
+//! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`, and `outbound|PORT||`.
 
 mod dotted;
 
@@ -10,15 +10,9 @@ pub(super) use dotted::dotted;
 use super::Vitals;
 use super::buckets::Buckets;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, HttpTotals, Layout, RouteTotals, Snapshot, Totals};
+use crate::meter::{HttpKey, HttpTotals, Layout, Route, RouteTotals, Side, Snapshot, Totals};
 use crate::observe::Flags;
 use std::collections::BTreeMap;
-
-/// Shows `envoy_*`.
-#[derive(Debug)]
-pub(super) struct Envoy {
-    ports: Vec<Port>,
-}
 
 #[derive(Debug)]
 struct Port {
@@ -40,55 +34,58 @@ struct PortSums {
     durations: Totals,
 }
 
-impl Envoy {
-    pub(super) fn new(layout: &Layout) -> Self {
-        let ports = layout.routes.iter().map(|route| {
-            let cluster = format!("inbound|{}||", route.target.port());
-            let manager = format!("inbound_{}_{}", route.listen.ip(), route.listen.port());
-            Port {
-                cluster_labels: Labels::from_pairs([(CLUSTER, &cluster)]),
-                manager_labels: Labels::from_pairs([(MANAGER, &manager)]),
-                cluster,
-                manager,
-                is_http: !route.opaque,
-            }
-        });
-        Self { ports: ports.collect() }
-    }
+/// Shows `envoy_*`.
+pub(super) fn show(
+    layout: &Layout,
+    snapshot: &Snapshot,
+    vitals: &Vitals,
+    families: &mut Vec<Family<'static>>,
+) {
+    let known: Vec<_> = snapshot.ports.iter().map(Port::new).collect();
+    let sums = sums(snapshot);
+    let ports: Vec<_> = known
+        .iter()
+        .zip(sums.iter().zip(&snapshot.routes))
+        .map(|(port, (sums, totals))| Shown { port, sums, totals })
+        .collect();
+    let clusters = clusters(&ports);
+    let clusters: Vec<_> =
+        clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
+    show_requests(layout, &clusters, families);
+    show_connections(layout, &clusters, families);
+    show_downstream(layout, &ports, families);
+    show_server(snapshot, vitals, families);
+}
 
-    pub(super) fn show(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        vitals: &Vitals,
-        families: &mut Vec<Family<'static>>,
-    ) {
-        let sums = self.sums(snapshot);
-        let ports: Vec<_> = self
-            .ports
-            .iter()
-            .zip(sums.iter().zip(&snapshot.routes))
-            .map(|(port, (sums, totals))| Shown { port, sums, totals })
-            .collect();
-        let clusters = clusters(&ports);
-        let clusters: Vec<_> =
-            clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
-        show_requests(layout, &clusters, families);
-        show_connections(layout, &clusters, families);
-        show_downstream(layout, &ports, families);
-        show_server(snapshot, vitals, families);
-    }
-
-    fn sums(&self, snapshot: &Snapshot) -> Vec<PortSums> {
-        let mut sums: Vec<PortSums> = self.ports.iter().map(|_| PortSums::default()).collect();
-        // What overflowed belongs to no port any more.
-        let known = snapshot.http.iter().filter(|(key, _)| **key != HttpKey::OVERFLOW);
-        for (key, totals) in known {
-            if let Some(sums) = sums.get_mut(usize::from(key.route.0)) {
-                sums.add(*key, totals);
-            }
+fn sums(snapshot: &Snapshot) -> Vec<PortSums> {
+    let mut sums: Vec<PortSums> = snapshot.ports.iter().map(|_| PortSums::default()).collect();
+    // What overflowed belongs to no port any more.
+    let known = snapshot.http.iter().filter(|(key, _)| **key != HttpKey::OVERFLOW);
+    for (key, totals) in known {
+        if let Some(sums) = sums.get_mut(usize::from(key.route.0)) {
+            sums.add(*key, totals);
         }
-        sums
+    }
+    sums
+}
+
+impl Port {
+    fn new(route: &Route) -> Self {
+        let side = route.side.as_str();
+        let cluster = match (route.side, route.target.port()) {
+            // As Istio names what it knows no cluster for.
+            (Side::Inbound, 0) => "InboundPassthroughCluster".to_owned(),
+            (Side::Outbound, 0) => "PassthroughCluster".to_owned(),
+            (_, port) => format!("{side}|{port}||"),
+        };
+        let manager = format!("{side}_{}_{}", route.listen.ip(), route.listen.port());
+        Self {
+            cluster_labels: Labels::from_pairs([(CLUSTER, &cluster)]),
+            manager_labels: Labels::from_pairs([(MANAGER, &manager)]),
+            cluster,
+            manager,
+            is_http: !route.opaque,
+        }
     }
 }
 

@@ -1,31 +1,35 @@
-//! The recording as Istio's standard metrics, seen from the destination.
+//! The recording as Istio's standard metrics: of what comes in the pod is the destination, of what
+//! it asks of others the source.
 //!
 //! Names, labels and buckets are those of Istio's telemetry documentation ("Istio Standard
-//! Metrics"); who the clients are is not known, so the `source_*` labels say so.
+//! Metrics"). Who is at the other end is not known, so the labels say so; of others, only the host
+//! that the pod asked for is.
 
 use super::buckets::Buckets;
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HttpKey, HttpTotals, Layout, MessagesTotals, RouteId, Snapshot, TcpKey, TcpTotals, Totals,
+    HttpKey, HttpTotals, Layout, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey,
+    TcpTotals, Totals,
 };
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
-use crate::observe::host::HostId;
+use crate::observe::host::{HostId, SeenHosts};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Shows `istio_*`.
 #[derive(Debug)]
 pub(super) struct Istio {
-    destination: Destination,
+    pod: Pod,
     http_labels: Mutex<HashMap<HttpKey, Labels>>,
     tcp_labels: Mutex<HashMap<TcpKey, Labels>>,
 }
 
 /// What is the same in every label set: who this pod is.
 #[derive(Debug)]
-struct Destination {
+struct Pod {
     workload: String,
     namespace: String,
     app: String,
@@ -34,10 +38,12 @@ struct Destination {
     canonical_revision: String,
     cluster: String,
     services: Vec<Service>,
+    /// The hosts that the pod asks.
+    seen: Option<Arc<SeenHosts>>,
 }
 
 /// One of the names in `--service`, taken apart.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Service {
     host: String,
     name: String,
@@ -46,8 +52,13 @@ struct Service {
 
 impl Istio {
     pub(super) fn new(identity: &Identity) -> Self {
-        let destination = Destination::new(identity);
-        Self { destination, http_labels: Mutex::default(), tcp_labels: Mutex::default() }
+        let pod = Pod::new(identity);
+        Self { pod, http_labels: Mutex::default(), tcp_labels: Mutex::default() }
+    }
+
+    pub(super) fn naming(mut self, seen: &Arc<SeenHosts>) -> Self {
+        self.pod.seen = Some(Arc::clone(seen));
+        self
     }
 
     pub(super) fn show(
@@ -74,7 +85,7 @@ impl Istio {
     fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
-            let key = self.destination.shown_http(*key);
+            let key = self.pod.shown_http(*key, side(snapshot, key.route));
             shown.entry(key).and_modify(|all| all.merge(totals)).or_insert_with(|| totals.clone());
         }
         // A poisoned cache of label texts is still a cache of label texts.
@@ -82,7 +93,7 @@ impl Istio {
         let series: Vec<(Labels, &HttpTotals)> = shown
             .iter()
             .map(|(key, totals)| {
-                let labels = cache.entry(*key).or_insert_with(|| self.destination.http(*key));
+                let labels = cache.entry(*key).or_insert_with(|| self.pod.http(*key));
                 (labels.clone(), totals)
             })
             .collect();
@@ -128,9 +139,10 @@ impl Istio {
     }
 
     fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
-        let mut shown: BTreeMap<HostId, MessagesTotals> = BTreeMap::new();
+        let mut shown: BTreeMap<MessagesKey, MessagesTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.messages {
-            shown.entry(self.destination.shown_host(key.host)).or_default().merge(totals);
+            let key = self.pod.shown_messages(*key, side(snapshot, key.route));
+            shown.entry(key).or_default().merge(totals);
         }
         let counters: [MessagesCounter; 2] = [
             ("istio_request_messages_total", "Messages that gRPC calls carried to the app.", |m| {
@@ -144,8 +156,8 @@ impl Istio {
         ];
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
-            for (host, totals) in &shown {
-                family.counter(&self.destination.messages(*host), value(totals));
+            for (key, totals) in &shown {
+                family.counter(&self.pod.messages(*key), value(totals));
             }
             families.push(family.build());
         }
@@ -154,7 +166,7 @@ impl Istio {
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
-            shown.entry(shown_tcp(*key)).or_default().merge(totals);
+            shown.entry(shown_tcp(*key, side(snapshot, key.route))).or_default().merge(totals);
         }
         let mut cache = self.tcp_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: [Counter; 4] = [
@@ -168,7 +180,7 @@ impl Istio {
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
             for (key, totals) in &shown {
-                let labels = cache.entry(*key).or_insert_with(|| self.destination.tcp(*key));
+                let labels = cache.entry(*key).or_insert_with(|| self.pod.tcp(*key));
                 family.counter(labels, value(totals));
             }
             families.push(family.build());
@@ -176,7 +188,7 @@ impl Istio {
     }
 }
 
-impl Destination {
+impl Pod {
     fn new(identity: &Identity) -> Self {
         let or_unknown = |value: Option<&String>| value.map_or(UNKNOWN, String::as_str).to_owned();
         let namespace = or_unknown(identity.namespace.as_ref());
@@ -194,17 +206,28 @@ impl Destination {
                 .to_owned(),
             cluster: or_unknown(identity.cluster.as_ref()),
             services: services.collect(),
+            seen: None,
             namespace,
         }
     }
 
-    /// The key under which `key` is shown. No label tells ports apart, nor a Host that names none
-    /// of the services from the first of them, and one label set must be one series.
-    fn shown_http(&self, key: HttpKey) -> HttpKey {
+    /// The key under which `key` is shown. No label tells ports of one side apart, nor a Host that
+    /// names none of the services from the first of them, and one label set must be one series.
+    fn shown_http(&self, key: HttpKey, side: Side) -> HttpKey {
         if key == HttpKey::OVERFLOW {
             return key;
         }
-        HttpKey { route: ANY_PORT, host: self.shown_host(key.host), ..key }
+        if side == Side::Outbound {
+            return HttpKey { route: ANY_OUTBOUND, ..key };
+        }
+        HttpKey { route: ANY_INBOUND, host: self.shown_host(key.host), ..key }
+    }
+
+    fn shown_messages(&self, key: MessagesKey, side: Side) -> MessagesKey {
+        match side {
+            Side::Inbound => MessagesKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
+            Side::Outbound => MessagesKey { route: ANY_OUTBOUND, ..key },
+        }
     }
 
     fn shown_host(&self, host: HostId) -> HostId {
@@ -213,6 +236,7 @@ impl Destination {
     }
 
     fn http(&self, key: HttpKey) -> Labels {
+        let side = shown_side(key.route);
         let (status, flags) = match key {
             HttpKey::OVERFLOW => ("overflow".to_owned(), Flags::None),
             _ => (key.status.to_string(), key.flags),
@@ -226,76 +250,115 @@ impl Destination {
             ("grpc_response_status", grpc_status),
             ("response_flags", flags.as_str()),
         ];
-        self.labels(key.host, key.call.protocol(), &answer, &[POLICY_NONE])
+        self.labels(side, key.host, key.call.protocol(), &answer, &[])
     }
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
-    fn messages(&self, host: HostId) -> Labels {
-        self.labels(host, "grpc", &[], &[POLICY_NONE])
+    fn messages(&self, key: MessagesKey) -> Labels {
+        self.labels(shown_side(key.route), key.host, "grpc", &[], &[])
     }
 
     fn tcp(&self, key: TcpKey) -> Labels {
         let flags = [("response_flags", key.flags.as_str())];
+        let side = shown_side(key.route);
         let Some(tls) = key.tls else {
-            // No Host is read from bytes that nobody reads.
-            return self.labels(HostId::UNKNOWN, "tcp", &flags, &[POLICY_NONE]);
+            return self.labels(side, key.host, "tcp", &flags, &[]);
         };
-        let service = tls.server_name.and_then(|host| self.services.get(usize::from(host.0)));
+        let service = tls.server_name.and_then(|host| self.service(side, host));
         let server_name = match tls.server_name {
             None => "",
             // A client cannot invent label values.
-            Some(_) => service.map_or(UNKNOWN, |service| &service.host),
+            Some(_) => service.as_ref().map_or(UNKNOWN, |service| &service.host),
         };
         let said = [
-            // Whether the client shows a certificate, too, is for the two of them to know.
-            ("connection_security_policy", UNKNOWN),
             ("tls_version", tls.version.as_str()),
             ("sni", server_name),
             ("alpn", tls.alpn.as_str()),
         ];
-        let host = tls.server_name.unwrap_or(HostId::UNKNOWN);
-        self.labels(host, "tcp", &flags, &said)
+        let host = tls.server_name.filter(|_| service.is_some()).unwrap_or(key.host);
+        self.labels(side, host, "tcp", &flags, &said)
     }
 
     fn labels(
         &self,
+        side: Side,
         host: HostId,
         protocol: &str,
         answer: &[(&'static str, &str)],
-        security: &[(&'static str, &str)],
+        tls: &[(&'static str, &str)],
     ) -> Labels {
         // Without a Host that says otherwise, it is the first of the pod's services.
-        let service = self.services.get(usize::from(host.0)).or(self.services.first());
-        let service = |part: fn(&Service) -> &String| service.map_or(UNKNOWN, |s| part(s));
+        let service = self.service(side, host);
+        let service = match side {
+            Side::Inbound => service.or_else(|| self.services.first().map(Cow::Borrowed)),
+            Side::Outbound => service,
+        };
+        let (us, them) = (self.names(), [UNKNOWN; 7]);
+        let (reporter, source, destination, security) = match side {
+            // With TLS, whether the client shows a certificate is for the two of them to know.
+            Side::Inbound => ("destination", them, us, "none"),
+            // Whether what goes out is secured is for the other end to say, as with Istio.
+            Side::Outbound => ("source", us, them, UNKNOWN),
+        };
+        let service = |part: fn(&Service) -> &String| service.as_ref().map_or(UNKNOWN, |s| part(s));
+        let [workload, canonical, revision, namespace, app, version, cluster] = source;
         let before = [
-            ("reporter", "destination"),
-            ("source_workload", UNKNOWN),
-            ("source_canonical_service", UNKNOWN),
-            ("source_canonical_revision", UNKNOWN),
-            ("source_workload_namespace", UNKNOWN),
+            ("reporter", reporter),
+            ("source_workload", workload),
+            ("source_canonical_service", canonical),
+            ("source_canonical_revision", revision),
+            ("source_workload_namespace", namespace),
             ("source_principal", UNKNOWN),
-            ("source_app", UNKNOWN),
-            ("source_version", UNKNOWN),
-            ("source_cluster", UNKNOWN),
-            ("destination_workload", &self.workload),
-            ("destination_workload_namespace", &self.namespace),
+            ("source_app", app),
+            ("source_version", version),
+            ("source_cluster", cluster),
+        ];
+        let [workload, canonical, revision, namespace, app, version, cluster] = destination;
+        let between = [
+            ("destination_workload", workload),
+            ("destination_workload_namespace", namespace),
             ("destination_principal", UNKNOWN),
-            ("destination_app", &self.app),
-            ("destination_version", &self.version),
+            ("destination_app", app),
+            ("destination_version", version),
             ("destination_service", service(|s| &s.host)),
-            ("destination_canonical_service", &self.canonical_service),
-            ("destination_canonical_revision", &self.canonical_revision),
+            ("destination_canonical_service", canonical),
+            ("destination_canonical_revision", revision),
             ("destination_service_name", service(|s| &s.name)),
             ("destination_service_namespace", service(|s| &s.namespace)),
-            ("destination_cluster", &self.cluster),
+            ("destination_cluster", cluster),
             ("request_protocol", protocol),
         ];
-        let after = answer.iter().chain(security).copied().filter(|(name, value)| {
-            // An empty label is an absent one; those of the standard are there all the same.
-            !value.is_empty() || !matches!(*name, "sni" | "alpn")
-        });
-        Labels::from_pairs(before.into_iter().chain(after))
+        let security = if tls.is_empty() { security } else { UNKNOWN };
+        let after = [("connection_security_policy", security)];
+        // An empty label is an absent one.
+        let tls = tls.iter().copied().filter(|(_, value)| !value.is_empty());
+        let answer = answer.iter().copied();
+        Labels::from_pairs(before.into_iter().chain(between).chain(answer).chain(after).chain(tls))
+    }
+
+    /// The service that a request named, if that is known.
+    fn service(&self, side: Side, host: HostId) -> Option<Cow<'_, Service>> {
+        match side {
+            Side::Inbound => self.services.get(usize::from(host.0)).map(Cow::Borrowed),
+            Side::Outbound => {
+                let name = self.seen.as_ref()?.name(host)?;
+                Some(Cow::Owned(Service::of_other(&name, &self.namespace)))
+            }
+        }
+    }
+
+    /// Workload, canonical service and revision, namespace, app, version, cluster.
+    fn names(&self) -> [&str; 7] {
+        [
+            &self.workload,
+            &self.canonical_service,
+            &self.canonical_revision,
+            &self.namespace,
+            &self.app,
+            &self.version,
+            &self.cluster,
+        ]
     }
 }
 
@@ -314,11 +377,37 @@ impl Service {
         };
         Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
     }
+
+    /// The same of somebody else's host: only a cluster's own names and bare ones tell a namespace,
+    /// as `shop.prod` could be anywhere.
+    fn of_other(host: &str, own_namespace: &str) -> Self {
+        let labels: Vec<&str> = host.split('.').collect();
+        let (name, namespace) = match *labels {
+            [name] if !name.contains(':') => (name, own_namespace),
+            [name, namespace, "svc", ..] => (name, namespace),
+            _ => (host, UNKNOWN),
+        };
+        Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
+    }
 }
 
-/// The same as [`Destination::shown_http`] for TCP.
-fn shown_tcp(key: TcpKey) -> TcpKey {
-    TcpKey { route: ANY_PORT, ..key }
+/// The same as [`Pod::shown_http`] for TCP.
+fn shown_tcp(key: TcpKey, side: Side) -> TcpKey {
+    match side {
+        // No Host is read from bytes that nobody reads.
+        Side::Inbound => TcpKey { route: ANY_INBOUND, host: HostId::UNKNOWN, ..key },
+        Side::Outbound => TcpKey { route: ANY_OUTBOUND, ..key },
+    }
+}
+
+/// The side of a route; what overflowed counts as coming in, like most of it.
+fn side(snapshot: &Snapshot, route: RouteId) -> Side {
+    snapshot.ports.get(usize::from(route.0)).map_or(Side::Inbound, |port| port.side)
+}
+
+/// The side of a key that is shown.
+fn shown_side(route: RouteId) -> Side {
+    if route == ANY_OUTBOUND { Side::Outbound } else { Side::Inbound }
 }
 
 /// A counter family of gRPC messages: name, help, and what it shows.
@@ -326,7 +415,7 @@ type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
-const POLICY_NONE: (&str, &str) = ("connection_security_policy", "none");
 const UNKNOWN: &str = "unknown";
-const ANY_PORT: RouteId = RouteId(0);
+const ANY_INBOUND: RouteId = RouteId(0);
+const ANY_OUTBOUND: RouteId = RouteId(1);
 const FIRST_SERVICE: HostId = HostId(0);

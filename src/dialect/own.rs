@@ -7,6 +7,7 @@ use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Layout, Route, RouteTotals, Snapshot};
 use crate::observe::Spoken;
 use crate::process::Process;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The state of the proxy's process at the moment of a scrape.
@@ -35,6 +36,7 @@ pub(super) fn show(
     show_process(vitals, families);
     show_ports(layout, snapshot, families);
     websocket::show(layout, snapshot, families);
+    show_interception(snapshot, families);
     let none = Labels::from_pairs::<&str, &str>([]);
     let mut overflow = FamilyBuilder::new(
         "podmeter_series_overflow_total",
@@ -96,15 +98,15 @@ fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
 
 fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
     let ports: Vec<(Labels, &RouteTotals)> =
-        layout.routes.iter().map(port_labels).zip(&snapshot.routes).collect();
+        snapshot.ports.iter().map(port_labels).zip(&snapshot.routes).collect();
     let mut connections = FamilyBuilder::new(
         "podmeter_connections_total",
         Kind::Counter,
         "Connections by what they speak, counted once that is known.",
     );
-    for (route, port) in layout.routes.iter().zip(&snapshot.routes) {
+    for (route, port) in snapshot.ports.iter().zip(&snapshot.routes) {
         for (spoken, &count) in Spoken::ALL.iter().zip(&port.spoken) {
-            if route.opaque == (*spoken == Spoken::Opaque) {
+            if count > 0 || route.opaque == (*spoken == Spoken::Opaque) {
                 connections
                     .counter(&port_labels_and(route, &[("protocol", spoken.as_str())]), count);
             }
@@ -144,13 +146,49 @@ fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'s
     families.push(held.build());
 }
 
+/// What happens where connections are intercepted, and nowhere else.
+fn show_interception(snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    let mut loops = FamilyBuilder::new(
+        "podmeter_loops_refused_total",
+        Kind::Counter,
+        "Connections refused because they would have led back to podmeter.",
+    );
+    loops.counter(&Labels::from_pairs::<&str, &str>([]), snapshot.loops);
+    families.push(loops.build());
+    if snapshot.probes.is_empty() {
+        return;
+    }
+    let mut probes = FamilyBuilder::new(
+        "podmeter_probe_requests_total",
+        Kind::Counter,
+        "Requests of the kubelet's probes, which are in no other family of requests (--probes).",
+    );
+    // Two ways may lead to one port.
+    let mut shown: BTreeMap<[String; 3], u64> = BTreeMap::new();
+    for (key, count) in &snapshot.probes {
+        let port = snapshot.ports.get(usize::from(key.route.0));
+        let port = port.map_or_else(|| "other".to_owned(), |port| port.target.port().to_string());
+        let labels = [port, key.status.to_string(), key.flags.as_str().to_owned()];
+        *shown.entry(labels).or_default() += count;
+    }
+    for (labels, count) in &shown {
+        let names = ["port", "response_code", "response_flags"];
+        probes.counter(&Labels::from_pairs(names.into_iter().zip(labels)), *count);
+    }
+    families.push(probes.build());
+}
+
 fn port_labels(route: &Route) -> Labels {
     port_labels_and(route, &[])
 }
 
 fn port_labels_and(route: &Route, more: &[(&str, &str)]) -> Labels {
     let (listen, target) = (route.listen.to_string(), route.target.to_string());
-    let port = [("listen", listen.as_str()), ("target", target.as_str())];
+    let port = [
+        ("direction", route.side.as_str()),
+        ("listen", listen.as_str()),
+        ("target", target.as_str()),
+    ];
     Labels::from_pairs(port.into_iter().chain(more.iter().copied()))
 }
 

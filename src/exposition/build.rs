@@ -57,11 +57,11 @@ impl<'a> FamilyBuilder<'a> {
     fn bucket(&mut self, labels: &Labels, at: usize, le: &'a str, cumulative: u64) {
         let bounds = &mut self.0.bounds;
         // Every histogram of a family has the same bounds, so the place is the same, too.
-        let at = if bounds.get(at) == Some(&le) {
+        let at = if bounds.get(at).is_some_and(|known| known == le) {
             at
         } else {
             bounds.iter().position(|known| *known == le).unwrap_or_else(|| {
-                bounds.push(le);
+                bounds.push(Cow::Borrowed(le));
                 bounds.len() - 1
             })
         };
@@ -82,6 +82,7 @@ impl<'a> FamilyBuilder<'a> {
             bound: 0,
             suffix,
             quoted: false,
+            implied: false,
         });
         self
     }

@@ -7,6 +7,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
+use super::format::Escaping;
+use super::names::escape;
+
 /// A label set of our own, escaped once and shared by all samples that carry it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels {
@@ -25,7 +28,7 @@ impl Labels {
         let mut text = String::new();
         let mut names = Vec::<String>::new();
         for (name, value) in pairs {
-            let name = escape_name(name.as_ref(), is_label_name);
+            let name = escape(name.as_ref(), Escaping::Underscores, is_label_name);
             if name.is_empty() || name.starts_with("__") || names.contains(&name) {
                 continue;
             }
@@ -56,6 +59,12 @@ pub(crate) enum LabelText<'a> {
     Borrowed(&'a str),
     Owned(Box<str>),
     Shared(Arc<str>),
+}
+
+impl PartialEq for LabelText<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
 }
 
 impl LabelText<'_> {
@@ -123,6 +132,20 @@ pub(crate) fn push_pair(text: &mut String, name: &str, value: &str) {
     text.push('"');
 }
 
+/// As [`push_pair`], for a name of any script: in quotes where it needs them. Tells whether.
+pub(crate) fn push_any(text: &mut String, name: &str, value: &str) -> bool {
+    if is_label_name(name) {
+        push_pair(text, name, value);
+        return false;
+    }
+    let mut quoted = String::with_capacity(name.len() + 2);
+    quoted.push('"');
+    escape_value(name, &mut quoted);
+    quoted.push('"');
+    push_pair(text, &quoted, value);
+    true
+}
+
 /// Escapes a label value as both formats want it.
 pub(crate) fn escape_value(value: &str, text: &mut String) {
     for c in value.chars() {
@@ -181,21 +204,6 @@ const NAME_BYTES: [bool; 256] = {
     }
     table
 };
-
-/// Prometheus's `escaping=underscores`: what is not of the alphabet becomes `_`.
-pub(crate) fn escape_name(name: &str, legal: fn(&str) -> bool) -> String {
-    if legal(name) {
-        return name.to_owned();
-    }
-    let mut escaped = String::with_capacity(name.len());
-    for c in name.chars() {
-        let mut one = [0; 4];
-        let one: &str = c.encode_utf8(&mut one);
-        let digit_inside = !escaped.is_empty() && c.is_ascii_digit();
-        escaped.push_str(if digit_inside || legal(one) { one } else { "_" });
-    }
-    escaped
-}
 
 /// Label names of one sample, each allowed once; linear for the few that samples have and for
 /// the many that an attacker sends.

@@ -12,9 +12,14 @@ mod settle;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use self::relabel::{has_bounds, rehash};
-use super::labels::{escape_name, is_metric_name};
-use super::model::{Exposition, Family, Kind, Sample, Suffix, sample_name};
+pub(super) use self::relabel::has_bounds;
+use self::relabel::rehash;
+pub(super) use self::settle::group_of;
+use super::block::Block;
+use super::format::Escaping;
+use super::labels::is_metric_name;
+use super::model::{Family, Kind, Sample, Scanned, Suffix, sample_name};
+use super::names::escape;
 use super::problem::{Counts, Reason};
 
 /// One app's exposition, to be merged.
@@ -22,13 +27,13 @@ use super::problem::{Counts, Reason};
 pub struct Source<'a> {
     name: Cow<'a, str>,
     labelled: bool,
-    exposition: Exposition<'a>,
+    read: Scanned<'a>,
 }
 
 impl<'a> Source<'a> {
     /// A source whose samples stay as they are.
-    pub fn new(name: impl Into<Cow<'a, str>>, exposition: Exposition<'a>) -> Self {
-        Self { name: name.into(), labelled: false, exposition }
+    pub fn new(name: impl Into<Cow<'a, str>>, read: impl Into<Scanned<'a>>) -> Self {
+        Self { name: name.into(), labelled: false, read: read.into() }
     }
 
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
@@ -68,12 +73,12 @@ impl Merged<'_> {
 
     /// Samples in the exposition, the proxy's own among them.
     pub fn samples(&self) -> usize {
-        self.families.iter().flat_map(|family| &family.pieces).map(|p| p.samples.len()).sum()
+        self.families.iter().flat_map(|family| &family.pieces).map(Piece::len).sum()
     }
 }
 
 /// A family with the samples that each source has in it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MergedFamily<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) kind: Kind,
@@ -86,42 +91,109 @@ pub(super) struct MergedFamily<'a> {
     pub(super) strict: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Piece<'a> {
     /// 0 is the proxy, the apps follow.
     pub(super) source: usize,
-    pub(super) bounds: Vec<&'a str>,
+    pub(super) bounds: Vec<Cow<'a, str>>,
     pub(super) samples: Vec<Sample<'a>>,
+    /// All samples as they stand in the source, in the place of `samples`. Such a piece is the only
+    /// one of its family.
+    pub(super) block: Option<Box<Block<'a>>>,
     /// The kind that the source told, by which hashes were taken.
     kind: Kind,
 }
 
+impl Piece<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.block.as_ref().map_or(self.samples.len(), |block| block.len())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether text would show samples of this suffix, in a family of this kind.
+    fn has(&self, suffix: Suffix, kind: Kind) -> bool {
+        if let Some(block) = &self.block {
+            return block.name(suffix).is_some();
+        }
+        let is_gauge = kind == Kind::GaugeHistogram;
+        self.samples.iter().any(|sample| match sample.native() {
+            None => sample.suffix == suffix,
+            Some(native) => {
+                native.alone && native.parts(is_gauge).iter().any(|(part, _)| *part == suffix)
+            }
+        })
+    }
+
+    /// Makes samples of what stands in a block, of which nothing can be dropped any more.
+    fn expand(&mut self, label: Option<&str>) {
+        if let Some(block) = self.block.take() {
+            self.samples = block.to_samples();
+            let (kind, escaping) = (self.kind, Escaping::default());
+            relabel::relabel(&mut self.samples, label, kind, escaping, &mut Counts::default());
+        }
+    }
+}
+
 impl<'a> MergedFamily<'a> {
-    /// Adds samples to those that the family has of the same source.
-    fn push(&mut self, mut piece: Piece<'a>, label: Option<&str>) {
-        let known = self
-            .pieces
-            .iter_mut()
-            .find(|known| known.source == piece.source && known.bounds == piece.bounds);
+    /// Adds samples to those that the family has of the same source. A block must be alone.
+    fn push(&mut self, mut piece: Piece<'a>, labels: &[Option<String>]) {
+        if self.pieces.is_empty() {
+            self.pieces.push(piece);
+            return;
+        }
+        let label = labels[piece.source].as_deref();
+        self.expand(labels);
+        piece.expand(label);
+        let known = self.pieces.iter_mut().find(|known| known.source == piece.source);
         let Some(known) = known else {
             self.pieces.push(piece);
             return;
         };
+        if known.bounds.is_empty() {
+            known.bounds = std::mem::take(&mut piece.bounds);
+        } else if known.bounds != piece.bounds {
+            relabel::rebind(&mut piece.samples, &piece.bounds, &mut known.bounds);
+        }
         let numeric = has_bounds(known.kind, Suffix::Bare);
         if numeric != has_bounds(piece.kind, Suffix::Bare) {
             for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
-                rehash(sample, &piece.bounds, label, numeric);
+                rehash(sample, &known.bounds, label, numeric);
             }
         }
         known.samples.append(&mut piece.samples);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.pieces.iter().all(|piece| piece.samples.is_empty())
+        self.pieces.iter().all(Piece::is_empty)
     }
 
+    /// The family with samples in the place of a block, where it has one.
+    pub(super) fn expanded(&self, labels: &[Option<String>]) -> Option<Self> {
+        let [Piece { block: Some(_), .. }] = &*self.pieces else { return None };
+        let mut family = self.clone();
+        family.expand(labels);
+        Some(family)
+    }
+
+    fn expand(&mut self, labels: &[Option<String>]) {
+        for piece in &mut self.pieces {
+            piece.expand(labels[piece.source].as_deref());
+        }
+    }
+
+    /// Whether text would show samples of this suffix.
     pub(super) fn has(&self, suffix: Suffix) -> bool {
-        self.pieces.iter().any(|piece| piece.samples.iter().any(|s| s.suffix == suffix))
+        self.pieces.iter().any(|piece| piece.has(suffix, self.kind))
+    }
+
+    pub(super) fn has_other_than(&self, suffix: Suffix) -> bool {
+        self.pieces.iter().any(|piece| match &piece.block {
+            Some(block) => Suffix::ALL.iter().any(|s| *s != suffix && block.name(*s).is_some()),
+            None => piece.samples.iter().any(|s| s.suffix != suffix),
+        })
     }
 
     pub(super) fn sample_name(&self, suffix: Suffix) -> String {
@@ -133,8 +205,20 @@ impl<'a> MergedFamily<'a> {
 ///
 /// The order is the proxy's families, then those of the sources as they first name them. Two
 /// samples of one series resolve to the first.
+///
+/// Names outside the classic alphabet are spelt with `_`; [`merge_for`] has the choice.
 pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
-    let mut merger = Merger::default();
+    merge_for(Escaping::Underscores, own, sources)
+}
+
+/// As [`merge`], for answers that spell names by `escaping`: two names that are one once they are
+/// spelt so are one family, which is why merging has to know.
+pub fn merge_for<'a>(
+    escaping: Escaping,
+    own: Vec<Family<'a>>,
+    sources: Vec<Source<'a>>,
+) -> Merged<'a> {
+    let mut merger = Merger { escaping, ..Merger::default() };
     merger.labels.push(None);
     merger.dropped.push(Counts::default());
     for family in own {
@@ -143,10 +227,10 @@ pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
     merger.reserve_own_names();
     let mut outcomes = Vec::with_capacity(sources.len());
     for (at, source) in sources.into_iter().enumerate() {
-        let Source { name, labelled, exposition } = source;
+        let Source { name, labelled, read } = source;
         merger.labels.push(labelled.then(|| relabel::source_label(&name)));
-        merger.dropped.push(*exposition.problems.dropped());
-        for family in exposition.families {
+        merger.dropped.push(*read.problems.dropped());
+        for family in read.families {
             merger.add(at + 1, family);
         }
         let dropped = Counts::default();
@@ -159,7 +243,7 @@ pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
 
     for piece in merger.families.iter().flat_map(|family| &family.pieces) {
         if let Some(outcome) = piece.source.checked_sub(1).and_then(|at| outcomes.get_mut(at)) {
-            outcome.kept += piece.samples.len() as u64;
+            outcome.kept += piece.len() as u64;
         }
     }
     for (outcome, dropped) in outcomes.iter_mut().zip(merger.dropped.into_iter().skip(1)) {
@@ -171,6 +255,7 @@ pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
 
 #[derive(Default)]
 struct Merger<'a> {
+    escaping: Escaping,
     families: Vec<MergedFamily<'a>>,
     by_name: HashMap<Cow<'a, str>, usize>,
     /// Sample names of the proxy's histograms and summaries, which no app's family may have.
@@ -181,21 +266,28 @@ struct Merger<'a> {
 
 impl<'a> Merger<'a> {
     fn add(&mut self, source: usize, family: Family<'a>) {
-        let Family { name, kind, help, unit, mut samples, bounds } = family;
-        if samples.is_empty() {
+        if family.is_empty() {
             return;
         }
+        let Family { name, kind, help, unit, mut samples, bounds, mut block } = family;
         let name = if is_metric_name(&name) {
             name
         } else {
-            Cow::Owned(escape_name(&name, is_metric_name))
+            Cow::Owned(escape(&name, self.escaping, is_metric_name))
         };
+        let (label, dropped) = (self.labels[source].as_deref(), &mut self.dropped[source]);
         if source != 0 && self.reserved.contains(&*name) {
-            self.dropped[source].add(Reason::NameClash, samples.len() as u64);
+            let gone = block.as_ref().map_or(samples.len(), |block| block.len());
+            dropped.add(Reason::NameClash, gone as u64);
             return;
         }
-        let (labels, dropped) = (&self.labels[source], &mut self.dropped[source]);
-        relabel::relabel(&mut samples, labels.as_deref(), kind, dropped);
+        let known = self.by_name.get(&name).is_some_and(|at| !self.families[*at].is_empty());
+        if let Some(lines) =
+            block.take_if(|block| known || label.is_some_and(|label| !block.takes_label(label)))
+        {
+            samples = lines.to_samples();
+        }
+        relabel::relabel(&mut samples, label, kind, self.escaping, dropped);
         samples.retain(|sample| {
             let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
             if !told {
@@ -208,7 +300,7 @@ impl<'a> Merger<'a> {
         if source == 0 {
             merged.own = true;
         } else if merged.own {
-            let fits = |sample: &Sample<'_>| fits(merged.kind, sample.suffix);
+            let fits = |sample: &Sample<'_>| fits(merged.kind, sample);
             let before = samples.len();
             samples.retain(fits);
             let gone = (before - samples.len()) as u64;
@@ -219,8 +311,7 @@ impl<'a> Merger<'a> {
         }
         merged.help = merged.help.take().or(help);
         merged.unit = merged.unit.take().or(unit);
-        let label = self.labels[source].as_deref();
-        merged.push(Piece { source, bounds, samples, kind }, label);
+        merged.push(Piece { source, bounds, samples, block, kind }, &self.labels);
     }
 
     fn reserve_own_names(&mut self) {
@@ -249,9 +340,14 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, suffix: Suffix) -> bool {
-    match suffix {
+fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+    match sample.suffix {
+        Suffix::Bare if sample.native().is_some() => {
+            matches!(kind, Kind::Histogram | Kind::GaugeHistogram)
+        }
         Suffix::Bare => !matches!(kind, Kind::Histogram | Kind::GaugeHistogram),
+        // Protobuf dates gauge histograms; OpenMetrics has no place for it, and shows it beside.
+        Suffix::Created if kind == Kind::GaugeHistogram => true,
         suffix => kind.suffixes().contains(&suffix),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::block::Block;
 use super::labels::{LabelText, Pairs, unescape_value};
+use super::native::Native;
 use super::problem::Problems;
 use super::value::Number;
 
@@ -13,6 +15,40 @@ pub struct Exposition<'a> {
     pub families: Vec<Family<'a>>,
     /// What could not be read.
     pub problems: Problems,
+}
+
+/// What was read from one source for merging: families whose samples are all in order stay as they
+/// stand.
+#[derive(Debug, Clone, Default)]
+pub struct Scanned<'a> {
+    pub(super) families: Vec<Family<'a>>,
+    /// What could not be read.
+    pub problems: Problems,
+}
+
+impl Scanned<'_> {
+    /// How many samples there are.
+    pub fn samples(&self) -> usize {
+        self.families.iter().map(Family::len).sum()
+    }
+
+    /// How many of them stay as they stand.
+    pub fn kept_as_they_stand(&self) -> usize {
+        self.families.iter().flat_map(|family| &family.block).map(|block| block.len()).sum()
+    }
+}
+
+impl<'a> From<Exposition<'a>> for Scanned<'a> {
+    fn from(Exposition { families, problems }: Exposition<'a>) -> Self {
+        Self { families, problems }
+    }
+}
+
+impl<'a> From<Scanned<'a>> for Exposition<'a> {
+    fn from(Scanned { mut families, problems }: Scanned<'a>) -> Self {
+        families.iter_mut().for_each(Family::expand);
+        Self { families, problems }
+    }
 }
 
 /// The type of a family, in the words of OpenMetrics 1.0.0.
@@ -136,13 +172,24 @@ pub struct Family<'a> {
     pub(crate) help: Option<Cow<'a, str>>,
     pub(crate) unit: Option<Cow<'a, str>>,
     pub(crate) samples: Vec<Sample<'a>>,
-    /// `le` values that samples of our own name by number, see [`Sample::bound`].
-    pub(crate) bounds: Vec<&'a str>,
+    /// `le` values that samples of our own and of protobuf name by number, see [`Sample::bound`].
+    pub(crate) bounds: Vec<Cow<'a, str>>,
+    /// All samples as they stand in the source, in the place of `samples`. Never in an
+    /// [`Exposition`], only in a [`Scanned`].
+    pub(super) block: Option<Box<Block<'a>>>,
 }
 
 impl<'a> Family<'a> {
     pub(crate) fn new(name: Cow<'a, str>, kind: Kind) -> Self {
-        Self { name, kind, help: None, unit: None, samples: Vec::new(), bounds: Vec::new() }
+        Self {
+            name,
+            kind,
+            help: None,
+            unit: None,
+            samples: Vec::new(),
+            bounds: Vec::new(),
+            block: None,
+        }
     }
 
     /// The name as text 0.0.4 has it: with `_total` for a counter of OpenMetrics, with `_info`
@@ -169,6 +216,30 @@ impl<'a> Family<'a> {
     /// The samples, in the source's order.
     pub fn samples(&self) -> &[Sample<'a>] {
         &self.samples
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.block.is_none()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.block.as_ref().map_or(self.samples.len(), |block| block.len())
+    }
+
+    /// Makes samples of what stands in a block.
+    pub(super) fn expand(&mut self) {
+        if let Some(block) = self.block.take() {
+            self.samples = block.to_samples();
+        }
+    }
+
+    /// Whether the samples in the block are called as those of the family are to be.
+    pub(super) fn names_its_block(&self) -> bool {
+        let Some(block) = &self.block else { return true };
+        Suffix::ALL.into_iter().all(|suffix| {
+            let stem = stem(&self.name, self.kind, suffix);
+            block.name(suffix).is_none_or(|n| n.strip_suffix(suffix.as_str()) == Some(stem))
+        })
     }
 
     /// The name of one of the family's samples.
@@ -220,12 +291,17 @@ pub struct Sample<'a> {
     pub(crate) suffix: Suffix,
     /// Whether a label name stands in quotes.
     pub(crate) quoted: bool,
+    /// Whether it is a `+Inf` bucket that the source left to be understood, as protobuf may.
+    pub(crate) implied: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Extra<'a> {
     pub(crate) timestamp: Option<Timestamp<'a>>,
     pub(crate) exemplar: Option<Exemplar<'a>>,
+    /// The native histogram of a [`Suffix::Bare`] sample in a family of histograms; the sample's
+    /// value is its count.
+    pub(crate) native: Option<Box<Native<'a>>>,
 }
 
 impl<'a> Sample<'a> {
@@ -249,8 +325,13 @@ impl<'a> Sample<'a> {
         self.extra.as_ref()?.exemplar.as_ref()
     }
 
-    pub(crate) fn bound<'b>(&self, bounds: &[&'b str]) -> Option<&'b str> {
-        bounds.get(usize::from(self.bound).checked_sub(1)?).copied()
+    /// The native histogram that it is; its value is then the count of observations.
+    pub fn native(&self) -> Option<&Native<'a>> {
+        self.extra.as_ref()?.native.as_deref()
+    }
+
+    pub(crate) fn bound<'b>(&self, bounds: &'b [Cow<'_, str>]) -> Option<&'b str> {
+        bounds.get(usize::from(self.bound).checked_sub(1)?).map(|bound| &**bound)
     }
 }
 
@@ -279,7 +360,7 @@ impl Timestamp<'_> {
 }
 
 /// A trace that stands for many: labels, a value and perhaps a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Exemplar<'a> {
     pub(crate) labels: LabelText<'a>,
     pub(crate) value: Number<'a>,

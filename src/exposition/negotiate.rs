@@ -1,93 +1,40 @@
 //! Chooses the format of an answer from the scraper's `Accept` header.
 
-/// A format that we can answer in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Format {
-    /// Prometheus text 0.0.4, which every scraper reads.
-    #[default]
-    Text,
-    /// `OpenMetrics` 1.0.0, which has exemplars.
-    OpenMetrics,
-}
-
-impl Format {
-    /// The Content-Type of an answer in this format.
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
-            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        }
-    }
-}
+use super::format::{Escaping, Format, Syntax};
 
 /// Chooses the format for the values of the `Accept` header lines (RFC 9110, 12.5.1).
 ///
-/// There is no 406: whoever asks for nothing that we have gets text. `OpenMetrics` is given to
-/// those who name it (or `application/*`) with a weight above text's, or with the same weight
-/// and earlier. `*/*` alone is text. Prometheus since 2.42 asks for OpenMetrics 1.0.0 and 0.0.1 and
-/// text in one header; older ones ask for 0.0.1 and text, and get text, because 1.0.0 is what
-/// we would send. A version of text other than 0.0.4 still means text.
+/// Of the formats that we have, the heaviest is given, where the most specific range that fits a
+/// format tells its weight. Between equals, one that is named beats one that only a wildcard
+/// allows, and then the one that comes first. There is no 406: whoever asks for nothing that we
+/// have gets text 0.0.4.
+///
+/// A format is named by its type together with the version (protobuf: with message and
+/// encoding), so `OpenMetrics` 0.0.1 is nothing that we have; no version means 0.0.4 of text and
+/// 1.0.0 of `OpenMetrics`. `escaping=` is taken over from the range that names the format.
+/// `text/*` and `*/*` mean text 0.0.4, `application/*` means `OpenMetrics`; protobuf and text 1.0.0
+/// are only for those who name them.
 pub fn negotiate<'v>(accept: impl IntoIterator<Item = &'v str>) -> Format {
-    let mut best = Ask::default();
-    let mut text = Ask::default();
+    let mut offers = Syntax::OFFERED.map(Offer::new);
     let ranges = accept.into_iter().flat_map(|line| split_unquoted(line, b','));
     for (order, range) in ranges.take(MAX_RANGES).enumerate() {
-        let mut parts = split_unquoted(range, b';');
-        let name = parts.next().unwrap_or("").trim();
-        let (mut weight, mut version) = (1000, None);
-        for part in parts {
-            let Some((key, value)) = part.split_once('=') else { continue };
-            let value = value.trim().trim_matches('"');
-            if key.trim().eq_ignore_ascii_case("q") {
-                weight = parse_weight(value);
-            } else if key.trim().eq_ignore_ascii_case("version") {
-                version = Some(value);
-            }
-        }
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if is("application/openmetrics-text") && version.is_none_or(|v| v == "1.0.0") {
-            best.offer(2, weight, order);
-        } else if is("application/*") {
-            best.offer(1, weight, order);
-        } else if is("text/plain") {
-            text.offer(2, weight, order);
-        } else if is("text/*") {
-            text.offer(1, weight, order);
-        } else if is("*/*") {
-            text.offer(0, weight, order);
+        let range = Range::read(range);
+        for offer in &mut offers {
+            offer.consider(&range, order);
         }
     }
-    let wins = match (best.specificity, text.specificity) {
-        (None, _) => false,
-        (Some(_), None) => best.weight > 0,
-        // A wildcard says that text will do as well, not that it is wanted.
-        (Some(_), Some(0)) => best.weight > 0 && best.weight >= text.weight,
-        (Some(_), Some(_)) => {
-            best.weight > text.weight
-                || (best.weight > 0 && best.weight == text.weight && best.order < text.order)
-        }
-    };
-    if wins { Format::OpenMetrics } else { Format::Text }
+    let wanted = offers.iter().filter(|offer| offer.fit.is_some() && offer.weight > 0);
+    // Of equals `min_by_key` takes the first, and text is the first that is offered.
+    let best = wanted.min_by_key(|offer| {
+        let named = offer.fit == Some(Fit::Named);
+        (std::cmp::Reverse((offer.weight, named)), named.then_some(offer.order))
+    });
+    best.map_or(Format::TEXT, |offer| Format::new(offer.syntax, offer.escaping))
 }
 
-/// The range that speaks for a format: the most specific one, of those the heaviest.
-#[derive(Default)]
-struct Ask {
-    specificity: Option<u8>,
-    weight: u16,
-    order: usize,
-}
-
-impl Ask {
-    fn offer(&mut self, specificity: u8, weight: u16, order: usize) {
-        if (Some(specificity), weight) > (self.specificity, self.weight) {
-            *self = Self { specificity: Some(specificity), weight, order };
-        }
-    }
-}
-
-/// A weight in thousandths; what is no weight counts as 1, as if it were not there.
-fn parse_weight(text: &str) -> u16 {
+/// A weight in thousandths (RFC 9110, 12.4.2); what is no weight counts as 1, as if it were not
+/// there.
+pub(crate) fn weight(text: &str) -> u16 {
     match text.parse::<f32>() {
         #[expect(
             clippy::cast_possible_truncation,
@@ -97,6 +44,102 @@ fn parse_weight(text: &str) -> u16 {
         Ok(weight) if (0.0..=1.0).contains(&weight) => (weight * 1000.0).round() as u16,
         _ => 1000,
     }
+}
+
+/// One range of the header: a type, perhaps with wildcards, and the parameters that we know.
+#[derive(Debug, Default)]
+struct Range<'v> {
+    name: &'v str,
+    weight: u16,
+    version: Option<&'v str>,
+    escaping: Option<Escaping>,
+    message: Option<&'v str>,
+    encoding: Option<&'v str>,
+}
+
+impl<'v> Range<'v> {
+    fn read(text: &'v str) -> Self {
+        let mut parts = split_unquoted(text, b';');
+        let name = parts.next().unwrap_or("").trim();
+        let mut range = Self { name, weight: 1000, ..Self::default() };
+        for part in parts {
+            let Some((key, value)) = part.split_once('=') else { continue };
+            let (key, value) = (key.trim(), value.trim().trim_matches('"'));
+            let is = |known: &str| key.eq_ignore_ascii_case(known);
+            if is("q") {
+                range.weight = weight(value);
+            } else if is("version") {
+                range.version = Some(value);
+            } else if is("escaping") {
+                // One that nobody knows is ignored, as Prometheus's own library does.
+                range.escaping = Escaping::from_name(value);
+            } else if is("proto") {
+                range.message = Some(value);
+            } else if is("encoding") {
+                range.encoding = Some(value);
+            }
+        }
+        range
+    }
+
+    /// How closely this range fits a syntax.
+    fn fit(&self, syntax: Syntax) -> Option<Fit> {
+        let is = |known: &str| self.name.eq_ignore_ascii_case(known);
+        let version = |known: &str| self.version.is_none_or(|version| version == known);
+        let named = match syntax {
+            Syntax::Text => is("text/plain") && version("0.0.4"),
+            Syntax::QuotedText => is("text/plain") && self.version == Some("1.0.0"),
+            Syntax::OpenMetrics => is("application/openmetrics-text") && version("1.0.0"),
+            Syntax::Protobuf => {
+                is("application/vnd.google.protobuf")
+                    && self.message == Some("io.prometheus.client.MetricFamily")
+                    && self.encoding == Some("delimited")
+            }
+        };
+        match syntax {
+            _ if named => Some(Fit::Named),
+            Syntax::Text if is("text/*") => Some(Fit::Class),
+            Syntax::OpenMetrics if is("application/*") => Some(Fit::Class),
+            Syntax::Text | Syntax::OpenMetrics if is("*/*") => Some(Fit::Anything),
+            _ => None,
+        }
+    }
+}
+
+/// How specific a range is that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Anything,
+    Class,
+    Named,
+}
+
+/// A syntax that we have, and the range that speaks for it: of the most specific ones the heaviest.
+struct Offer {
+    syntax: Syntax,
+    fit: Option<Fit>,
+    weight: u16,
+    order: usize,
+    escaping: Escaping,
+}
+
+impl Offer {
+    fn new(syntax: Syntax) -> Self {
+        Self { syntax, fit: None, weight: 0, order: 0, escaping: Escaping::default() }
+    }
+
+    fn consider(&mut self, range: &Range<'_>, order: usize) {
+        let fit = range.fit(self.syntax);
+        if fit.is_some() && (fit, range.weight) > (self.fit, self.weight) {
+            let escaping = range.escaping.unwrap_or_default();
+            *self = Self { syntax: self.syntax, fit, weight: range.weight, order, escaping };
+        }
+    }
+}
+
+impl Syntax {
+    /// What we can answer in, the default first.
+    const OFFERED: [Self; 4] = [Self::Text, Self::OpenMetrics, Self::QuotedText, Self::Protobuf];
 }
 
 /// Splits at a separator outside of quoted strings.
@@ -126,66 +169,4 @@ fn split_unquoted(text: &str, separator: u8) -> impl Iterator<Item = &str> {
 const MAX_RANGES: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_prometheus_gets_what_it_likes_best_of_what_we_have() {
-        for (accept, format) in [
-            // 2.42
-            (
-                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=\
-                 0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                Format::OpenMetrics,
-            ),
-            // 2.5 to 2.34
-            (
-                "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                Format::Text,
-            ),
-            // 3.x
-            (
-                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/\
-                 openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;\
-                 q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-                Format::OpenMetrics,
-            ),
-            // With protobuf
-            (
-                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=\
-                 delimited,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
-                Format::Text,
-            ),
-        ] {
-            assert_eq!(negotiate([accept]), format, "{accept}");
-        }
-    }
-
-    #[test]
-    fn whoever_does_not_name_openmetrics_gets_text() {
-        for accept in
-            ["", "*/*", "text/*", "image/png", "text/html,*/*;q=0.8", ",;=,;q=", "\"", "\\"]
-        {
-            assert_eq!(negotiate([accept]), Format::Text, "{accept}");
-        }
-        assert_eq!(negotiate([]), Format::Text);
-    }
-
-    #[test]
-    fn weights_wildcards_and_several_lines_count() {
-        let om = "application/openmetrics-text";
-        assert_eq!(negotiate([om]), Format::OpenMetrics);
-        assert_eq!(negotiate([om, "text/plain"]), Format::OpenMetrics);
-        assert_eq!(negotiate(["text/plain", om]), Format::Text);
-        assert_eq!(negotiate(["text/plain;q=0.4", om, "*/*"]), Format::OpenMetrics);
-        assert_eq!(negotiate(["*/*", om]), Format::OpenMetrics);
-        assert_eq!(negotiate(["application/openmetrics-text;q=0", "*/*"]), Format::Text);
-        assert_eq!(negotiate(["application/openmetrics-text;q=0"]), Format::Text);
-        assert_eq!(negotiate(["application/*"]), Format::OpenMetrics);
-        assert_eq!(
-            negotiate(["APPLICATION/OpenMetrics-Text ; VERSION=\"1.0.0\""]),
-            Format::OpenMetrics
-        );
-        assert_eq!(negotiate(["application/openmetrics-text;version=2.0.0"]), Format::Text);
-    }
-}
+mod tests;

@@ -3,15 +3,20 @@
 mod families;
 mod line;
 mod metadata;
+mod protobuf;
+mod scan;
 mod set;
 
 use std::borrow::Cow;
 
+pub(crate) use line::EXEMPLAR_CHARACTERS;
 use memchr::memchr;
 
 use self::families::Table;
-use super::model::Exposition;
-use super::problem::{Problem, Problems, Reason};
+use self::scan::{Bounds, Scanner};
+use super::format::{Format, Syntax};
+use super::model::{Exposition, Family, Kind, Sample, Scanned, Suffix};
+use super::problem::{KEPT, Problem, Problems, Reason};
 
 /// What a source says that its body is. It is a hint: what the body is shows at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -23,16 +28,30 @@ pub enum InputFormat {
     Text,
     /// `OpenMetrics` 1.0.0 or 0.0.1.
     OpenMetrics,
+    /// Delimited `io.prometheus.client.MetricFamily` messages.
+    Protobuf,
 }
 
 impl InputFormat {
-    /// Reads a Content-Type; its parameters do not matter.
+    /// Reads a Content-Type. Of its parameters only those of protobuf matter, which has more
+    /// encodings than one.
     pub fn from_content_type(value: Option<&str>) -> Self {
-        let name = value.unwrap_or("").split(';').next().unwrap_or("").trim();
+        let mut parts = value.unwrap_or("").split(';');
+        let name = parts.next().unwrap_or("").trim();
+        let is_foreign = |part: &str| {
+            let (key, value) = part.split_once('=').unwrap_or_default();
+            let (key, value) = (key.trim(), value.trim().trim_matches('"'));
+            key.eq_ignore_ascii_case("encoding") && !value.eq_ignore_ascii_case("delimited")
+                || key.eq_ignore_ascii_case("proto") && value != "io.prometheus.client.MetricFamily"
+        };
         if name.eq_ignore_ascii_case("application/openmetrics-text") {
             Self::OpenMetrics
         } else if name.eq_ignore_ascii_case("text/plain") {
             Self::Text
+        } else if name.eq_ignore_ascii_case("application/vnd.google.protobuf")
+            && !parts.any(is_foreign)
+        {
+            Self::Protobuf
         } else {
             Self::Unknown
         }
@@ -48,11 +67,13 @@ pub struct Limits {
     pub samples: usize,
     /// Families in a body.
     pub families: usize,
+    /// Problems that are kept whole; what goes beyond is only counted.
+    pub problems: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_bytes: 1 << 20, samples: 1_000_000, families: 100_000 }
+        Self { line_bytes: 1 << 20, samples: 1_000_000, families: 100_000, problems: KEPT }
     }
 }
 
@@ -66,7 +87,37 @@ pub fn parse(source: &[u8], format: InputFormat) -> Exposition<'_> {
 /// A body whose last line is `# EOF` is read as OpenMetrics whatever it was called, and any other
 /// as text unless it was called OpenMetrics. Only a body that is both called and ended as
 /// OpenMetrics is held to that format's strict spaces; elsewhere what can be understood is taken.
+/// Protobuf is told by its first bytes, which no text has.
 pub fn parse_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) -> Exposition<'a> {
+    let (families, problems) = read(source, format, limits, None);
+    Exposition { families, problems }
+}
+
+/// Reads a body as [`parse_with`] does, for those who do not want to look at its samples but to merge
+/// it and to write it: what comes out is the same, several times as fast. `to` is the format that it
+/// is to be written in; another one costs time and memory.
+pub fn scan_for<'a>(
+    to: Format,
+    source: &'a [u8],
+    format: InputFormat,
+    limits: &Limits,
+) -> Scanned<'a> {
+    // A message is made of samples.
+    let scanner = (to.syntax() != Syntax::Protobuf).then(Scanner::new);
+    let (families, problems) = read(source, format, limits, scanner);
+    Scanned { families, problems }
+}
+
+fn read<'a>(
+    source: &'a [u8],
+    format: InputFormat,
+    limits: &Limits,
+    scanner: Option<Scanner<'a>>,
+) -> (Vec<Family<'a>>, Problems) {
+    if protobuf::is_protobuf(source, format == InputFormat::Protobuf) {
+        let Exposition { families, problems } = protobuf::read(source, limits);
+        return (families, problems);
+    }
     let ended = ends_with_eof(source);
     let declared = format == InputFormat::OpenMetrics;
     let dialect = Dialect { openmetrics: ended || declared, strict: ended && declared };
@@ -74,7 +125,8 @@ pub fn parse_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) ->
         dialect,
         limits,
         table: Table::new(dialect),
-        problems: Problems::default(),
+        scanner,
+        problems: Problems::keeping(limits.problems),
         line: 0,
     };
     if source.trim_ascii_start().starts_with(b"<") {
@@ -86,14 +138,26 @@ pub fn parse_with<'a>(source: &'a [u8], format: InputFormat, limits: &Limits) ->
             parser.problem(1, Reason::MissingEof, false);
         }
     }
-    Exposition { families: parser.table.finish(), problems: parser.problems }
+    (parser.table.finish(), parser.problems)
+}
+
+/// Reads a line of a block again, as a sample with this suffix of a family of this kind.
+pub(super) fn reread(
+    line: &str,
+    suffix: Suffix,
+    kind: Kind,
+    dialect: Dialect,
+) -> Option<Sample<'_>> {
+    let head = line::head(line, dialect).ok()?;
+    let bounds = suffix == Suffix::Bucket || suffix == Suffix::Bare && kind == Kind::Summary;
+    Some(line::sample(line, &head, dialect, bounds, suffix).ok()?.sample)
 }
 
 /// How lines are read.
 #[derive(Debug, Clone, Copy)]
-struct Dialect {
+pub(super) struct Dialect {
     /// Seconds, exemplars, and families by OpenMetrics' names.
-    openmetrics: bool,
+    pub(super) openmetrics: bool,
     /// Exactly one space where OpenMetrics wants one.
     strict: bool,
 }
@@ -114,6 +178,8 @@ struct Parser<'a, 'l> {
     dialect: Dialect,
     limits: &'l Limits,
     table: Table<'a>,
+    /// Where families may stay as they stand.
+    scanner: Option<Scanner<'a>>,
     problems: Problems,
     line: usize,
 }
@@ -125,6 +191,14 @@ impl<'a> Parser<'a, '_> {
         let mut at = 0;
         let (mut samples, mut eof) = (0, false);
         while at < source.len() {
+            if let (Some(whole), Some(scanner), false) = (whole, &mut self.scanner, eof) {
+                let (dialect, limits) = (self.dialect, self.limits);
+                let bounds = Bounds { dialect, limits, samples: limits.samples - samples };
+                if let Some((end, lines)) = scanner.scan(whole, at, &mut self.table, &bounds) {
+                    (at, self.line, samples) = (end, self.line + lines, samples + lines);
+                    continue;
+                }
+            }
             let end = memchr(b'\n', &source[at..]).map_or(source.len(), |n| at + n);
             let start = std::mem::replace(&mut at, end + 1);
             self.line += 1;

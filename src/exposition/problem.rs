@@ -1,7 +1,8 @@
 //! What was wrong with a source, where, and what it cost.
 
-/// How many problems of one source are kept whole; beyond it they are only counted.
-const KEPT: usize = 20;
+/// How many problems of one source are kept whole unless [`crate::exposition::Limits`] says
+/// otherwise; beyond it they are only counted.
+pub(crate) const KEPT: usize = 20;
 
 /// Why a line or a sample was refused: closed, so that it can be a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,11 +62,15 @@ pub enum Reason {
     Inconsistent,
     /// A name outside the classic alphabet that could not be escaped without meeting another.
     Utf8Name,
+    /// A protobuf message that ends before its length says.
+    Truncated,
+    /// A protobuf message that cannot be read: an impossible length, key or value.
+    BadMessage,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -93,6 +98,8 @@ impl Reason {
         Self::NameClash,
         Self::Inconsistent,
         Self::Utf8Name,
+        Self::Truncated,
+        Self::BadMessage,
     ];
 
     /// The reason as a label value.
@@ -150,6 +157,8 @@ impl Reason {
             }
             Self::Inconsistent => ("inconsistent", "the histogram or summary does not add up"),
             Self::Utf8Name => ("utf8_name", "the escaped name is already taken"),
+            Self::Truncated => ("truncated", "the body ends within a message"),
+            Self::BadMessage => ("bad_message", "the protobuf message cannot be read"),
         }
     }
 
@@ -162,9 +171,9 @@ impl Reason {
 /// One thing wrong with a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Counted from 1.
+    /// Counted from 1. In protobuf the number of the family.
     pub line: usize,
-    /// In bytes, counted from 1.
+    /// In bytes, counted from 1. In protobuf within the family's message.
     pub column: usize,
     /// Why.
     pub reason: Reason,
@@ -179,14 +188,26 @@ impl std::fmt::Display for Problem {
 }
 
 /// What is wrong with a source: the first problems whole, all of them by number.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Problems {
     first: Vec<Problem>,
     total: u64,
     dropped: Counts,
+    keep: usize,
+}
+
+impl Default for Problems {
+    fn default() -> Self {
+        Self::keeping(KEPT)
+    }
 }
 
 impl Problems {
+    /// None so far; the first `keep` of them will be kept whole.
+    pub(crate) fn keeping(keep: usize) -> Self {
+        Self { first: Vec::new(), total: 0, dropped: Counts::default(), keep }
+    }
+
     /// The first problems, in the order of the lines.
     pub fn first(&self) -> &[Problem] {
         &self.first
@@ -212,7 +233,7 @@ impl Problems {
         if problem.costs_sample {
             self.dropped.add(problem.reason, 1);
         }
-        if self.first.len() < KEPT {
+        if self.first.len() < self.keep {
             self.first.push(problem);
         }
     }

@@ -1,266 +1,158 @@
-//! Writes a merged exposition in one of the formats.
+//! Writes a merged exposition in one of the formats, in parts of a bounded size.
 
-use std::collections::HashSet;
+mod lines;
+mod openmetrics;
+mod protobuf;
+mod text;
+mod wire;
 
-use super::merge::{Merged, MergedFamily, Piece};
-use super::model::{Kind, Sample, Suffix, Timestamp};
-use super::negotiate::Format;
+use self::lines::{Names, Section};
+use self::openmetrics::Claims;
+use self::protobuf::Message;
+use super::format::{Format, Syntax};
+use super::merge::{Merged, MergedFamily};
+use super::model::Kind;
 
 /// Appends the exposition to `out`.
 ///
 /// The body is valid in its format for the strictest of Prometheus's own parser, Go's `expfmt` and
 /// Python's `prometheus_client`, and belongs with [`Format::content_type`].
 pub fn render(merged: &Merged<'_>, format: Format, out: &mut Vec<u8>) {
-    match format {
-        Format::Text => {
-            for family in &merged.families {
-                text_family(merged, family, out);
+    let mut rendering = Rendering::new(format);
+    while rendering.advance(merged, out) {}
+}
+
+/// How much one part should hold: enough to be worth a chunk, little enough to keep.
+const PART_BYTES: usize = 64 << 10;
+
+/// How far an exposition has been written, so that a large one can be written in parts.
+#[derive(Debug)]
+pub struct Rendering {
+    format: Format,
+    /// The family that comes next.
+    family: usize,
+    /// What is still to be written of the one before it.
+    rest: Rest,
+    claims: Option<Claims>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Rest {
+    Nothing,
+    Lines(Lines),
+    Message(Message),
+}
+
+/// The sections of one family, and how far they are written.
+#[derive(Debug)]
+struct Lines {
+    sections: Vec<Section>,
+    names: Names,
+    section: usize,
+    /// Whether the head of the section is written.
+    begun: bool,
+    piece: usize,
+    /// The next sample, or where it begins in a block.
+    sample: usize,
+}
+
+impl Rendering {
+    /// At the beginning.
+    pub fn new(format: Format) -> Self {
+        Self { format, family: 0, rest: Rest::Nothing, claims: None, ended: false }
+    }
+
+    /// Appends the next part to `out`, about 64 KiB or less however large a family is, and tells
+    /// whether there may be more. Always to be called with the same exposition.
+    pub fn advance(&mut self, merged: &Merged<'_>, out: &mut Vec<u8>) -> bool {
+        let full = out.len() + PART_BYTES;
+        while out.len() < full {
+            let current = self.family.checked_sub(1).and_then(|at| merged.families.get(at));
+            let done = match (&mut self.rest, current) {
+                (Rest::Nothing, _) | (_, None) => true,
+                (Rest::Lines(lines), Some(family)) => {
+                    lines.advance(merged, family, self.format.syntax(), full, out)
+                }
+                (Rest::Message(message), Some(family)) => {
+                    message.advance(merged, family, full, out)
+                }
+            };
+            if !done {
+                return true;
             }
-        }
-        Format::OpenMetrics => {
-            let mut names = Names::new(merged);
-            for family in &merged.families {
-                openmetrics_family(merged, family, &mut names, out);
+            let Some(family) = merged.families.get(self.family) else {
+                if self.format.syntax() == Syntax::OpenMetrics && !self.ended {
+                    out.extend_from_slice(b"# EOF\n");
+                }
+                self.rest = Rest::Nothing;
+                self.ended = true;
+                return false;
+            };
+            self.family += 1;
+            if self.format.syntax() == Syntax::Protobuf
+                && let Some(family) = family.expanded(&merged.labels)
+            {
+                // A message is made of samples, which nobody keeps from one part to the next.
+                Message::new(merged, &family).advance(merged, &family, usize::MAX, out);
+                continue;
             }
-            out.extend_from_slice(b"# EOF\n");
+            self.rest = self.begin(merged, family);
         }
-    }
-}
-
-fn text_family(merged: &Merged<'_>, family: &MergedFamily<'_>, out: &mut Vec<u8>) {
-    let whole = match family.kind {
-        Kind::GaugeHistogram => None,
-        // The Python reader takes `_total` away and refuses the nothing that is left.
-        Kind::Counter if family.name == "_total" => Some("untyped"),
-        Kind::Counter => Some("counter"),
-        Kind::Gauge | Kind::Info | Kind::StateSet => Some("gauge"),
-        Kind::Histogram => Some("histogram"),
-        Kind::Summary => Some("summary"),
-        Kind::Unknown => Some("untyped"),
-    };
-    // Counters and histograms may have lost all but their creation times.
-    let rest = |suffix: Suffix| suffix != Suffix::Created;
-    if let Some(word) = whole
-        && family.pieces.iter().any(|piece| piece.samples.iter().any(|s| rest(s.suffix)))
-    {
-        head(&family.name, word, family, Format::Text, out);
-        write_samples(merged, family, rest, &Show::text(family), out);
-    }
-    // What text has no place for inside a family stands beside it as a gauge.
-    for suffix in Suffix::ALL {
-        if (suffix == Suffix::Created || whole.is_none()) && family.has(suffix) {
-            head(&family.sample_name(suffix), "gauge", family, Format::Text, out);
-            write_samples(merged, family, |s| s == suffix, &Show::text(family), out);
-        }
-    }
-}
-
-fn openmetrics_family(
-    merged: &Merged<'_>,
-    family: &MergedFamily<'_>,
-    names: &mut Names,
-    out: &mut Vec<u8>,
-) {
-    let show = |kind| Show { format: Format::OpenMetrics, kind, family_kind: family.kind };
-    if names.allow(family) {
-        let name = openmetrics_name(family);
-        head(name, family.kind.as_str(), family, Format::OpenMetrics, out);
-        if let Some(unit) = family.unit.as_deref()
-            && !matches!(family.kind, Kind::Info | Kind::StateSet)
-            && name.strip_suffix(unit).is_some_and(|n| n.ends_with('_'))
-        {
-            for part in ["# UNIT ", name, " ", unit, "\n"] {
-                out.extend_from_slice(part.as_bytes());
-            }
-        }
-        write_samples(merged, family, |_| true, &show(family.kind), out);
-        return;
-    }
-    let word = if matches!(family.kind, Kind::Info | Kind::StateSet) { "gauge" } else { "unknown" };
-    for suffix in Suffix::ALL {
-        if family.has(suffix) {
-            head(&family.sample_name(suffix), word, family, Format::OpenMetrics, out);
-            write_samples(merged, family, |s| s == suffix, &show(Kind::Unknown), out);
-        }
-    }
-}
-
-/// Decides which families OpenMetrics can show with their kind. A kind lays claim to names beside
-/// those of its samples: a counter `x_total` to `x` and `x_created`, a histogram to `x`.
-struct Names {
-    real: HashSet<String>,
-    claimed: HashSet<String>,
-}
-
-impl Names {
-    fn new(merged: &Merged<'_>) -> Self {
-        let mut real = HashSet::new();
-        for family in &merged.families {
-            let suffixes = Suffix::ALL.into_iter().filter(|suffix| family.has(*suffix));
-            real.extend(suffixes.map(|suffix| family.sample_name(suffix)));
-        }
-        Self { real, claimed: HashSet::new() }
-    }
-
-    fn allow(&mut self, family: &MergedFamily<'_>) -> bool {
-        let name = openmetrics_name(family);
-        let shortened = matches!(family.kind, Kind::Counter | Kind::Info);
-        if !family.strict || name.is_empty() || shortened && name.len() == family.name.len() {
-            return false;
-        }
-        if name.as_bytes()[0].is_ascii_digit() {
-            return false;
-        }
-        let mut claims = Vec::new();
-        if name != family.name || !family.has(Suffix::Bare) {
-            claims.push(name.to_owned());
-        }
-        let unused = family.kind.suffixes().iter().filter(|suffix| !family.has(**suffix));
-        claims.extend(unused.map(|suffix| family.sample_name(*suffix)));
-        if shortened && !family.has(Suffix::Bare) {
-            claims.push(family.name.to_string());
-        }
-        if claims.iter().any(|name| self.real.contains(name) || self.claimed.contains(name)) {
-            return false;
-        }
-        self.claimed.extend(claims);
         true
     }
-}
 
-fn openmetrics_name<'f>(family: &'f MergedFamily<'_>) -> &'f str {
-    let ending = match family.kind {
-        Kind::Counter => "_total",
-        Kind::Info => "_info",
-        _ => "",
-    };
-    family.name.strip_suffix(ending).unwrap_or(&family.name)
-}
-
-fn head(name: &str, word: &str, family: &MergedFamily<'_>, format: Format, out: &mut Vec<u8>) {
-    if let Some(help) = family.help.as_deref() {
-        for part in ["# HELP ", name, " "] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        write_help(help, format, out);
-        out.push(b'\n');
-    }
-    for part in ["# TYPE ", name, " ", word, "\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-}
-
-fn write_help(help: &str, format: Format, out: &mut Vec<u8>) {
-    for b in help.bytes() {
-        match b {
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'"' if format == Format::OpenMetrics => out.extend_from_slice(b"\\\""),
-            b => out.push(b),
-        }
-    }
-}
-
-/// How samples are shown.
-struct Show {
-    format: Format,
-    /// The kind under which they stand in the answer.
-    kind: Kind,
-    /// The kind that their family has in the model.
-    family_kind: Kind,
-}
-
-impl Show {
-    fn text(family: &MergedFamily<'_>) -> Self {
-        Self { format: Format::Text, kind: family.kind, family_kind: family.kind }
-    }
-}
-
-fn write_samples(
-    merged: &Merged<'_>,
-    family: &MergedFamily<'_>,
-    wanted: impl Fn(Suffix) -> bool,
-    show: &Show,
-    out: &mut Vec<u8>,
-) {
-    debug_assert_eq!(show.family_kind, family.kind);
-    let names = Suffix::ALL.map(|suffix| family.sample_name(suffix));
-    for piece in &family.pieces {
-        let source = merged.labels[piece.source].as_deref();
-        for sample in piece.samples.iter().filter(|sample| wanted(sample.suffix)) {
-            out.extend_from_slice(names[sample.suffix as usize].as_bytes());
-            write_sample(piece, sample, source, show, out);
-        }
-    }
-}
-
-fn write_sample(
-    piece: &Piece<'_>,
-    sample: &Sample<'_>,
-    source: Option<&str>,
-    show: &Show,
-    out: &mut Vec<u8>,
-) {
-    let labels = sample.labels.as_str();
-    let bound = sample.bound(&piece.bounds);
-    if !labels.is_empty() || bound.is_some() || source.is_some() {
-        let mut before = b'{';
-        let mut part = |parts: &[&str]| {
-            out.push(std::mem::replace(&mut before, b','));
-            for part in parts {
-                out.extend_from_slice(part.as_bytes());
+    fn begin(&mut self, merged: &Merged<'_>, family: &MergedFamily<'_>) -> Rest {
+        let sections = match self.format.syntax() {
+            Syntax::Text | Syntax::QuotedText => text::sections(family),
+            Syntax::OpenMetrics => {
+                let claims = self.claims.get_or_insert_with(|| Claims::new(merged));
+                openmetrics::sections(family, claims)
             }
+            Syntax::Protobuf => return Rest::Message(Message::new(merged, family)),
         };
-        if !labels.is_empty() {
-            part(&[labels]);
-        }
-        if let Some(source) = source {
-            part(&[source]);
-        }
-        if let Some(bound) = bound {
-            part(&["le=\"", bound, "\""]);
-        }
-        out.push(b'}');
+        let names = Names::new(family);
+        Rest::Lines(Lines { sections, names, section: 0, begun: false, piece: 0, sample: 0 })
     }
-    out.push(b' ');
-    sample.value.write(out);
-    if let Some(extra) = &sample.extra {
-        if let Some(timestamp) = &extra.timestamp {
-            out.push(b' ');
-            write_timestamp(timestamp, show.format, out);
-        }
-        let carries = show.kind == Kind::Counter && sample.suffix == Suffix::Bare
-            || matches!(show.kind, Kind::Histogram | Kind::GaugeHistogram)
-                && sample.suffix == Suffix::Bucket;
-        if let Some(exemplar) = &extra.exemplar
-            && carries
-            && show.format == Format::OpenMetrics
-        {
-            for part in [" # {", exemplar.labels.as_str(), "} "] {
-                out.extend_from_slice(part.as_bytes());
-            }
-            exemplar.value.write(out);
-            if let Some(timestamp) = &exemplar.timestamp {
-                out.push(b' ');
-                out.extend_from_slice(timestamp.as_bytes());
-            }
-        }
-    }
-    out.push(b'\n');
 }
 
-fn write_timestamp(timestamp: &Timestamp<'_>, format: Format, out: &mut Vec<u8>) {
-    let text = match (timestamp, format) {
-        (Timestamp::Seconds(text), Format::OpenMetrics) => text.to_string(),
-        (Timestamp::Millis(millis), Format::OpenMetrics) => {
-            let sign = if *millis < 0 { "-" } else { "" };
-            let (whole, rest) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
-            match rest {
-                0 => format!("{sign}{whole}"),
-                rest => format!("{sign}{whole}.{rest:03}"),
+impl Lines {
+    /// Writes until `out` is `full`, and tells whether the family is done.
+    fn advance(
+        &mut self,
+        merged: &Merged<'_>,
+        family: &MergedFamily<'_>,
+        syntax: Syntax,
+        full: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        while let Some(section) = self.sections.get(self.section) {
+            if !std::mem::replace(&mut self.begun, true) {
+                section.write_head(family, syntax, out);
             }
+            while let Some(piece) = family.pieces.get(self.piece) {
+                let source = merged.labels[piece.source].as_deref();
+                let is_gauge = family.kind == Kind::GaugeHistogram;
+                let writer =
+                    lines::Writer { section, names: &self.names, source, is_gauge, syntax };
+                if let Some(block) = &piece.block {
+                    self.sample = writer.block(block, self.sample, full, out);
+                    if self.sample < block.text.len() {
+                        return false;
+                    }
+                }
+                for sample in piece.samples.iter().skip(self.sample) {
+                    if out.len() >= full {
+                        return false;
+                    }
+                    self.sample += 1;
+                    writer.sample(sample, &piece.bounds, out);
+                }
+                (self.piece, self.sample) = (self.piece + 1, 0);
+            }
+            (self.section, self.piece, self.sample) = (self.section + 1, 0, 0);
+            self.begun = false;
         }
-        (timestamp, Format::Text) => timestamp.millis().unwrap_or_default().to_string(),
-    };
-    out.extend_from_slice(text.as_bytes());
+        true
+    }
 }

@@ -11,6 +11,8 @@ pub enum Number<'a> {
     Int(u64),
     /// A floating-point number of our own.
     Float(f64),
+    /// A time as protobuf tells it: seconds since the epoch and nanoseconds from there on.
+    Time(i64, u32),
 }
 
 impl<'a> Number<'a> {
@@ -30,6 +32,7 @@ impl<'a> Number<'a> {
             Self::Text(text) => text.parse().unwrap_or(f64::NAN),
             Self::Int(value) => value as f64,
             Self::Float(value) => value,
+            Self::Time(..) => self.to_text().parse().unwrap_or(f64::NAN),
         }
     }
 
@@ -48,6 +51,7 @@ impl<'a> Number<'a> {
             Self::Float(value) => {
                 let _ = write!(out, "{value:e}");
             }
+            Self::Time(seconds, nanos) => write_time(seconds, nanos, out),
         }
     }
 
@@ -69,6 +73,21 @@ impl PartialEq for Number<'_> {
         }
         let (a, b) = (self.as_f64(), other.as_f64());
         a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan())
+    }
+}
+
+/// Seconds as a decimal fraction without zeros at the end.
+pub(crate) fn write_time(seconds: i64, nanos: u32, out: &mut Vec<u8>) {
+    let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+    let (whole, rest) =
+        (total.unsigned_abs() / 1_000_000_000, total.unsigned_abs() % 1_000_000_000);
+    let sign = if total < 0 { "-" } else { "" };
+    let start = out.len();
+    let _ = write!(out, "{sign}{whole}.{rest:09}");
+    while out.len() > start && out.last().is_some_and(|b| matches!(b, b'0' | b'.')) {
+        if out.pop() == Some(b'.') {
+            break;
+        }
     }
 }
 

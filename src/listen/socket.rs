@@ -24,6 +24,14 @@ pub enum BindError {
         /// The address.
         addr: SocketAddr,
     },
+    /// A listener for connections to any address.
+    #[error("{setting} {addr}: --inbound-mode tproxy needs the capability NET_ADMIN")]
+    NotTransparent {
+        /// The setting that named the address.
+        setting: &'static str,
+        /// The address.
+        addr: SocketAddr,
+    },
     /// Anything else that the kernel said.
     #[error("{setting} {addr}: cannot listen there: {source}")]
     Other {
@@ -38,7 +46,7 @@ pub enum BindError {
 
 /// Listens on `addr`, for nobody else to share.
 pub(crate) fn bind(setting: &'static str, addr: SocketAddr) -> Result<TcpListener, BindError> {
-    open(addr, false).map_err(|source| BindError::new(setting, addr, source))
+    open(addr, false, Reach::Own).map_err(|source| BindError::new(setting, addr, source))
 }
 
 /// Listens on `addr` with `count` sockets among which the kernel spreads new connections
@@ -48,8 +56,14 @@ pub(crate) fn bind_shared(
     setting: &'static str,
     addr: SocketAddr,
     count: usize,
+    reach: Reach,
 ) -> Result<Vec<TcpListener>, BindError> {
-    let alone = bind(setting, addr)?;
+    let alone = open(addr, false, reach).map_err(|source| match source.kind() {
+        io::ErrorKind::PermissionDenied if reach == Reach::Any => {
+            BindError::NotTransparent { setting, addr }
+        }
+        _ => BindError::new(setting, addr, source),
+    })?;
     if count <= 1 {
         return Ok(vec![alone]);
     }
@@ -57,12 +71,21 @@ pub(crate) fn bind_shared(
         // With port 0 the kernel has chosen one by now, and the others join it.
         let addr = alone.local_addr()?;
         drop(alone);
-        (0..count).map(|_| open(addr, true)).collect::<io::Result<Vec<_>>>()
+        (0..count).map(|_| open(addr, true, reach)).collect::<io::Result<Vec<_>>>()
     };
     sockets().map_err(|source| BindError::new(setting, addr, source))
 }
 
-fn open(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+/// Whose connections a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Those to its own address.
+    Own,
+    /// Those that TPROXY gives it, whatever their address.
+    Any,
+}
+
+fn open(addr: SocketAddr, shared: bool, reach: Reach) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // A restart must not wait for the old process's connections to be forgotten.
@@ -71,6 +94,11 @@ fn open(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     if addr.is_ipv6() {
         // Its IPv4 sibling is an address of its own.
         socket.set_only_v6(true)?;
+    }
+    if reach == Reach::Any && addr.is_ipv4() {
+        socket.set_ip_transparent_v4(true)?;
+    } else if reach == Reach::Any {
+        socket.set_ip_transparent_v6(true)?;
     }
     for_every_connection(&socket)?;
     socket.bind(&addr.into())?;
@@ -120,7 +148,7 @@ mod tests {
 
     #[test]
     fn workers_share_one_port() {
-        let sockets = bind_shared("--forward", any_port(), 3).unwrap();
+        let sockets = bind_shared("--forward", any_port(), 3, Reach::Own).unwrap();
         let ports: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap()).collect();
         assert_eq!(ports.len(), 3);
         assert!(ports.iter().all(|port| *port == ports[0]));
@@ -141,9 +169,9 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_refused_even_if_its_owner_would_share() {
-        let theirs = bind_shared("--forward", any_port(), 2).unwrap();
+        let theirs = bind_shared("--forward", any_port(), 2, Reach::Own).unwrap();
         let addr = theirs[0].local_addr().unwrap();
-        let error = bind_shared("--forward", addr, 2).unwrap_err();
+        let error = bind_shared("--forward", addr, 2, Reach::Own).unwrap_err();
         assert_eq!(
             error.to_string(),
             format!("--forward {addr}: another process listens there already; choose another port")

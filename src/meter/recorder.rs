@@ -1,7 +1,9 @@
 //! Takes what a connection's observer says and adds it to the thread's shard.
 
+use super::ports::Side;
 use super::series::{
-    HttpKey, HttpSeries, MessagesKey, MessagesSeries, RouteCells, RouteId, TcpKey, TcpSeries,
+    HttpKey, HttpSeries, MessagesKey, MessagesSeries, ProbeKey, RouteCells, RouteId, TcpKey,
+    TcpSeries,
 };
 use super::shard::{OPENED, Shard};
 use crate::observe::host::HostId;
@@ -15,6 +17,10 @@ use std::sync::Arc;
 pub struct Recorder {
     shard: Rc<Shard>,
     route: RouteId,
+    cells: Arc<RouteCells>,
+    standing: Standing,
+    /// Whom the connection leads to, where a request does not say.
+    peer: HostId,
     /// The series of the last exchange: on a keep-alive connection most likely that of the next.
     last: Option<(HttpKey, Arc<HttpSeries>)>,
     /// The same for gRPC messages.
@@ -23,60 +29,139 @@ pub struct Recorder {
     tls: Option<Tls>,
 }
 
+/// Whether the connection is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Counted,
+    /// It is, once it is known whether anybody answers on its port.
+    Awaiting(Side, u16),
+    /// What is carried without being metered.
+    Never,
+}
+
 impl Recorder {
     /// For a connection that was just accepted.
     pub fn new(shard: &Rc<Shard>, route: RouteId) -> Self {
-        let shard = Rc::clone(shard);
-        let this = Self { shard, route, last: None, last_messages: None, tcp: None, tls: None };
-        this.count(|cells| cells.connections.add(1));
+        let cells = shard.route(route);
+        cells.connections.add(1);
+        Self::with(shard, route, cells, Standing::Counted)
+    }
+
+    /// For one that was intercepted on its way to `port`. The port gets series of its own once a
+    /// connection to it succeeds, so that who tries all ports makes none.
+    pub fn intercepted(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
+        let mut this = match shard.known_route(side, port) {
+            Some(route) => Self::new(shard, route),
+            None => {
+                let route = shard.other_ports(side);
+                Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
+            }
+        };
+        this.peer = peer;
         this
     }
 
+    /// The same for a port that the configuration says is never parsed.
+    pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
+        let mut this = Self::new(shard, shard.admit_route(side, port, true));
+        this.peer = peer;
+        this
+    }
+
+    /// For a connection that is carried without being metered.
+    pub fn silent(shard: &Rc<Shard>) -> Self {
+        Self::with(shard, RouteId(0), shard.unshown(), Standing::Never)
+    }
+
+    fn with(shard: &Rc<Shard>, route: RouteId, cells: Arc<RouteCells>, standing: Standing) -> Self {
+        Self {
+            shard: Rc::clone(shard),
+            route,
+            cells,
+            standing,
+            peer: HostId::UNKNOWN,
+            last: None,
+            last_messages: None,
+            tcp: None,
+            tls: None,
+        }
+    }
+
+    /// Whether anything of it will be shown.
+    pub fn is_shown(&self) -> bool {
+        self.standing != Standing::Never
+    }
+
     /// The app took the connection after so many nanoseconds.
-    pub fn connected(&self, nanos: u64) {
-        let layout = self.shard.layout();
-        self.count(|cells| cells.connect_times.record(&layout.durations, nanos));
+    pub fn connected(&mut self, nanos: u64) {
+        if let Standing::Awaiting(side, port) = self.standing {
+            self.route = self.shard.admit_route(side, port, false);
+            self.cells = self.shard.route(self.route);
+        }
+        self.settle();
+        self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
     /// The app could not be connected to.
-    pub fn refused(&self) {
-        self.count(|cells| cells.connections_refused.add(1));
+    pub fn refused(&mut self) {
+        self.settle();
+        self.cells.connections_refused.add(1);
     }
 
     /// Bytes were handed to the kernel for the other side.
     pub fn passed(&self, direction: Direction, bytes: usize) {
-        self.count(|cells| match direction {
-            Direction::Request => cells.received.add(bytes as u64),
-            Direction::Response => cells.sent.add(bytes as u64),
-        });
+        match direction {
+            Direction::Request => self.cells.received.add(bytes as u64),
+            Direction::Response => self.cells.sent.add(bytes as u64),
+        }
     }
 
     /// The connection lasted so many nanoseconds.
     pub fn lasted(&self, nanos: u64) {
-        let layout = self.shard.layout();
-        self.count(|cells| cells.connection_lengths.record(&layout.durations, nanos));
+        self.cells.connection_lengths.record(&self.shard.layout().durations, nanos);
     }
 
     /// A connection was turned away because there are too many (`--max-connections`).
     pub fn overflow(shard: &Shard, route: RouteId) {
-        if let Some(cells) = shard.cells().routes.get(usize::from(route.0)) {
-            cells.connections_overflowed.add(1);
-        }
-        let key = |flags| TcpKey { route, flags, tls: None };
+        let key = |flags| TcpKey { route, host: HostId::UNKNOWN, flags, tls: None };
+        shard.route(route).connections_overflowed.add(1);
         shard.tcp(key(OPENED)).opened.add(1);
         shard.tcp(key(Flags::UpstreamOverflow)).closed.add(1);
     }
 
-    fn count(&self, add: impl FnOnce(&RouteCells)) {
-        if let Some(cells) = self.shard.cells().routes.get(usize::from(self.route.0)) {
-            add(cells);
+    /// The same for one that was intercepted.
+    pub fn overflow_intercepted(shard: &Shard, side: Side, port: u16) {
+        let route = shard.known_route(side, port).unwrap_or_else(|| shard.other_ports(side));
+        Self::overflow(shard, route);
+    }
+
+    /// A connection was refused because it would have led back to podmeter.
+    pub fn looped(shard: &Shard) {
+        shard.cells().loops.add(1);
+    }
+
+    /// The same for one that was found out later.
+    pub fn circled(&self) {
+        Self::looped(&self.shard);
+    }
+
+    /// Counts the connection, if that has waited.
+    fn settle(&mut self) {
+        if matches!(self.standing, Standing::Awaiting(..)) {
+            self.standing = Standing::Counted;
+            self.cells.connections.add(1);
         }
     }
 
     fn exchange(&mut self, exchange: &Exchange) {
+        if exchange.probe {
+            let (route, status, flags) = (self.route, exchange.status, exchange.flags);
+            return self.shard.probe(ProbeKey { route, status, flags }).add(1);
+        }
+        let host = if exchange.host == HostId::UNKNOWN { self.peer } else { exchange.host };
         let key = HttpKey {
             route: self.route,
-            host: exchange.host,
+            host,
             call: exchange.call,
             status: exchange.status,
             flags: exchange.flags,
@@ -89,13 +174,12 @@ impl Recorder {
         series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
-        self.count(|cells| {
-            cells.requests_over.add(1);
-            cells.held.record(&layout.held, exchange.held);
-        });
+        self.cells.requests_over.add(1);
+        self.cells.held.record(&layout.held, exchange.held);
     }
 
     fn messages(&mut self, host: HostId) -> &MessagesSeries {
+        let host = if host == HostId::UNKNOWN { self.peer } else { host };
         let key = MessagesKey { route: self.route, host };
         match &self.last_messages {
             Some((last, _)) if *last == key => {}
@@ -105,16 +189,20 @@ impl Recorder {
     }
 
     fn tcp(&mut self) -> &TcpSeries {
-        let key = TcpKey { route: self.route, flags: OPENED, tls: self.tls };
+        let key = TcpKey { route: self.route, host: self.peer, flags: OPENED, tls: self.tls };
         self.tcp.get_or_insert_with(|| self.shard.tcp(key))
     }
 }
 
 impl Sink for Recorder {
     fn event(&mut self, event: Event) {
+        if self.standing == Standing::Never {
+            return;
+        }
         match event {
-            Event::Began => self.count(|cells| cells.requests_begun.add(1)),
-            Event::Dropped => self.count(|cells| cells.requests_over.add(1)),
+            Event::Began => self.cells.requests_begun.add(1),
+            Event::ProbeBegan => {}
+            Event::Dropped => self.cells.requests_over.add(1),
             Event::Exchange(exchange) => self.exchange(&exchange),
             Event::Messages { host, direction, count } => {
                 let series = self.messages(host);
@@ -126,20 +214,16 @@ impl Sink for Recorder {
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }
-            Event::Speaks(spoken) => {
-                self.count(|cells| cells.spoken[spoken as usize].add(1));
-            }
-            Event::WebSocketOpened => self.count(|cells| cells.websockets.opened.add(1)),
-            Event::WebSocketFrame { direction, kind } => self.count(|cells| {
-                let frames = &cells.websockets.frames;
+            Event::Speaks(spoken) => self.cells.spoken[spoken as usize].add(1),
+            Event::WebSocketOpened => self.cells.websockets.opened.add(1),
+            Event::WebSocketFrame { direction, kind } => {
+                let frames = &self.cells.websockets.frames;
                 frames[usize::from(direction == Direction::Response)][kind as usize].add(1);
-            }),
+            }
             Event::WebSocketClosed { code, lasted } => {
-                let layout = self.shard.layout();
-                self.count(|cells| {
-                    cells.websockets.closed[code.index()].add(1);
-                    cells.websockets.lengths.record(&layout.durations, lasted);
-                });
+                let websockets = &self.cells.websockets;
+                websockets.closed[code.index()].add(1);
+                websockets.lengths.record(&self.shard.layout().durations, lasted);
             }
             Event::TcpOpened { tls } => {
                 self.tls = tls;
@@ -150,7 +234,7 @@ impl Sink for Recorder {
             }
             Event::TcpBytes { direction: Direction::Response, bytes } => self.tcp().sent.add(bytes),
             Event::TcpClosed { flags } => {
-                let key = TcpKey { route: self.route, flags, tls: self.tls };
+                let key = TcpKey { route: self.route, host: self.peer, flags, tls: self.tls };
                 self.shard.tcp(key).closed.add(1);
             }
         }
@@ -159,6 +243,8 @@ impl Sink for Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.count(|cells| cells.connections_closed.add(1));
+        // One that was given up before anybody answered has been open all the same.
+        self.settle();
+        self.cells.connections_closed.add(1);
     }
 }

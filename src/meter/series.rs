@@ -1,8 +1,8 @@
 //! The small keys by which a request finds its series, and what a series counts.
 
+use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
-use super::{Layout, Route};
 use crate::observe::Flags;
 use crate::observe::Spoken;
 use crate::observe::grpc::Call;
@@ -10,7 +10,7 @@ use crate::observe::host::HostId;
 use crate::observe::tls::Tls;
 use crate::observe::websocket::{CloseCode, FrameKind};
 
-/// A position in [`Layout::routes`].
+/// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RouteId(pub u16);
 
@@ -18,11 +18,6 @@ impl RouteId {
     /// The id of the route at `index`; configuration has fewer than 65,536 of them.
     pub(crate) fn from_index(index: usize) -> Self {
         Self(u16::try_from(index).unwrap_or(u16::MAX))
-    }
-
-    /// The route itself.
-    pub fn of(self, layout: &Layout) -> Option<&Route> {
-        layout.routes.get(usize::from(self.0))
     }
 }
 
@@ -66,10 +61,23 @@ pub struct MessagesKey {
 pub struct TcpKey {
     /// The port.
     pub route: RouteId,
+    /// Whom the connection leads to, where that is known; of inbound ones it is the pod.
+    pub host: HostId,
     /// What went wrong.
     pub flags: Flags,
     /// What the client said before it encrypted, if it is TLS.
     pub tls: Option<Tls>,
+}
+
+/// What tells probes of the kubelet apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProbeKey {
+    /// The port.
+    pub route: RouteId,
+    /// The status code; 0 for none.
+    pub status: u16,
+    /// What went wrong.
+    pub flags: Flags,
 }
 
 /// The exchanges of one key.

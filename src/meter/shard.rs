@@ -2,10 +2,13 @@
 
 use super::cell::Cell;
 use super::journal::{Journal, Writer};
+use super::ports::{Route, Side};
 use super::series::{
-    HttpKey, HttpSeries, MessagesKey, MessagesSeries, RouteCells, TcpKey, TcpSeries,
+    HttpKey, HttpSeries, MessagesKey, MessagesSeries, ProbeKey, RouteCells, RouteId, TcpKey,
+    TcpSeries,
 };
 use super::{Layout, Meter};
+use crate::observe::host::HostId;
 use crate::observe::{Flags, Protocol, Reason};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -51,11 +54,16 @@ impl Shard {
         series
     }
 
-    /// The same for gRPC messages; there are no more keys than ports and services make.
+    /// The same for gRPC messages; there are no more keys than ports and services make, and of
+    /// those that the pod itself asks no more than `--max-series`.
     pub(super) fn messages(&self, key: MessagesKey) -> Arc<MessagesSeries> {
         let mut index = self.index.borrow_mut();
         if let Some(series) = index.messages.get(&key) {
             return Arc::clone(series);
+        }
+        if key.host != HostId::UNKNOWN && index.messages.len() >= self.layout().max_series {
+            drop(index);
+            return self.messages(MessagesKey { host: HostId::UNKNOWN, ..key });
         }
         let series = Arc::new(MessagesSeries::default());
         index.messages_writer.append((key, Arc::clone(&series)));
@@ -63,16 +71,89 @@ impl Shard {
         series
     }
 
-    /// The same for TCP; its keys are few by nature.
+    /// The same for TCP. Its keys are few by nature but for whom the pod's own connections lead
+    /// to, so that is forgotten once there are too many.
     pub(super) fn tcp(&self, key: TcpKey) -> Arc<TcpSeries> {
         let mut index = self.index.borrow_mut();
         if let Some(series) = index.tcp.get(&key) {
             return Arc::clone(series);
         }
+        if key.host != HostId::UNKNOWN && index.tcp.len() >= self.layout().max_series {
+            drop(index);
+            return self.tcp(TcpKey { host: HostId::UNKNOWN, ..key });
+        }
         let series = Arc::new(TcpSeries::default());
         index.tcp_writer.append((key, Arc::clone(&series)));
         index.tcp.insert(key, Arc::clone(&series));
         series
+    }
+
+    /// The number of the kubelet's probes of one kind; of an app with many answers to them, all
+    /// that are too many count as one.
+    pub(super) fn probe(&self, key: ProbeKey) -> Arc<Cell> {
+        let mut index = self.index.borrow_mut();
+        if let Some(cell) = index.probes.get(&key) {
+            return Arc::clone(cell);
+        }
+        let rest = ProbeKey { route: RouteId(u16::MAX), status: 0, flags: Flags::None };
+        if key != rest && index.probes.len() >= self.layout().max_series {
+            drop(index);
+            return self.probe(rest);
+        }
+        let cell = Arc::new(Cell::default());
+        index.probes_writer.append((key, Arc::clone(&cell)));
+        index.probes.insert(key, Arc::clone(&cell));
+        cell
+    }
+
+    /// What is counted of a port whatever the protocol.
+    pub(super) fn route(&self, route: RouteId) -> Arc<RouteCells> {
+        let mut index = self.index.borrow_mut();
+        if let Some(cells) = index.routes.get(&route) {
+            return Arc::clone(cells);
+        }
+        let cells = Arc::new(RouteCells::new(self.layout()));
+        index.routes_writer.append((route, Arc::clone(&cells)));
+        index.routes.insert(route, Arc::clone(&cells));
+        cells
+    }
+
+    /// The route of intercepted connections to `port`, if it has one by now.
+    pub(super) fn known_route(&self, side: Side, port: u16) -> Option<RouteId> {
+        if let Some(known) = self.index.borrow().ports.get(&(side, port)) {
+            return Some(*known);
+        }
+        let found = self.meter.ports.find(&Route::intercepted(side, port, false))?;
+        self.index.borrow_mut().ports.insert((side, port), found);
+        Some(found)
+    }
+
+    /// The same, and it gets one now unless there are too many.
+    pub(super) fn admit_route(&self, side: Side, port: u16, opaque: bool) -> RouteId {
+        if let Some(known) = self.index.borrow().ports.get(&(side, port)) {
+            return *known;
+        }
+        let route = Route::intercepted(side, port, opaque);
+        let Some((id, is_new)) = self.meter.ports.admit(&route) else {
+            return self.other_ports(side);
+        };
+        self.index.borrow_mut().ports.insert((side, port), id);
+        if is_new {
+            self.meter.show_at_zero(self, id, &route);
+        }
+        id
+    }
+
+    /// The route of intercepted connections to ports that have none of their own.
+    pub(super) fn other_ports(&self, side: Side) -> RouteId {
+        self.meter.ports.find(&Route::others(side)).unwrap_or(RouteId(0))
+    }
+
+    /// Cells that nobody shows, for what is carried without being metered.
+    pub(super) fn unshown(&self) -> Arc<RouteCells> {
+        let mut index = self.index.borrow_mut();
+        let new = || Arc::new(RouteCells::new(self.layout()));
+        Arc::clone(index.unshown.get_or_insert_with(new))
     }
 }
 
@@ -82,19 +163,23 @@ pub(super) struct Cells {
     pub(super) http: Journal<(HttpKey, Arc<HttpSeries>)>,
     pub(super) messages: Journal<(MessagesKey, Arc<MessagesSeries>)>,
     pub(super) tcp: Journal<(TcpKey, Arc<TcpSeries>)>,
-    pub(super) routes: Box<[RouteCells]>,
+    pub(super) routes: Journal<(RouteId, Arc<RouteCells>)>,
+    pub(super) probes: Journal<(ProbeKey, Arc<Cell>)>,
+    /// Connections that would have led back to podmeter.
+    pub(super) loops: Cell,
     unparsed: [[Cell; Reason::ALL.len()]; PROTOCOLS.len()],
 }
 
 impl Cells {
     /// The cells of a new shard, and what its writer needs besides.
-    pub(super) fn new(layout: &Layout) -> (Arc<Self>, Index) {
+    pub(super) fn new() -> (Arc<Self>, Index) {
         let (http, http_writer) = Journal::new();
         let (messages, messages_writer) = Journal::new();
         let (tcp, tcp_writer) = Journal::new();
-        let routes = layout.routes.iter().map(|_| RouteCells::new(layout)).collect();
-        let unparsed = Default::default();
-        let cells = Arc::new(Self { http, messages, tcp, routes, unparsed });
+        let (routes, routes_writer) = Journal::new();
+        let (probes, probes_writer) = Journal::new();
+        let (loops, unparsed) = Default::default();
+        let cells = Arc::new(Self { http, messages, tcp, routes, probes, loops, unparsed });
         let index = Index {
             http: HashMap::default(),
             http_writer,
@@ -102,6 +187,12 @@ impl Cells {
             messages_writer,
             tcp: HashMap::default(),
             tcp_writer,
+            routes: HashMap::default(),
+            routes_writer,
+            probes: HashMap::default(),
+            probes_writer,
+            ports: HashMap::default(),
+            unshown: None,
         };
         (cells, index)
     }
@@ -122,6 +213,12 @@ pub(super) struct Index {
     messages_writer: Writer<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: HashMap<TcpKey, Arc<TcpSeries>, BuildHasherDefault<KeyHasher>>,
     tcp_writer: Writer<(TcpKey, Arc<TcpSeries>)>,
+    routes: HashMap<RouteId, Arc<RouteCells>, BuildHasherDefault<KeyHasher>>,
+    routes_writer: Writer<(RouteId, Arc<RouteCells>)>,
+    probes: HashMap<ProbeKey, Arc<Cell>, BuildHasherDefault<KeyHasher>>,
+    probes_writer: Writer<(ProbeKey, Arc<Cell>)>,
+    ports: HashMap<(Side, u16), RouteId, BuildHasherDefault<KeyHasher>>,
+    unshown: Option<Arc<RouteCells>>,
 }
 
 /// A hasher for keys of a few small numbers, none of which a stranger chooses freely.

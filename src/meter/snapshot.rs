@@ -3,7 +3,8 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Totals;
-use super::series::{HttpKey, MessagesKey, TcpKey, WebSocketCells};
+use super::ports::Route;
+use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
 use super::shard::{Cells, PROTOCOLS};
 use crate::observe::websocket::{CloseCode, FrameKind};
 use crate::observe::{Protocol, Reason, Spoken};
@@ -18,8 +19,14 @@ pub struct Snapshot {
     pub messages: BTreeMap<MessagesKey, MessagesTotals>,
     /// Connections metered as TCP.
     pub tcp: BTreeMap<TcpKey, TcpTotals>,
-    /// Each port, in the order of [`Layout::routes`].
+    /// Every port that is metered; its position is its [`RouteId`](super::RouteId).
+    pub ports: Vec<Route>,
+    /// What is counted of each, in the same order.
     pub routes: Vec<RouteTotals>,
+    /// Requests of the kubelet, which are in nothing else here but bytes and connections.
+    pub probes: BTreeMap<ProbeKey, u64>,
+    /// Connections that would have led back to podmeter.
+    pub loops: u64,
     /// Connections that an observer stopped understanding; those that happened.
     pub unparsed: Vec<Unparsed>,
 }
@@ -113,11 +120,13 @@ pub struct Unparsed {
 }
 
 impl Snapshot {
-    pub(super) fn of<'a>(layout: &Layout, shards: impl Iterator<Item = &'a Cells>) -> Self {
-        let mut all = Self {
-            routes: layout.routes.iter().map(|_| RouteTotals::new(layout)).collect(),
-            ..Self::default()
-        };
+    pub(super) fn of<'a>(
+        layout: &Layout,
+        shards: impl Iterator<Item = &'a Cells>,
+        ports: impl FnOnce() -> Vec<Route>,
+    ) -> Self {
+        let mut all = Self::default();
+        let mut routes: BTreeMap<_, RouteTotals> = BTreeMap::new();
         let mut unparsed = [[0; Reason::ALL.len()]; PROTOCOLS.len()];
         for shard in shards {
             for (key, series) in shard.http.iter() {
@@ -138,7 +147,12 @@ impl Snapshot {
                 totals.received += series.received.get();
                 totals.sent += series.sent.get();
             }
-            for (totals, cells) in all.routes.iter_mut().zip(&shard.routes) {
+            for (key, probes) in shard.probes.iter() {
+                *all.probes.entry(*key).or_default() += probes.get();
+            }
+            all.loops += shard.loops.get();
+            for (route, cells) in shard.routes.iter() {
+                let totals = routes.entry(*route).or_insert_with(|| RouteTotals::new(layout));
                 // Ends before beginnings, so that nothing seems to end that has not begun.
                 let (closed, over) = (cells.connections_closed.get(), cells.requests_over.get());
                 let (connections, requests) = (cells.connections.get(), cells.requests_begun.get());
@@ -162,6 +176,11 @@ impl Snapshot {
                 }
             }
         }
+        all.ports = ports();
+        all.routes = (0..all.ports.len())
+            .map(|index| routes.remove(&RouteId::from_index(index)))
+            .map(|totals| totals.unwrap_or_else(|| RouteTotals::new(layout)))
+            .collect();
         all.unparsed = PROTOCOLS
             .iter()
             .zip(unparsed)

@@ -4,13 +4,14 @@ use super::*;
 use crate::clock::Nanos;
 use crate::observe::grpc::Call;
 use crate::observe::{Direction, Event, Exchange, Sink};
+use std::net::SocketAddr;
 
 fn layout(shards: usize, max_series: usize) -> Layout {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     Layout {
         routes: vec![
-            Route { listen: any, target: any, opaque: false },
-            Route { listen: any, target: any, opaque: true },
+            Route { side: Side::Inbound, listen: any, target: any, opaque: false },
+            Route { side: Side::Inbound, listen: any, target: any, opaque: true },
         ],
         first_host: HostId(0),
         durations: Bounds::union([[10, 20].as_slice()]),
@@ -33,6 +34,7 @@ fn exchange(status: u16, nanos: u64) -> Event {
         held: 3,
         request_bytes: 7,
         response_bytes: 700,
+        probe: false,
     })
 }
 
@@ -113,8 +115,9 @@ fn a_connection_metered_as_tcp_is_opened_under_no_flag_and_closed_under_its_own(
     recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 9 });
     recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
     let tcp = meter.snapshot().tcp;
-    let opened = tcp[&TcpKey { route: RouteId(1), flags: Flags::None, tls: None }];
+    let key = |flags| TcpKey { route: RouteId(1), host: HostId::UNKNOWN, flags, tls: None };
+    let opened = tcp[&key(Flags::None)];
     assert_eq!((opened.opened, opened.closed, opened.received, opened.sent), (1, 0, 5, 9));
-    let closed = tcp[&TcpKey { route: RouteId(1), flags: Flags::UpstreamClosed, tls: None }];
+    let closed = tcp[&key(Flags::UpstreamClosed)];
     assert_eq!((closed.opened, closed.closed), (0, 1));
 }

@@ -1,12 +1,18 @@
 //! Finds which of the pod's own names a `Host` header names, so that no client can invent a label.
 
-/// A position in [`KnownHosts`], or [`HostId::UNKNOWN`].
+mod seen;
+
+pub use seen::SeenHosts;
+
+use std::sync::Arc;
+
+/// A position in [`KnownHosts`], a number of [`SeenHosts`], or [`HostId::UNKNOWN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostId(pub u8);
+pub struct HostId(pub u16);
 
 impl HostId {
     /// The `Host` header was absent or names none of the known services.
-    pub const UNKNOWN: Self = Self(u8::MAX);
+    pub const UNKNOWN: Self = Self(u16::MAX);
 }
 
 /// The services a pod answers for (`--service`), at most 255 of them.
@@ -14,6 +20,8 @@ impl HostId {
 pub struct KnownHosts {
     /// Lower case, without a trailing dot.
     names: Vec<String>,
+    /// Where the pod itself asks others, whatever it names is known.
+    seen: Option<Arc<SeenHosts>>,
 }
 
 impl KnownHosts {
@@ -21,16 +29,24 @@ impl KnownHosts {
     pub fn new<S: AsRef<str>>(services: &[S]) -> Self {
         let names = services
             .iter()
-            .take(usize::from(u8::MAX))
+            .take(usize::from(MAX_KNOWN))
             .map(|name| name.as_ref().trim_end_matches('.').to_ascii_lowercase())
             .collect();
-        Self { names }
+        Self { names, seen: None }
+    }
+
+    /// Knows every name, for as long as `seen` takes more.
+    pub fn whatever_is_seen(seen: &Arc<SeenHosts>) -> Self {
+        Self { names: Vec::new(), seen: Some(Arc::clone(seen)) }
     }
 
     /// Which service a `Host` header's value names: its name itself or, of a cluster name such as
     /// `shop.prod.svc.cluster.local`, any shorter form that Kubernetes' DNS search resolves
     /// (`shop`, `shop.prod`, `shop.prod.svc`). The port and upper case do not matter.
     pub fn find(&self, host: &[u8]) -> HostId {
+        if let Some(seen) = &self.seen {
+            return seen.find(without_port(host));
+        }
         if self.names.is_empty() {
             return HostId::UNKNOWN;
         }
@@ -39,7 +55,7 @@ impl KnownHosts {
         let position = |hit: fn(&str, &[u8]) -> bool| self.names.iter().position(|n| hit(n, host));
         position(is_exactly)
             .or_else(|| position(is_short_form))
-            .and_then(|i| u8::try_from(i).ok())
+            .and_then(|i| u16::try_from(i).ok())
             .map_or(HostId::UNKNOWN, HostId)
     }
 }
@@ -66,6 +82,9 @@ fn without_port(host: &[u8]) -> &[u8] {
         _ => host,
     }
 }
+
+/// Ids from here on are of [`SeenHosts`].
+const MAX_KNOWN: u16 = 255;
 
 #[cfg(test)]
 mod tests {

@@ -239,6 +239,7 @@ impl Http1 {
     }
 
     fn began(&mut self, head: &RequestHead, bytes: usize, passed: Passed, sink: &mut impl Sink) {
+        let probe = head.probe && self.rules.probes_apart;
         self.queue.push_back(Pending {
             started: self.partial_since,
             bytes: bytes as u64,
@@ -248,12 +249,13 @@ impl Http1 {
             content: head.content,
             last: head.last,
             readable: true,
+            probe,
         });
-        self.web[0] = WebBody::of(head.content);
+        self.web[0] = if probe { None } else { WebBody::of(head.content) };
         if head.upgrade {
             self.offered = Offered::by(head);
         }
-        sink.event(Event::Began);
+        sink.event(if probe { Event::ProbeBegan } else { Event::Began });
         let then = Then { offer: head.upgrade, last: head.last };
         self.requests = match (head.method, Body::of_request(head.framing)) {
             // What follows is a body only if the tunnel is refused (RFC 9110, 9.3.6).

@@ -1,6 +1,6 @@
 //! Finds the app for a client that has just connected, or tells the client that there is none.
 
-use super::{Books, Pump, Scratch, Socket};
+use super::{Books, Pump, Scratch, Socket, Target};
 use crate::clock::{Clock, Nanos};
 use crate::drain::Place;
 use crate::observe::{Direction, Ending, Passed};
@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 /// How connections are carried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Carriage {
-    pub(crate) target: SocketAddr,
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_timeout: Option<Duration>,
 }
@@ -28,6 +27,7 @@ pub(crate) struct Connection {
     pub(crate) books: Books,
     pub(crate) client: Socket,
     pub(crate) app: Option<Socket>,
+    pub(crate) target: Target,
     pub(crate) carriage: Rc<Carriage>,
     pub(crate) scratch: Rc<Scratch>,
     #[expect(dead_code, reason = "it is held, and given back when dropped")]
@@ -38,25 +38,33 @@ pub(crate) struct Connection {
 ///
 /// It comes boxed, as a future that owns what it was given holds it twice.
 pub(crate) async fn carry(mut connection: Box<Connection>) {
-    let Connection { books, client, app, carriage, scratch, .. } = &mut *connection;
+    let Connection { books, client, app, target, carriage, scratch, .. } = &mut *connection;
     // Apart, as its memory is needed for a moment only.
-    match Box::pin(reach(client, carriage, books)).await {
+    match Box::pin(reach(client, target, carriage, books)).await {
         Ok(reached) => {
             let app = app.insert(reached);
             Pump::new(client, app, books, scratch, carriage.idle_timeout).await;
         }
         Err(error) => {
             books.recorder.refused();
-            tracing::debug!(target_addr = %carriage.target, %error, "the app took no connection");
+            if target.is_circle() {
+                books.recorder.circled();
+            }
+            tracing::debug!(target_addr = %target.address, %error, "the app took no connection");
             Box::pin(refuse(client, books, scratch)).await;
         }
     }
 }
 
 /// Connects to the app.
-async fn reach(client: &Socket, carriage: &Carriage, books: &mut Books) -> io::Result<Socket> {
+async fn reach(
+    client: &Socket,
+    target: &mut Target,
+    carriage: &Carriage,
+    books: &mut Books,
+) -> io::Result<Socket> {
     let clock = books.clock;
-    let connecting = connect(carriage.target, carriage.connect_timeout);
+    let connecting = connect(target, carriage.connect_timeout);
     let (app, asked) = alongside(connecting, client.stream(), &clock).await;
     let app = app?;
     books.recorder.connected(clock.now().since(books.opened));
@@ -64,10 +72,10 @@ async fn reach(client: &Socket, carriage: &Carriage, books: &mut Books) -> io::R
     Ok(app)
 }
 
-async fn connect(target: SocketAddr, timeout: Duration) -> io::Result<Socket> {
-    let app = tokio::time::timeout(timeout, TcpStream::connect(target)).await??;
+async fn connect(target: &mut Target, timeout: Duration) -> io::Result<Socket> {
+    let app = tokio::time::timeout(timeout, target.connect()).await??;
     let app = Socket::new(app);
-    if is_own_end(app.stream(), target)? {
+    if is_own_end(app.stream(), target.address)? {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     // What the client sent at once shall arrive at once.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::drain::Connections;
-use crate::meter::{Bounds, HttpKey, Layout, Meter, Route, RouteId, Shard, Snapshot, TcpKey};
+use crate::meter::{Bounds, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
 use std::net::SocketAddr;
@@ -24,6 +24,7 @@ struct Rig {
     listener: TcpListener,
     app: TcpListener,
     carriage: Rc<Carriage>,
+    target: SocketAddr,
 }
 
 impl Rig {
@@ -32,7 +33,7 @@ impl Rig {
         let app = TcpListener::bind(any).await.unwrap();
         let some = Bounds::union([[1_000_000u64].as_slice()]);
         let meter = Meter::new(Layout {
-            routes: vec![Route { listen: any, target: any, opaque: false }],
+            routes: vec![Route { side: Side::Inbound, listen: any, target: any, opaque: false }],
             first_host: HostId::UNKNOWN,
             durations: some.clone(),
             sizes: some.clone(),
@@ -47,11 +48,12 @@ impl Rig {
             rules: Arc::new(Rules {
                 hosts: KnownHosts::new::<String>(&[]),
                 max_head_bytes: 65_536,
+                probes_apart: true,
             }),
             scratch: Scratch::new(),
             listener: TcpListener::bind(any).await.unwrap(),
+            target: app.local_addr().unwrap(),
             carriage: Rc::new(Carriage {
-                target: app.local_addr().unwrap(),
                 connect_timeout: Duration::from_secs(10),
                 idle_timeout: None,
             }),
@@ -80,7 +82,8 @@ impl Rig {
         let (carriage, scratch) = (Rc::clone(&self.carriage), Rc::clone(&self.scratch));
         let place = Connections::new(1).admit().unwrap();
         let books = self.books();
-        carry(Box::new(Connection { books, client, app: None, carriage, scratch, place }))
+        let target = Target::plain(self.target);
+        carry(Box::new(Connection { books, client, app: None, target, carriage, scratch, place }))
     }
 
     fn books(&self) -> Books {

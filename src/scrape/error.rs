@@ -1,9 +1,11 @@
 //! Says in one sentence why a source's exposition could not be had.
 
+use super::intake::{ByteLimit, CODINGS, Coding};
 use http::StatusCode;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A source that gave no exposition: its URL, and why.
@@ -25,6 +27,25 @@ pub(crate) enum Cause {
     /// The port is closed.
     #[error("nobody listens there (connection refused)")]
     Refused,
+    /// There is no such Unix socket.
+    #[error("there is no such socket (the app has not made it yet, or elsewhere)")]
+    NoSocket,
+    /// The app does not accept what waits at its Unix socket.
+    #[error("takes no more connections (too many wait already)")]
+    Busy,
+    /// A file that an option names is of no use.
+    #[error("its {option}= is {}, which {why}", shown(path.to_string_lossy().as_bytes()))]
+    File {
+        /// The option.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it is of no use.
+        why: String,
+    },
+    /// No TLS came about.
+    #[error("could not be spoken to in TLS ({0})")]
+    Tls(String),
     /// Connecting failed in some other way.
     #[error("could not connect ({0})")]
     Unreachable(io::Error),
@@ -49,8 +70,13 @@ pub(crate) enum Cause {
     #[error("did not answer in HTTP/1 ({0})")]
     NotHttp(String),
     /// Another status than 200 or a redirect.
-    #[error("answered {}", Status(*.0))]
-    Status(StatusCode),
+    #[error("answered {}{advice}", Status(*.status))]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// What to try, or nothing.
+        advice: &'static str,
+    },
     /// A redirect: where it leads to is up to whoever answers there, so it is not followed.
     #[error(
         "answered {} and redirects to {location}, which is not followed; give that URL to \
@@ -63,14 +89,22 @@ pub(crate) enum Cause {
         location: String,
     },
     /// Compressed in a way that was not asked for.
-    #[error("answered with Content-Encoding {0}, but only gzip was asked for")]
+    #[error("answered with Content-Encoding {0}, but only one of {CODINGS} was asked for")]
     Encoding(String),
-    /// The gzip is broken or cut short.
-    #[error("sent gzip that cannot be unpacked ({0})")]
-    Gzip(io::Error),
+    /// What is packed is broken or cut short.
+    #[error("sent {coding} that cannot be unpacked ({error})")]
+    Packed {
+        /// How it was packed.
+        coding: Coding,
+        /// What is wrong with it.
+        error: io::Error,
+    },
     /// The body is above the limit, as sent or decompressed.
-    #[error("sent more than {} (--app-metrics-max-bytes)", Size(*.0))]
-    TooLarge(u64),
+    #[error("sent more than {} ({})", Size(.0.bytes), .0.setting)]
+    TooLarge(ByteLimit),
+    /// More samples than the source may have.
+    #[error("sent more than {0} samples (max-samples=)")]
+    TooManySamples(usize),
     /// The body ended before it was whole.
     #[error("broke off after {received} bytes of its answer, none of which are used ({why})")]
     BrokenOff {
@@ -79,6 +113,9 @@ pub(crate) enum Cause {
         /// What the connection said of it.
         why: String,
     },
+    /// Other scrapes' answers hold all the memory that there is for bodies.
+    #[error("was left out, because too many large answers are on their way to other scrapers")]
+    NoRoom,
     /// The body came whole, but no sample is in it.
     #[error("answered 200 OK, but with nothing that is a sample ({0})")]
     NoSample(String),
@@ -99,6 +136,9 @@ impl Cause {
             Self::NotHttp("its head is above 64 KiB".to_owned())
         } else if error.is_parse() {
             Self::NotHttp(innermost(error))
+        } else if let Some(alert) = of_tls(error) {
+            // A server may take the greeting first and look at our certificate later.
+            Self::Tls(alert.to_string())
         } else {
             // An orderly end, a reset, or an end while we wrote: the person sees the same.
             Self::Hangup
@@ -109,6 +149,30 @@ impl Cause {
     pub(super) fn of_reading(error: &hyper::Error, received: u64) -> Self {
         Self::BrokenOff { received, why: innermost(error) }
     }
+
+    /// Whether the time ran out.
+    pub(super) fn is_a_hang(&self) -> bool {
+        matches!(self, Self::NoConnection(_) | Self::NoAnswer(_) | Self::TooSlow { .. })
+    }
+
+    /// Why, as a label says it.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownHost(_) => "unknown_host",
+            Self::Refused | Self::NoSocket | Self::Busy => "refused",
+            Self::Unreachable(_) => "unreachable",
+            Self::File { .. } => "file",
+            Self::Tls(_) => "tls",
+            Self::NoConnection(_) | Self::NoAnswer(_) | Self::TooSlow { .. } => "timeout",
+            Self::Hangup | Self::BrokenOff { .. } => "broken_off",
+            Self::NotHttp(_) => "not_http",
+            Self::Status { .. } | Self::Redirect { .. } => "status",
+            Self::Encoding(_) | Self::Packed { .. } => "encoding",
+            Self::TooLarge(_) | Self::TooManySamples(_) => "too_large",
+            Self::NoSample(_) => "no_sample",
+            Self::NoRoom => "no_room",
+        }
+    }
 }
 
 /// Text from the network as a sentence shows it: quoted, on one line, and cut short.
@@ -118,6 +182,23 @@ pub(super) fn shown(text: &[u8]) -> String {
         None => format!("{text:?}"),
         Some((end, _)) => format!("{:?}...", &text[..end]),
     }
+}
+
+/// What TLS had to say of an error, if it is one of TLS.
+fn of_tls<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e rustls::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // An I/O error shows what is in it only so.
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(found) = inside.and_then(|inside| inside.downcast_ref()) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// What an error goes back to; the layers above it only say that there was one.
@@ -179,6 +260,7 @@ mod tests {
             FetchError { url, cause }.to_string().split_off("http://app:9102/metrics: ".len())
         };
         let within = Duration::from_millis(9_500);
+        let limit = ByteLimit { bytes: 16 << 20, setting: "--app-metrics-max-bytes" };
         let unknown = || io::Error::other("Name or service not known");
         for (cause, sentence) in [
             (
@@ -196,7 +278,7 @@ mod tests {
                 Cause::TooSlow { received: 70, within },
                 "had sent only 70 bytes of its answer after 9.5 s",
             ),
-            (Cause::TooLarge(16 << 20), "sent more than 16 MiB (--app-metrics-max-bytes)"),
+            (Cause::TooLarge(limit), "sent more than 16 MiB (--app-metrics-max-bytes)"),
         ] {
             assert_eq!(told(cause), sentence);
         }

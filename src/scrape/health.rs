@@ -1,12 +1,17 @@
 //! Remembers how each source is doing: for `/sources`, for our own families, and for the log, which
 //! hears of it once when something changes and never per scrape.
 
+mod families;
+mod notes;
+
+pub(super) use families::Families;
+
 use super::{Body, Cause, FetchError};
-use prometheus_client::encoding::EncodeLabelSet;
+use crate::config::{AppMetrics, Trust};
+use families::{OfReason, OfSource};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -31,10 +36,20 @@ pub(crate) struct Health {
     pub(crate) samples: u64,
     /// Bytes of the last scrape, after decompression; 0 when it is down.
     pub(crate) bytes: u64,
+    /// The same as they were sent.
+    pub(crate) wire_bytes: u64,
+    /// What the last answer called its format.
+    pub(crate) content_type: Option<String>,
+    /// How the last answer said it was compressed.
+    pub(crate) content_encoding: Option<String>,
     /// What last went wrong, also when all is well again.
     pub(crate) last_error: Option<String>,
     /// How long ago that was, in seconds.
     pub(crate) last_error_seconds_ago: Option<f64>,
+    /// For how many seconds scrapes will wait for it less than they could, because it hung.
+    pub(crate) hurried_for_seconds: Option<f64>,
+    /// What to know of how it is asked, above all where that is not safe.
+    pub(crate) notes: Vec<&'static str>,
     /// What was dropped since the program began, by reason.
     pub(crate) dropped: BTreeMap<&'static str, DroppedSoFar>,
 }
@@ -59,66 +74,6 @@ pub(crate) struct Dropped<'a> {
     pub(crate) first: &'a str,
 }
 
-/// Our own families on sources.
-#[derive(Debug)]
-pub(super) struct Families {
-    up: Family<OfSource, Gauge>,
-    duration: Family<OfSource, Gauge<f64, AtomicU64>>,
-    samples: Family<OfSource, Gauge>,
-    bytes: Family<OfSource, Gauge>,
-    dropped: Family<OfReason, Counter>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfSource {
-    source: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfReason {
-    source: String,
-    reason: &'static str,
-}
-
-impl Families {
-    pub(super) fn register(registry: &mut Registry) -> Self {
-        let families = Self {
-            up: Family::default(),
-            duration: Family::default(),
-            samples: Family::default(),
-            bytes: Family::default(),
-            dropped: Family::default(),
-        };
-        registry.register(
-            "podmeter_app_scrape_up",
-            "Whether the app's exposition could be had at the last scrape",
-            families.up.clone(),
-        );
-        registry.register(
-            "podmeter_app_scrape_duration_seconds",
-            "How long the app's exposition took at the last scrape",
-            families.duration.clone(),
-        );
-        registry.register(
-            "podmeter_app_scrape_samples",
-            "Samples in the app's exposition at the last scrape",
-            families.samples.clone(),
-        );
-        registry.register(
-            "podmeter_app_scrape_bytes",
-            "Bytes of the app's exposition at the last scrape, after decompression",
-            families.bytes.clone(),
-        );
-        // The encoder writes `_total` behind the name of a counter.
-        registry.register(
-            "podmeter_app_dropped_samples",
-            "Samples of the app's exposition that could not be passed on",
-            families.dropped.clone(),
-        );
-        families
-    }
-}
-
 /// What is known of one source.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -128,7 +83,10 @@ pub(super) struct Ledger {
     duration: Gauge<f64, AtomicU64>,
     samples: Gauge,
     bytes: Gauge,
+    wire_bytes: Gauge,
+    failures: Family<OfReason, Counter>,
     dropped: Family<OfReason, Counter>,
+    notes: Vec<&'static str>,
     known: Mutex<Known>,
 }
 
@@ -137,6 +95,10 @@ struct Known {
     standing: Standing,
     scraped: Option<(Instant, Duration)>,
     error: Option<(Instant, String)>,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+    /// The log knows that it is not waited for as long as it could be.
+    hurried: bool,
     dropped: BTreeMap<&'static str, DroppedSoFar>,
 }
 
@@ -151,14 +113,22 @@ enum Standing {
 
 impl Ledger {
     /// A source that was never asked, and is down so far.
-    pub(super) fn new(url: String, name: String, families: &Families) -> Self {
+    pub(super) fn new(source: &AppMetrics, families: &Families) -> Self {
+        let (url, name) = (source.url.to_string(), source.name.clone());
+        let notes = notes::of(source);
+        if source.tls.as_ref().is_some_and(|tls| tls.trust == Trust::Anybody) {
+            tracing::warn!(source = %name, "{}: {url}", notes::ANYBODY);
+        }
         let of = OfSource { source: name.clone() };
         Self {
             up: families.up.get_or_create_owned(&of),
             duration: families.duration.get_or_create_owned(&of),
             samples: families.samples.get_or_create_owned(&of),
             bytes: families.bytes.get_or_create_owned(&of),
+            wire_bytes: families.wire_bytes.get_or_create_owned(&of),
+            failures: families.failures.clone(),
             dropped: families.dropped.clone(),
+            notes,
             known: Mutex::default(),
             url,
             name,
@@ -173,17 +143,50 @@ impl Ledger {
         &self.name
     }
 
-    /// Notes what a fetch came to. Whether a body is any good is known only later.
-    pub(super) fn fetched(&self, outcome: &Result<Body, FetchError>, took: Duration) {
+    /// Notes what a fetch came to, and for how long the next ones are hurried, if they are.
+    /// Whether a body is any good is known only later.
+    pub(super) fn fetched(
+        &self,
+        outcome: &Result<Body, FetchError>,
+        took: Duration,
+        hurried_for: Option<Duration>,
+    ) {
         self.duration.set(took.as_secs_f64());
         let mut known = self.known();
         known.scraped = Some((Instant::now(), took));
         match outcome {
             Ok(body) => {
                 self.bytes.set(gauged(body.bytes.len() as u64));
+                self.wire_bytes.set(gauged(body.received));
+                known.content_type.clone_from(&body.content_type);
+                known.content_encoding.clone_from(&body.content_encoding);
+                known.hurried = false;
             }
-            Err(error) => self.fail(&mut known, error),
+            Err(error) => {
+                known.content_type = None;
+                known.content_encoding = None;
+                self.fail(&mut known, error);
+                if hurried_for.is_some() && !known.hurried {
+                    known.hurried = true;
+                    let url = &self.url;
+                    tracing::warn!(
+                        source = %self.name,
+                        "app metrics hang, so that scrapes wait for them a tenth of their time \
+                         from here on, and all of it once a minute: {url}"
+                    );
+                }
+            }
         }
+    }
+
+    /// Notes that a body is of no use for this cause.
+    pub(super) fn refused(&self, cause: Cause) {
+        self.fail(&mut self.known(), &FetchError { url: self.url.clone(), cause });
+    }
+
+    /// Bytes of the last body.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get().unsigned_abs()
     }
 
     /// Notes what was in a body.
@@ -225,7 +228,7 @@ impl Ledger {
     }
 
     /// How the source is doing.
-    pub(super) fn health(&self) -> Health {
+    pub(super) fn health(&self, hurried_for: Option<Duration>) -> Health {
         let known = self.known();
         let ago = |then: Instant| then.elapsed().as_secs_f64();
         Health {
@@ -236,8 +239,13 @@ impl Ledger {
             duration_seconds: known.scraped.map(|(_, took)| took.as_secs_f64()),
             samples: self.samples.get().unsigned_abs(),
             bytes: self.bytes.get().unsigned_abs(),
+            wire_bytes: self.wire_bytes.get().unsigned_abs(),
+            content_type: known.content_type.clone(),
+            content_encoding: known.content_encoding.clone(),
             last_error: known.error.as_ref().map(|(_, error)| error.clone()),
             last_error_seconds_ago: known.error.as_ref().map(|(then, _)| ago(*then)),
+            hurried_for_seconds: hurried_for.map(|left| left.as_secs_f64()),
+            notes: self.notes.clone(),
             dropped: known.dropped.clone(),
         }
     }
@@ -246,6 +254,9 @@ impl Ledger {
         self.up.set(0);
         self.samples.set(0);
         self.bytes.set(0);
+        self.wire_bytes.set(0);
+        let of = OfReason { source: self.name.clone(), reason: error.cause.reason() };
+        self.failures.get_or_create(&of).inc();
         let error = error.to_string();
         if known.standing == Standing::Down {
             tracing::debug!(source = %self.name, "app metrics are still missing: {error}");

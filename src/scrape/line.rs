@@ -1,5 +1,6 @@
 //! One HTTP/1 connection to a source, which works only while somebody waits for it.
 
+use super::connect::Stream;
 use super::error::Cause;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,25 +9,22 @@ use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use std::future::{poll_fn, ready};
-use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::Context;
-use tokio::net::{TcpStream, lookup_host};
 
 /// A connection to a source. Nothing runs beside it: dropping it closes it.
 #[derive(Debug)]
 pub(super) struct Line {
     requests: SendRequest<Empty<Bytes>>,
     /// Moves the bytes when polled; `None` once it is over.
-    connection: Option<Connection<TokioIo<TcpStream>, Empty<Bytes>>>,
+    connection: Option<Moving>,
 }
 
+type Moving = Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>;
+
 impl Line {
-    /// Connects. A host name is looked up each time, and its addresses are tried in turn.
-    pub(super) async fn open(host: &str, port: u16) -> Result<Self, Cause> {
-        let stream = connect(host, port).await?;
-        stream.set_nodelay(true).map_err(Cause::Unreachable)?;
+    /// Speaks HTTP/1 on a stream.
+    pub(super) async fn new(stream: Box<dyn Stream>) -> Result<Self, Cause> {
         let mut builder = Builder::new();
         let (requests, connection) = builder
             .max_buf_size(HEAD_BYTES)
@@ -63,10 +61,7 @@ impl Line {
 }
 
 /// Waits for `work` while the connection moves the bytes that it waits for.
-async fn alongside<T>(
-    connection: &mut Option<Connection<TokioIo<TcpStream>, Empty<Bytes>>>,
-    work: impl Future<Output = T>,
-) -> T {
+async fn alongside<T>(connection: &mut Option<Moving>, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     let mut poll = |cx: &mut Context<'_>| {
         if let Some(running) = connection
@@ -78,22 +73,6 @@ async fn alongside<T>(
         work.as_mut().poll(cx)
     };
     poll_fn(|cx| poll(cx)).await
-}
-
-async fn connect(host: &str, port: u16) -> Result<TcpStream, Cause> {
-    // An address needs no look-up, which would cost a thread.
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return TcpStream::connect((ip, port)).await.map_err(Cause::of_connecting);
-    }
-    let addresses = lookup_host((host, port)).await.map_err(Cause::UnknownHost)?;
-    let mut failed = Cause::UnknownHost(io::Error::other("the name has no address"));
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = Cause::of_connecting(error),
-        }
-    }
-    Err(failed)
 }
 
 /// The most that the head of an answer may take, and that is read ahead of a body.

@@ -1,12 +1,14 @@
 //! What a source can do to a scrape, over real sockets.
 
 mod answers;
+mod authorized;
 mod connections;
 mod health;
 mod server;
+mod tls;
+mod unix;
 
 use super::*;
-use crate::config::AppMetrics;
 use server::Server;
 use std::time::Duration;
 
@@ -16,12 +18,8 @@ fn sources(urls: &[&str]) -> Sources {
 }
 
 fn sources_in(urls: &[&str], registry: &mut Registry) -> Sources {
-    let source = |(name, url): (char, &&str)| AppMetrics {
-        url: url.parse().unwrap(),
-        name: name.to_string(),
-        label: false,
-    };
-    let sources: Vec<_> = ('a'..).zip(urls).map(source).collect();
+    let source = |(name, url): (char, &&str)| format!("{url},name={name}").parse().unwrap();
+    let sources: Vec<AppMetrics> = ('a'..).zip(urls).map(source).collect();
     Sources::new(&sources, LIMIT, registry)
 }
 
@@ -31,7 +29,7 @@ async fn ask(sources: &Sources) -> Result<Body, FetchError> {
 }
 
 async fn ask_within(sources: &Sources, time: Duration) -> Result<Body, FetchError> {
-    sources.fetch(Instant::now() + time).await.swap_remove(0).outcome
+    sources.fetch(&Scraper::at(Instant::now() + time), |_| true).await.swap_remove(0).outcome
 }
 
 /// Why a source that sends these bytes gives no exposition.
@@ -50,7 +48,7 @@ fn sources_can_be_shared_between_threads_and_their_futures_sent() {
     let sources = sources(&["http://127.0.0.1:1/"]);
     let now = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let now = now.block_on(async { Instant::now() });
-    check(&sources, sources.fetch(now));
+    check(&sources, sources.fetch(&Scraper::at(now), |_| true));
 }
 
 /// Small, so that going beyond it is quick.

@@ -25,7 +25,7 @@ impl Admin {
 }
 
 impl Routes for Admin {
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Reply {
         let path = request.uri().path();
         let refusal = match path {
             "/quitquitquit" => reply::unless_post(request.method()),

@@ -20,7 +20,7 @@ impl Health {
 }
 
 impl Routes for Health {
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Reply {
         match request.uri().path() {
             "/healthz/ready" => ready(&request, &self.lifecycle),
             _ => reply::not_found(&["/healthz/ready"]),

@@ -1,13 +1,16 @@
 //! The loop that the stats, admin and health listeners share.
 
+use super::coding::Coding;
+use super::outgoing::compressed;
 use super::readers::Readers;
 use super::reply::Reply;
 use crate::drain::Drain;
 use http::Request;
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
@@ -16,14 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tower::{ServiceBuilder, service_fn};
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
 
 /// Something that answers requests.
 pub(crate) trait Routes: Send + Sync + 'static {
     /// Answers one request.
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
+    fn answer(self: &Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
 }
 
 /// Accepts connections until `drain` stops, and has `routes` answer their requests.
@@ -70,21 +70,20 @@ async fn converse(
 ) {
     let reader = readers.welcome();
     let answering = Arc::clone(&reader);
-    let answer = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let (routes, readers) = (Arc::clone(&routes), Arc::clone(&readers));
         let reader = Arc::clone(&answering);
         async move {
+            let coding = Coding::choose(values(request.headers(), ACCEPT_ENCODING));
             let reply = routes.answer(request).await;
+            // Last, so that what the routes say of type and body is settled before.
+            let reply = compressed(reply, coding);
             Ok::<_, Infallible>(reply.map(|body| readers.hand_out(&reader, body)))
         }
     });
-    let service = ServiceBuilder::new()
-        // Outermost, so that what the routes say of type and body is settled before.
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
-        .service(answer);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);
-    let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(service));
+    let connection = http.serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     // How a reader's connection ends is the reader's own affair.
     tokio::select! {
@@ -94,6 +93,11 @@ async fn converse(
     }
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+}
+
+/// The values of all lines of a header; what is no text says nothing.
+pub(super) fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
 /// Connections of readers, for each listener; more wait in the backlog.
@@ -116,7 +120,7 @@ mod tests {
     struct Hello;
 
     impl Routes for Hello {
-        async fn answer(&self, _: Request<Incoming>) -> Reply {
+        async fn answer(self: &Arc<Self>, _: Request<Incoming>) -> Reply {
             reply::text(StatusCode::OK, "hello")
         }
     }

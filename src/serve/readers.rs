@@ -4,10 +4,11 @@
 //! connections open, or asks for large answers and does not take them, is told to go: when places
 //! or memory run short the oldest first, and in any case after [`TAKE_WITHIN`].
 
+use super::outgoing::Outgoing;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
@@ -53,8 +54,8 @@ impl Readers {
 
     /// Hands an answer to a reader; if there is too much that others have not taken, the oldest of
     /// those are told to go.
-    pub(super) fn hand_out(&self, reader: &Reader, answer: Bytes) -> Pieces {
-        let pieces = reader.hand_out(answer);
+    pub(super) fn hand_out(&self, reader: &Reader, answer: Outgoing) -> Handed {
+        let handed = reader.hand_out(answer);
         let readers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let untaken: Vec<_> = readers
             .iter()
@@ -71,7 +72,7 @@ impl Readers {
             reader.gone.cancel();
             all -= bytes;
         }
-        pieces
+        handed
     }
 }
 
@@ -94,13 +95,14 @@ impl Reader {
         }
     }
 
-    fn hand_out(&self, answer: Bytes) -> Pieces {
+    fn hand_out(&self, mut answer: Outgoing) -> Handed {
         let mark = Arc::new(());
+        answer.give(self.gone.clone());
         self.outstanding(|outstanding| {
-            *outstanding = Outstanding { bytes: answer.len(), mark: Arc::downgrade(&mark) };
+            *outstanding = Outstanding { bytes: answer.held(), mark: Arc::downgrade(&mark) };
         });
         self.handed_out.notify_one();
-        Pieces { rest: answer, _mark: mark }
+        Handed { answer, _mark: mark }
     }
 
     /// Bytes of the answer, if it has not been taken.
@@ -113,44 +115,40 @@ impl Reader {
     }
 }
 
-/// An answer's body in pieces, so that what the reader has not taken stays here and is known of.
+/// An answer that was handed out, and is known of until the reader has taken it.
 #[derive(Debug)]
-pub(super) struct Pieces {
-    rest: Bytes,
+pub(super) struct Handed {
+    answer: Outgoing,
     _mark: Arc<()>,
 }
 
-impl Body for Pieces {
+impl Body for Handed {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        let length = self.rest.len().min(PIECE);
-        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.answer).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        self.answer.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.rest.len() as u64)
+        self.answer.size_hint()
     }
 }
 
 /// From so many connections on the oldest has to go for the next.
 const MAX_AT_EASE: usize = 192;
-/// Bytes of answers, over all readers of a listener, that may wait to be taken.
+/// Bytes of answers, over all readers of a listener, that may wait to be taken. Those that have a
+/// share of the room for large ones ([`Room`](super::room::Room)) are bounded there.
 const MAX_UNTAKEN: usize = 64 * 1024 * 1024;
 /// How long an answer may wait to be taken; a scraper has given up long before.
 const TAKE_WITHIN: Duration = Duration::from_secs(30);
-const PIECE: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -177,16 +175,16 @@ mod tests {
     #[test]
     fn when_too_much_was_not_taken_the_oldest_of_those_goes() {
         let readers = Readers::default();
-        let large = Bytes::from(vec![0; MAX_UNTAKEN / 2]);
+        let large = || Outgoing::Whole(Bytes::from(vec![0; MAX_UNTAKEN / 2]));
         let (idle, one, two, three) =
             (readers.welcome(), readers.welcome(), readers.welcome(), readers.welcome());
-        let _one = readers.hand_out(&one, large.clone());
-        let taken = readers.hand_out(&two, large.clone());
+        let _one = readers.hand_out(&one, large());
+        let taken = readers.hand_out(&two, large());
         assert!(!one.gone.is_cancelled());
         drop(taken);
-        let _again = readers.hand_out(&two, large.clone());
+        let _again = readers.hand_out(&two, large());
         assert!(!one.gone.is_cancelled(), "what was taken does not count");
-        let _three = readers.hand_out(&three, large);
+        let _three = readers.hand_out(&three, large());
         assert!(one.gone.is_cancelled());
         assert!([idle, two, three].iter().all(|reader| !reader.gone.is_cancelled()));
     }
@@ -195,8 +193,8 @@ mod tests {
     async fn an_answer_that_is_not_taken_in_time_ends_its_connection() {
         let readers = Readers::default();
         let (slow, quick) = (readers.welcome(), readers.welcome());
-        let _untaken = readers.hand_out(&slow, Bytes::from_static(b"answer"));
-        drop(readers.hand_out(&quick, Bytes::from_static(b"answer")));
+        let _untaken = readers.hand_out(&slow, Outgoing::Whole(Bytes::from_static(b"answer")));
+        drop(readers.hand_out(&quick, Outgoing::Whole(Bytes::from_static(b"answer"))));
         slow.has_to_go().await;
         let longer = tokio::time::timeout(10 * TAKE_WITHIN, quick.has_to_go()).await;
         assert!(longer.is_err(), "it took its answer and may stay");

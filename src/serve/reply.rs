@@ -1,11 +1,23 @@
-//! Small answers: a status, a type, some text.
+//! What the routes answer: mostly a status, a type and some text.
 
+use super::exposed::Exposed;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
 
 /// What every route gives.
-pub(crate) type Reply = Response<Bytes>;
+pub(crate) type Reply = Response<Content>;
+
+/// The body of an answer, not compressed yet.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// All of it.
+    Whole(Bytes),
+    /// An exposition that is written as its reader takes it.
+    Parts(Box<Exposed>),
+    /// What a GET would be given; nobody has made it, because it was a HEAD.
+    Unmade,
+}
 
 /// A plain text.
 pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Reply {
@@ -28,7 +40,12 @@ pub(crate) fn body(
     content_type: &'static str,
     bytes: impl Into<Bytes>,
 ) -> Reply {
-    let mut reply = Response::new(bytes.into());
+    content(status, content_type, Content::Whole(bytes.into()))
+}
+
+/// The same for a body of any kind.
+pub(crate) fn content(status: StatusCode, content_type: &'static str, content: Content) -> Reply {
+    let mut reply = Response::new(content);
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply

@@ -1,17 +1,23 @@
 //! The scrape: what was recorded and what the apps say of themselves, as one valid exposition.
 
-use super::Lifecycle;
+use super::aside::aside;
+use super::exposed::{Exposed, Gathered};
 use super::health::ready;
-use super::http::Routes;
-use super::reply::{self, Reply};
+use super::http::{Routes, values};
+use super::reply::{self, Content, Reply};
+use super::selection::Selection;
+use super::{Lifecycle, Room};
+use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
-use crate::exposition::{self, Counts, Exposition, Format, InputFormat, Source};
+use crate::exposition::{
+    self, Counts, Exposition, Format, InputFormat, Limits, Merged, Source, Syntax,
+};
 use crate::listen::Settler;
 use crate::meter::Meter;
 use crate::process::Process;
-use crate::scrape::{self, Dropped, Fetched, Sources};
-use http::header::{ACCEPT, HeaderMap, HeaderValue, VARY};
-use http::{Request, StatusCode};
+use crate::scrape::{self, Dropped, Scraper, Sources, Wants};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, VARY};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
@@ -26,12 +32,13 @@ pub(crate) struct Stats {
     /// The instruments of the code around the recording.
     pub(crate) registry: Registry,
     pub(crate) settler: Settler,
+    pub(crate) room: Arc<Room>,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) started: Instant,
 }
 
 impl Routes for Stats {
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Reply {
         match request.uri().path() {
             "/stats/prometheus" | "/metrics" => self.scraped(&request).await,
             "/ready" => ready(&request, &self.lifecycle),
@@ -42,46 +49,124 @@ impl Routes for Stats {
 
 impl Stats {
     /// Answers a scrape: always 200, always valid, within the scraper's deadline.
-    pub(super) async fn scraped<B>(&self, request: &Request<B>) -> Reply {
+    pub(super) async fn scraped<B>(self: &Arc<Self>, request: &Request<B>) -> Reply {
         if let Some(refusal) = reply::unless_read(request.method()) {
             return refusal;
         }
-        let format = exposition::negotiate(accepted(request.headers()));
-        let deadline = scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now());
-        let (fetched, ()) = tokio::join!(self.sources.fetch(deadline), self.settler.settle());
-        let body = self.merge(&fetched, format);
-        self.lifecycle.scraped.notify_waiters();
-        let mut reply = reply::body(StatusCode::OK, format.content_type(), body);
+        let selection = Selection::read(request.uri().query(), &self.sources.names());
+        let selection = match selection {
+            Ok(selection) => selection,
+            Err(error) => return reply::text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let format = exposition::negotiate(values(request.headers(), ACCEPT));
+        let content = if request.method() == Method::HEAD {
+            Content::Unmade
+        } else {
+            let scraper = Scraper {
+                deadline: scrape::deadline(request.headers().get(scrape::TIMEOUT), Instant::now()),
+                wants: match format.syntax() {
+                    Syntax::Protobuf => Wants::Protobuf,
+                    Syntax::Text | Syntax::QuotedText | Syntax::OpenMetrics => Wants::Text,
+                },
+                authorization: request.headers().get(AUTHORIZATION),
+            };
+            match self.expose(&scraper, format, selection).await {
+                Some(content) => content,
+                None => return reply::text(StatusCode::INTERNAL_SERVER_ERROR, MISHAP),
+            }
+        };
+        let mut reply = reply::content(StatusCode::OK, format.content_type(), content);
         reply.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
         reply
     }
 
-    fn merge(&self, fetched: &[Fetched], format: Format) -> Vec<u8> {
+    /// Asks the sources and begins the answer; `None` if something panicked on the way.
+    async fn expose(
+        self: &Arc<Self>,
+        scraper: &Scraper<'_>,
+        format: Format,
+        selection: Selection,
+    ) -> Option<Content> {
+        let deadline = scraper.deadline;
+        let wanted = |name: &str| selection.wants_source(name);
+        let asked = async {
+            let expected = self.sources.bytes(wanted);
+            let mut share = self.room.take(expected, deadline).await?;
+            let gathered = Gathered::new(self.sources.fetch(scraper, wanted).await);
+            share.fit(gathered.bytes(), deadline).await.then_some((share, gathered))
+        };
+        let (asked, ()) = tokio::join!(asked, self.settler.settle());
+        let (share, gathered) = if let Some(asked) = asked {
+            asked
+        } else {
+            // Without the apps' families there is always room, and so no wait.
+            self.sources.turned_away(wanted);
+            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()))
+        };
+        let is_long = gathered.bytes() > AT_ONCE;
+        let stats = Arc::clone(self);
+        let begin = move || {
+            let lifecycle = Arc::clone(&stats.lifecycle);
+            Exposed::begin(
+                gathered,
+                |gathered| stats.merge(gathered, format, &selection),
+                format,
+                share,
+                lifecycle,
+            )
+        };
+        let mut exposed = if is_long { aside(begin).await? } else { begin() };
+        let whole = exposed.whole().map(Content::Whole);
+        Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
+    }
+
+    fn merge<'g>(
+        &self,
+        gathered: &'g Gathered,
+        format: Format,
+        selection: &Selection,
+    ) -> Merged<'g> {
         let mut sources = Vec::new();
         let mut read = Vec::new();
-        for (index, fetched) in fetched.iter().enumerate() {
+        for fetched in &gathered.fetched {
+            let index = fetched.index;
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let exposition = exposition::parse(&body.bytes, declared);
-            self.note_read(index, &exposition);
+            let usual = Limits::default();
+            let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
+            let limits = Limits { samples, ..usual };
+            let exposition = exposition::parse_with(&body.bytes, declared, &limits);
+            if !self.note_read(index, &exposition) {
+                continue;
+            }
             read.push((index, *exposition.problems.dropped()));
             let source = Source::new(fetched.name.as_str(), exposition);
-            sources.push(if fetched.labelled { source.labelled() } else { source });
+            sources.push(match fetched.mode {
+                SourceMode::Label => source.labelled(),
+                SourceMode::Plain | SourceMode::Sum(_) => source,
+            });
         }
-        let instruments = self.instruments();
-        let mut own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
-        own.extend(exposition::parse(instruments.as_bytes(), InputFormat::OpenMetrics).families);
-        let merged = exposition::merge(own, sources);
+        let mut own = Vec::new();
+        if selection.wants_own() {
+            own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
+            let text = gathered.instruments.get_or_init(|| self.instruments());
+            own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
+        }
+        if selection.used_only() {
+            exposition::keep_used(&mut own);
+        }
+        let mut merged = exposition::merge_for(format.escaping(), own, sources);
         for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
             self.note_merged(*index, &outcome.dropped, unread);
         }
-        let mut body = Vec::new();
-        exposition::render(&merged, format, &mut body);
-        body
+        if selection.has_filter() {
+            merged.keep_named(|name| selection.wants_name(name));
+        }
+        merged
     }
 
-    /// Tells a source's ledger what was read of its body.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) {
+    /// Tells a source's ledger what was read of its body. Whether it may be merged.
+    fn note_read(&self, index: usize, exposition: &Exposition<'_>) -> bool {
         let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
         let problems = &exposition.problems;
         let sentences: Vec<_> = problems
@@ -106,7 +191,7 @@ impl Stats {
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
         let problem = problems.first().first().map(ToString::to_string);
-        self.sources.parsed(index, samples, problem.as_deref(), &dropped);
+        self.sources.parsed(index, samples, problem.as_deref(), &dropped)
     }
 
     /// Tells it what was dropped on the way into the answer, beyond what could not be read. The
@@ -150,7 +235,7 @@ impl Stats {
     }
 }
 
-/// The values of all `Accept` lines; what is no text is nobody's type.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok())
-}
+/// Bodies of so many bytes are read and merged within a few milliseconds; for more, the control
+/// thread is not kept.
+const AT_ONCE: u64 = 256 * 1024;
+const MISHAP: &str = "the exposition could not be put together; the log says why";

@@ -19,13 +19,13 @@ pub(crate) struct Books {
 
 impl Books {
     pub(crate) fn now(stats: SocketAddr) -> Self {
-        Self::read(&Scrape::of(stats, Format::Text))
+        Self::read(&Scrape::of(stats, Format::TEXT))
     }
 
     /// Waits until nothing is carried any more; then all families must tell the same story.
     pub(crate) fn when_drained(stats: SocketAddr) -> Self {
         let scrape = eventually("everything has drained", || {
-            let scrape = Scrape::of(stats, Format::Text);
+            let scrape = Scrape::of(stats, Format::TEXT);
             for gauge in [
                 "podmeter_connections_active",
                 "envoy_cluster_upstream_cx_active",
@@ -109,7 +109,7 @@ impl Watch {
     /// Scrapes twice in a row; each answer must be valid, and none may take back what an earlier
     /// one has counted.
     pub(crate) fn look(&mut self) {
-        for format in [Format::Text, Format::OpenMetrics] {
+        for format in [Format::TEXT, Format::OPENMETRICS] {
             let scrape = Scrape::of(self.stats, format);
             // A process each time would take the CPU away from those who work.
             if self.looks < 3 {

@@ -165,6 +165,8 @@ impl Seen {
                     open.exchanges += 1;
                     true
                 }
+                Event::ProbeBegan => true,
+                Event::Exchange(exchange) if exchange.probe => true,
                 Event::Messages { direction, count, .. } => {
                     self.messages[usize::from(direction == Direction::Response)] += count;
                     open.exchanges > 0
@@ -291,7 +293,7 @@ impl Script {
 
     fn rules(&self) -> Arc<Rules> {
         let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
-        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes })
+        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes, probes_apart: true })
     }
 
     /// All that one side says.

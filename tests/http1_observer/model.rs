@@ -169,6 +169,7 @@ impl Account {
             held,
             request_bytes: (self.asked.len().min(request.end) - request.head.start) as u64,
             response_bytes: response_bytes as u64,
+            probe: false,
         });
         self.over += 1;
     }

@@ -61,7 +61,8 @@ struct Conversation {
 impl Conversation {
     fn open() -> Self {
         let hosts = KnownHosts::new::<&str>(&[]);
-        let watcher = Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024 }));
+        let watcher =
+            Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024, probes_apart: true }));
         let mut this = Self { watcher, events: Vec::new() };
         this.says(Direction::Request, &hello());
         this.says(Direction::Response, &hello_back());

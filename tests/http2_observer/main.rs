@@ -6,6 +6,7 @@ mod connections;
 mod conversations;
 mod endings;
 mod exchanges;
+mod fuzzed;
 #[path = "../http1_observer/law.rs"]
 #[expect(dead_code, reason = "each suite uses a part of it")]
 mod law;

@@ -26,7 +26,7 @@ impl Counted {
     /// Waits until no connection is carried any more.
     pub(crate) fn when_drained(sidecar: &Sidecar) -> Self {
         let scrape = eventually("everything has drained", || {
-            let scrape = Scrape::of(sidecar.stats, Format::Text);
+            let scrape = Scrape::of(sidecar.stats, Format::TEXT);
             for gauge in ["podmeter_connections_active", "envoy_cluster_upstream_rq_active"] {
                 if scrape.value(gauge, &[]) != 0.0 {
                     return Err(format!("{gauge} is {}", scrape.value(gauge, &[])));

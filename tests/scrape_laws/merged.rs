@@ -160,7 +160,7 @@ cold -1.5e-3
         assert_eq!(scrape.value("jobs_total", &queue).to_bits(), 17f64.to_bits());
         assert_eq!(scrape.value("jobs_created", &queue).to_bits(), 1.6e9f64.to_bits());
         let at = scrape.samples("jobs_total", &[]).next().unwrap().timestamp.clone().unwrap();
-        let expected = if format == Format::Text { "1700000000500" } else { "1700000000.5" };
+        let expected = if format == Format::TEXT { "1700000000500" } else { "1700000000.5" };
         assert_eq!(at, expected);
         assert!(scrape.value("heat", &[]).is_nan());
         assert_eq!(scrape.value("cold", &[]).to_bits(), (-0.0015f64).to_bits());
@@ -168,7 +168,7 @@ cold -1.5e-3
         let exemplars: Vec<_> =
             scrape.lines().iter().filter_map(|line| line.exemplar.as_ref()).collect();
         // Text has no exemplars.
-        let expected = if format == Format::Text { 0 } else { 2 };
+        let expected = if format == Format::TEXT { 0 } else { 2 };
         assert_eq!(exemplars.len(), expected, "{exemplars:?}");
     }
 }
@@ -212,7 +212,7 @@ other_jobs_total 5
         // Of two sources the first is right.
         assert_eq!(scrape.value("other_jobs_total", &[]).to_bits(), 5f64.to_bits());
     }
-    let scrape = Scrape::of(sidecar.stats, Format::Text);
+    let scrape = Scrape::of(sidecar.stats, Format::TEXT);
     assert!(scrape.sum("podmeter_app_dropped_samples_total", &[("source", "one")]) > 0.0);
     assert!(scrape.sum("podmeter_app_dropped_samples_total", &[("source", "two")]) > 0.0);
 }
@@ -227,8 +227,8 @@ fn a_broken_line_costs_itself_is_counted_each_time_and_logged_once() {
     let flags = format!("--app-metrics http://{source}/metrics,name=app");
     let sidecar = Sidecar::start("podmeter", folder.path(), nobody(), &flags);
     for round in 1..=3 {
-        let scrape = Scrape::of(sidecar.stats, Format::Text);
-        also_valid_for_python(test, &scrape.text, Format::Text);
+        let scrape = Scrape::of(sidecar.stats, Format::TEXT);
+        also_valid_for_python(test, &scrape.text, Format::TEXT);
         assert_eq!(scrape.count("jobs", &[]), 2);
         assert_eq!(scrape.count("users", &[]), 1);
         let up = scrape.value("podmeter_app_scrape_up", &[("source", "app")]);

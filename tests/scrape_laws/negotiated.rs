@@ -16,22 +16,22 @@ fn the_format_that_weighs_most_is_given_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let sidecar = Sidecar::start("podmeter", folder.path(), says(""), "");
     let (om, plain) = ("application/openmetrics-text;version=1.0.0", "text/plain;version=0.0.4");
-    let protobuf = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily";
+    let protobuf = "application/vnd.google.protobuf;proto=my.Message";
     for (accept, format) in [
-        (String::new(), Format::Text),
-        ("*/*".into(), Format::Text),
-        ("text/html, application/xhtml+xml".into(), Format::Text),
-        (om.into(), Format::OpenMetrics),
+        (String::new(), Format::TEXT),
+        ("*/*".into(), Format::TEXT),
+        ("text/html, application/xhtml+xml".into(), Format::TEXT),
+        (om.into(), Format::OPENMETRICS),
         (
             format!(
                 "{om},application/openmetrics-text;version=0.0.1;q=0.75,{plain};q=0.5,*/*;q=0.1"
             ),
-            Format::OpenMetrics,
+            Format::OPENMETRICS,
         ),
-        (format!("{plain};q=0.9,{om};q=0.5"), Format::Text),
-        (format!("{plain};q=0.5,{om};q=0.9"), Format::OpenMetrics),
-        (format!("{om};q=0,{plain};q=0.1"), Format::Text),
-        (format!("{protobuf};encoding=delimited,{plain};q=0.3"), Format::Text),
+        (format!("{plain};q=0.9,{om};q=0.5"), Format::TEXT),
+        (format!("{plain};q=0.5,{om};q=0.9"), Format::OPENMETRICS),
+        (format!("{om};q=0,{plain};q=0.1"), Format::TEXT),
+        (format!("{protobuf};encoding=delimited,{plain};q=0.3"), Format::TEXT),
     ] {
         let headers = [("Accept", &*accept)];
         let headers = if accept.is_empty() { &[][..] } else { &headers };
@@ -56,12 +56,12 @@ fn gzip_is_given_to_those_who_take_it() {
         let mut text = String::new();
         flate2::read::GzDecoder::new(&*reply.body).read_to_string(&mut text).unwrap();
         assert!(reply.body.len() < text.len() / 3, "{} of {}", reply.body.len(), text.len());
-        Scrape::read(&text, Format::Text);
+        Scrape::read(&text, Format::TEXT);
     }
     for accept in ["identity", "gzip;q=0", "zstd-unknown"] {
         let reply = encoded(accept);
         assert_eq!(reply.header("content-encoding"), None, "{accept}");
-        Scrape::read(reply.text(), Format::Text);
+        Scrape::read(reply.text(), Format::TEXT);
     }
 }
 
@@ -87,7 +87,7 @@ fn metrics_is_another_name_and_all_else_is_not_here() {
     let folder = tempfile::tempdir().unwrap();
     let mut sidecar = Sidecar::start("podmeter", folder.path(), says(""), "");
     let names = |path| {
-        let scrape = Scrape::read(get(sidecar.stats, path).text(), Format::Text);
+        let scrape = Scrape::read(get(sidecar.stats, path).text(), Format::TEXT);
         let mut series: Vec<_> =
             scrape.lines().iter().map(|line| (line.name.clone(), line.labels.clone())).collect();
         series.sort();

@@ -48,7 +48,7 @@ fn operators_see_what_was_recorded_and_what_was_set() {
     for path in ["/nothing", "/statsx", "/stats/"] {
         assert_eq!(get(sidecar.admin, path).status, 404, "{path}");
     }
-    let scrape = Scrape::read(get(sidecar.admin, "/stats/prometheus").text(), Format::Text);
+    let scrape = Scrape::read(get(sidecar.admin, "/stats/prometheus").text(), Format::TEXT);
     let answered = [("response_code", "404")];
     assert_eq!(scrape.value("istio_requests_total", &answered).to_bits(), 1f64.to_bits());
 }
@@ -92,7 +92,7 @@ fn a_request_whose_fate_nobody_knows_takes_no_count_back() {
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     app.arrivals.recv_timeout(PATIENCE).unwrap();
     let counted = || {
-        let scrape = Scrape::of(sidecar.stats, Format::Text);
+        let scrape = Scrape::of(sidecar.stats, Format::TEXT);
         ["envoy_cluster_upstream_rq_total", "envoy_http_downstream_rq_total"]
             .map(|name| scrape.value(name, &[]).to_bits())
     };

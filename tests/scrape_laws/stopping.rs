@@ -26,7 +26,7 @@ fn a_request_in_flight_is_answered_and_seen_by_one_last_scrape() {
         assert_eq!((reply.status, reply.text()), (503, "DRAINING\n"));
     }
     // A scrape while a connection is still open is not the last one.
-    let scrape = Scrape::of(sidecar.stats, Format::Text);
+    let scrape = Scrape::of(sidecar.stats, Format::TEXT);
     assert_eq!(scrape.value("envoy_server_state", &[]).to_bits(), 1f64.to_bits());
     assert_eq!(scrape.value("envoy_server_live", &[]).to_bits(), 0f64.to_bits());
     assert_eq!(scrape.count("istio_requests_total", &[("response_code", "202")]), 0);
@@ -43,7 +43,7 @@ fn a_request_in_flight_is_answered_and_seen_by_one_last_scrape() {
     eventually("nobody is answered any more", || {
         let reply = try_ask(sidecar.stats, "GET", "/stats/prometheus", &[]);
         let Ok(reply) = reply else { return Ok(()) };
-        last = Some(Scrape::read(reply.text(), Format::Text));
+        last = Some(Scrape::read(reply.text(), Format::TEXT));
         Err("somebody is".to_owned())
     });
     let last = last.unwrap();
@@ -73,7 +73,7 @@ fn what_is_not_over_when_the_drain_is_is_cut_and_counted() {
     sidecar.process.signal(Signal::TERM);
     let reset = client.read(&mut [0; 1]).unwrap_err();
     assert_eq!(reset.kind(), std::io::ErrorKind::ConnectionReset);
-    let scrape = Scrape::of(sidecar.stats, Format::Text);
+    let scrape = Scrape::of(sidecar.stats, Format::TEXT);
     let cut = [("response_code", "0"), ("response_flags", "DC")];
     assert_eq!(scrape.value("istio_requests_total", &cut).to_bits(), 1f64.to_bits());
     assert!(sidecar.process.ended().success());

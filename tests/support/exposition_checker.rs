@@ -7,7 +7,7 @@ use podmeter::exposition::Format;
 
 /// Says what is wrong with an answer, if anything is.
 pub(crate) fn check(text: &str, format: Format) -> Result<Vec<Line>, String> {
-    let openmetrics = format == Format::OpenMetrics;
+    let openmetrics = format == Format::OPENMETRICS;
     if !text.is_empty() && !text.ends_with('\n') {
         return Err("no newline at the end".into());
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use podmeter::exposition::Format;
+use podmeter::exposition::{Format, Syntax};
 
 use crate::exposition_checker::{Line, check};
 use crate::http::ask;
@@ -73,17 +73,17 @@ impl Scrape {
 
 /// What to send as `Accept` to get a format.
 pub(crate) fn accept(format: Format) -> &'static str {
-    match format {
-        Format::OpenMetrics => "application/openmetrics-text;version=1.0.0",
-        Format::Text => "text/plain;version=0.0.4",
+    match format.syntax() {
+        Syntax::OpenMetrics => "application/openmetrics-text;version=1.0.0",
+        _ => "text/plain;version=0.0.4",
     }
 }
 
 /// Has the reference parser of the Python client read a text; its complaint if it has one.
 pub(crate) fn python_reads(python: &Path, text: &str, format: Format) -> Result<(), String> {
-    let parser = match format {
-        Format::OpenMetrics => "prometheus_client.openmetrics.parser",
-        Format::Text => "prometheus_client.parser",
+    let parser = match format.syntax() {
+        Syntax::OpenMetrics => "prometheus_client.openmetrics.parser",
+        _ => "prometheus_client.parser",
     };
     let program = format!(
         "import sys\nfrom {parser} import text_string_to_metric_families as read\n\

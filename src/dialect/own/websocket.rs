@@ -8,7 +8,7 @@ use crate::observe::websocket::{CloseCode, FrameKind};
 
 /// Shows the ports that have had any.
 pub(super) fn show(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
-    let ports = layout.routes.iter().zip(snapshot.routes.iter().map(|totals| &totals.websockets));
+    let ports = snapshot.ports.iter().zip(snapshot.routes.iter().map(|totals| &totals.websockets));
     let ports: Vec<(&Route, &WebSocketTotals)> =
         ports.filter(|(_, totals)| totals.opened > 0).collect();
     if ports.is_empty() {
@@ -32,7 +32,7 @@ pub(super) fn show(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Fami
     let mut frames = FamilyBuilder::new(
         "podmeter_websocket_frames_total",
         Kind::Counter,
-        "WebSocket frames, received from clients and sent to them.",
+        "WebSocket frames that have passed, by who sent them.",
     );
     let mut lengths = FamilyBuilder::new(
         "podmeter_websocket_duration_seconds",
@@ -48,9 +48,9 @@ pub(super) fn show(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Fami
             let code = CloseCode::label(index);
             closed.counter(&port_labels_and(route, &[("code", code)]), count);
         }
-        for (direction, counts) in ["received", "sent"].into_iter().zip(&totals.frames) {
+        for (sender, counts) in ["client", "app"].into_iter().zip(&totals.frames) {
             for (kind, &count) in FrameKind::ALL.iter().zip(counts) {
-                let labels = [("direction", direction), ("type", kind.as_str())];
+                let labels = [("from", sender), ("type", kind.as_str())];
                 frames.counter(&port_labels_and(route, &labels), count);
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::relabel::rehash;
+use super::relabel::{rehash, without_native};
 use super::{MergedFamily, Merger, Piece, fits};
 use crate::exposition::model::{Kind, Sample, Suffix};
 
@@ -13,7 +13,7 @@ impl Merger<'_> {
     pub(super) fn separate_misfits(&mut self) {
         for at in 0..self.families.len() {
             let family = &self.families[at];
-            let misfit = |sample: &Sample<'_>| !fits(family.kind, sample.suffix);
+            let misfit = |sample: &Sample<'_>| !fits(family.kind, sample);
             if family.pieces.iter().any(|piece| piece.samples.iter().any(misfit)) {
                 self.take_apart(at);
             }
@@ -31,6 +31,10 @@ impl Merger<'_> {
             }
             let total = format!("{base}_total");
             let parents = [total.as_str(), base].map(|name| self.by_name.get(name).copied());
+            for family in parents.into_iter().flatten().chain([at]) {
+                self.families[family].expand(&self.labels);
+            }
+            let family = &self.families[at];
             let Some(parent) = parents.into_iter().flatten().find(|parent| {
                 let parent = &self.families[*parent];
                 parent.own == family.own
@@ -44,8 +48,7 @@ impl Merger<'_> {
                 for sample in &mut piece.samples {
                     sample.suffix = Suffix::Created;
                 }
-                let label = self.labels[piece.source].as_deref();
-                self.families[parent].push(piece, label);
+                self.families[parent].push(piece, &self.labels);
             }
         }
     }
@@ -57,11 +60,12 @@ impl Merger<'_> {
             let clashing: Vec<usize> = (0..self.families.len())
                 .filter(|at| {
                     let family = &self.families[*at];
-                    let parts = family.kind.suffixes().iter().filter(|suffix| {
-                        **suffix != Suffix::Created || family.has(Suffix::Created)
+                    let parts = Suffix::ALL.into_iter().filter(|suffix| match suffix {
+                        Suffix::Created => family.has(Suffix::Created),
+                        suffix => family.kind.suffixes().contains(suffix),
                     });
                     !family.is_empty()
-                        && parts.map(|suffix| family.sample_name(*suffix)).any(|name| {
+                        && parts.map(|suffix| family.sample_name(suffix)).any(|name| {
                             let other =
                                 self.by_name.get(&*name).map(|other| &self.families[*other]);
                             other.is_some_and(|other| !other.is_empty())
@@ -84,6 +88,7 @@ impl Merger<'_> {
     pub(super) fn take_apart(&mut self, at: usize) -> Vec<usize> {
         let mut grown = Vec::new();
         let family = &mut self.families[at];
+        family.expand(&self.labels);
         let help = family.help.clone();
         let names = Suffix::ALL.map(|suffix| family.sample_name(suffix));
         let pieces = std::mem::take(&mut family.pieces);
@@ -92,9 +97,10 @@ impl Merger<'_> {
         }
         let stays = family.kind;
         for piece in pieces {
-            let Piece { source, bounds, samples, .. } = piece;
+            let Piece { source, bounds, samples, kind, .. } = piece;
+            let is_gauge = kind == Kind::GaugeHistogram;
             let mut parts: [Vec<Sample<'_>>; Suffix::ALL.len()] = Default::default();
-            for mut sample in samples {
+            for mut sample in without_native(samples, is_gauge) {
                 rehash(&mut sample, &bounds, self.labels[source].as_deref(), false);
                 let part = std::mem::replace(&mut sample.suffix, Suffix::Bare);
                 parts[part as usize].push(sample);
@@ -117,8 +123,9 @@ impl Merger<'_> {
                     target.kind = Kind::Unknown;
                 }
                 target.help = target.help.take().or_else(|| help.clone());
-                let piece = Piece { source, bounds: bounds.clone(), samples, kind };
-                target.push(piece, self.labels[source].as_deref());
+                let bounds = bounds.clone();
+                let piece = Piece { source, bounds, samples, block: None, kind };
+                target.push(piece, &self.labels);
                 // The first source's sample is the one that stays, whoever came apart first.
                 target.pieces.sort_by_key(|piece| piece.source);
             }

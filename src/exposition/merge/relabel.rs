@@ -1,10 +1,14 @@
 //! Rewrites the few label sets that cannot stay as they are: names outside the classic alphabet,
 //! and a `source` label where the source itself becomes one.
 
+use std::borrow::Cow;
+
+use crate::exposition::format::Escaping;
 use crate::exposition::labels::{
-    LabelText, Pairs, escape_name, hash_all, hash_pair, is_label_name, push_pair, unescape_value,
+    LabelText, Pairs, hash_all, hash_pair, is_label_name, push_any, push_pair, unescape_value,
 };
-use crate::exposition::model::{Kind, Sample, Suffix};
+use crate::exposition::model::{Extra, Kind, Sample, Suffix};
+use crate::exposition::names::escape;
 use crate::exposition::problem::{Counts, Reason};
 
 /// The label that tells the source, as text.
@@ -19,24 +23,21 @@ pub(super) fn relabel(
     samples: &mut Vec<Sample<'_>>,
     label: Option<&str>,
     kind: Kind,
+    escaping: Escaping,
     dropped: &mut Counts,
 ) {
     let own = label.map(|label| hash_all(label, false));
     samples.retain_mut(|sample| {
-        if !has_legal_exemplar(sample)
-            && let Some(extra) = &mut sample.extra
-        {
-            extra.exemplar = None;
-        }
         let clash = own.is_some() && has_label(sample.labels.as_str(), "source");
-        if sample.quoted || clash {
-            let Some(text) = rewritten(sample.labels.as_str(), own.is_some()) else {
+        let respelt = sample.quoted && escaping != Escaping::AllowUtf8;
+        if respelt || clash {
+            let Some(text) = rewritten(sample.labels.as_str(), own.is_some(), escaping) else {
                 dropped.add(Reason::Utf8Name, 1);
                 return false;
             };
             sample.hash = hash_all(&text, has_bounds(kind, sample.suffix));
             sample.labels = LabelText::Owned(text.into());
-            sample.quoted = false;
+            sample.quoted &= !respelt;
         }
         sample.hash = sample.hash.wrapping_add(own.unwrap_or(0));
         true
@@ -44,15 +45,74 @@ pub(super) fn relabel(
 }
 
 /// Whether `le` and `quantile` are hashed as numbers.
-pub(super) fn has_bounds(kind: Kind, suffix: Suffix) -> bool {
+pub(in crate::exposition) fn has_bounds(kind: Kind, suffix: Suffix) -> bool {
     suffix == Suffix::Bucket || suffix == Suffix::Bare && kind == Kind::Summary
 }
 
 /// Takes the hash anew, of a sample whose place in its family has changed.
-pub(super) fn rehash(sample: &mut Sample<'_>, bounds: &[&str], label: Option<&str>, numeric: bool) {
+pub(super) fn rehash(
+    sample: &mut Sample<'_>,
+    bounds: &[Cow<'_, str>],
+    label: Option<&str>,
+    numeric: bool,
+) {
     sample.hash = hash_all(sample.labels.as_str(), numeric)
         .wrapping_add(label.map_or(0, |label| hash_all(label, false)))
         .wrapping_add(sample.bound(bounds).map_or(0, |le| hash_pair("le", le, numeric)));
+}
+
+/// Gives samples that name their `le` by its number in `from` the number that it has in `to`.
+pub(super) fn rebind<'a>(
+    samples: &mut [Sample<'a>],
+    from: &[Cow<'a, str>],
+    to: &mut Vec<Cow<'a, str>>,
+) {
+    let mut places: Vec<Option<u16>> = vec![None; from.len()];
+    for sample in samples.iter_mut().filter(|sample| sample.bound > 0) {
+        let at = usize::from(sample.bound) - 1;
+        let place = *places[at].get_or_insert_with(|| {
+            let place = to.iter().position(|known| *known == from[at]).unwrap_or_else(|| {
+                to.push(from[at].clone());
+                to.len() - 1
+            });
+            u16::try_from(place + 1).unwrap_or(0)
+        });
+        if place == 0 {
+            let mut text = sample.labels.as_str().to_owned();
+            push_pair(&mut text, "le", &from[at]);
+            sample.labels = LabelText::Owned(text.into());
+        }
+        sample.bound = place;
+    }
+}
+
+/// Samples of which no one is a native histogram: where classic buckets stand beside one it is
+/// left out, elsewhere its sum and count take its place.
+pub(super) fn without_native<'a>(samples: Vec<Sample<'a>>, is_gauge: bool) -> Vec<Sample<'a>> {
+    if samples.iter().all(|sample| sample.native().is_none()) {
+        return samples;
+    }
+    let mut all = Vec::with_capacity(samples.len());
+    for mut sample in samples {
+        let native = sample.extra.as_mut().and_then(|extra| extra.native.take());
+        let Some(native) = native else {
+            all.push(sample);
+            continue;
+        };
+        for (suffix, value) in native.parts(is_gauge).into_iter().filter(|_| native.alone) {
+            let mut part = Sample { suffix, value, ..sample.clone() };
+            if suffix == Suffix::Bucket {
+                let mut text = part.labels.as_str().to_owned();
+                push_pair(&mut text, "le", "+Inf");
+                part.labels = LabelText::Owned(text.into());
+            }
+            if sample.timestamp().is_none() {
+                part.extra = None::<Box<Extra<'a>>>;
+            }
+            all.push(part);
+        }
+    }
+    all
 }
 
 /// An empty label and none are one; where samples must agree, none is what they agree on.
@@ -67,7 +127,8 @@ pub(super) fn drop_empty_labels(sample: &mut Sample<'_>) {
     }
     let mut out = String::with_capacity(text.len());
     for pair in Pairs(text).filter(|pair| !pair.value.is_empty()) {
-        push_pair(&mut out, pair.name, &unescape_value(pair.value));
+        let name = if pair.quoted { unescape_value(pair.name) } else { pair.name.to_owned() };
+        push_any(&mut out, &name, &unescape_value(pair.value));
     }
     sample.labels = LabelText::Owned(out.into());
 }
@@ -77,13 +138,13 @@ pub(super) fn has_label(text: &str, name: &str) -> bool {
         && Pairs(text).any(|pair| pair.name == name)
 }
 
-fn rewritten(text: &str, sourced: bool) -> Option<String> {
+fn rewritten(text: &str, sourced: bool, escaping: Escaping) -> Option<String> {
     let mut names: Vec<String> = Vec::new();
     let mut out = String::with_capacity(text.len() + 9);
     let taken: Vec<&str> = Pairs(text).map(|pair| pair.name).collect();
     for pair in Pairs(text) {
         let mut name = if pair.quoted {
-            escape_name(&unescape_value(pair.name), is_label_name)
+            escape(&unescape_value(pair.name), escaping, is_label_name)
         } else {
             pair.name.to_owned()
         };
@@ -95,7 +156,7 @@ fn rewritten(text: &str, sourced: bool) -> Option<String> {
         if name.starts_with("__") || names.len() < MANY && names.contains(&name) {
             return None;
         }
-        push_pair(&mut out, &name, &unescape_value(pair.value));
+        push_any(&mut out, &name, &unescape_value(pair.value));
         names.push(name);
     }
     if names.len() >= MANY {
@@ -105,15 +166,6 @@ fn rewritten(text: &str, sourced: bool) -> Option<String> {
         }
     }
     Some(out)
-}
-
-/// The strict Python reader does not see that a quote inside an exemplar's label is escaped, and
-/// refuses names in quotes.
-fn has_legal_exemplar(sample: &Sample<'_>) -> bool {
-    sample.exemplar().is_none_or(|exemplar| {
-        let text = exemplar.labels.as_str();
-        !text.contains("\\\"") && Pairs(text).all(|pair| !pair.quoted)
-    })
 }
 
 /// From here on names are compared by sorting.

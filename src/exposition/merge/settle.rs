@@ -1,5 +1,6 @@
 //! Looks at samples one by one: each series once, and histograms and summaries that add up.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -22,6 +23,11 @@ impl Merger<'_> {
 
     fn settle_family(&mut self, at: usize) {
         let family = &mut self.families[at];
+        if let [Piece { block: Some(block), .. }] = &*family.pieces {
+            // Judged already, by these rules.
+            family.strict = block.strict;
+            return;
+        }
         let kind = family.kind;
         for piece in &mut family.pieces {
             if has_bounds(piece.kind, Suffix::Bare) != has_bounds(kind, Suffix::Bare) {
@@ -195,24 +201,20 @@ fn settle_groups(
     let mut keys = Vec::with_capacity(piece.samples.len());
     let mut misplaced = false;
     for (index, sample) in piece.samples.iter().enumerate() {
-        let (bound, stray) = bound_of(kind, sample, &piece.bounds);
+        let (group, bound, stray) = group_and_bound(kind, sample, &piece.bounds);
         misplaced |= stray;
         if stray && guarded {
             dropped.add(Reason::Inconsistent, 1);
             continue;
         }
-        let label = if kind == Kind::Summary { "quantile" } else { "le" };
-        let group = match bound {
-            Some(bound) if !bound.is_nan() => sample.hash.wrapping_sub(hash_bound(label, bound)),
-            _ => sample.hash,
-        };
         let place = seen.len();
         let first = *seen.entry(group).or_insert(Seen { piece: number, place, time: None });
         keys.push(Key {
             group: first.place,
             time: sample.timestamp().and_then(Timestamp::millis),
             suffix: sample.suffix,
-            bound: bound.unwrap_or(0.0),
+            // A native histogram stands before the classic buckets beside it.
+            bound: bound.unwrap_or(if sample.native().is_some() { f64::NEG_INFINITY } else { 0.0 }),
             index,
             dropped: first.piece != number,
         });
@@ -247,6 +249,7 @@ fn settle_groups(
         for point in group.chunk_by_mut(|a, b| a.time == b.time) {
             let repeated = drop_repeated(point);
             dropped.add(Reason::DuplicateSeries, repeated);
+            tell_whether_alone(point, &mut piece.samples);
             found = found.min(judge(kind, point, &piece.samples));
         }
         if guarded && found != Verdict::Strict {
@@ -271,8 +274,31 @@ fn settle_groups(
     Groups { verdict, repeat_in_time }
 }
 
+/// What tells label sets apart when `le` or `quantile` does not count.
+pub(in crate::exposition) fn group_of(
+    kind: Kind,
+    sample: &Sample<'_>,
+    bounds: &[Cow<'_, str>],
+) -> u64 {
+    group_and_bound(kind, sample, bounds).0
+}
+
+fn group_and_bound(
+    kind: Kind,
+    sample: &Sample<'_>,
+    bounds: &[Cow<'_, str>],
+) -> (u64, Option<f64>, bool) {
+    let (bound, stray) = bound_of(kind, sample, bounds);
+    let label = if kind == Kind::Summary { "quantile" } else { "le" };
+    let group = match bound {
+        Some(bound) if !bound.is_nan() => sample.hash.wrapping_sub(hash_bound(label, bound)),
+        _ => sample.hash,
+    };
+    (group, bound, stray)
+}
+
 /// The number that places a sample in its group, and whether such a label stands where it may not.
-fn bound_of(kind: Kind, sample: &Sample<'_>, bounds: &[&str]) -> (Option<f64>, bool) {
+fn bound_of(kind: Kind, sample: &Sample<'_>, bounds: &[Cow<'_, str>]) -> (Option<f64>, bool) {
     let (label, bounded) = match kind {
         Kind::Summary => ("quantile", sample.suffix == Suffix::Bare),
         Kind::Counter => return (None, false),
@@ -326,6 +352,16 @@ fn drop_repeated(point: &mut [Key]) -> u64 {
     repeated
 }
 
+/// Tells a native histogram whether classic buckets stand beside it.
+fn tell_whether_alone(point: &[Key], samples: &mut [Sample<'_>]) {
+    let kept = || point.iter().filter(|key| !key.dropped);
+    for key in kept().filter(|key| key.suffix == Suffix::Bare) {
+        if let Some(native) = samples[key.index].extra.as_mut().and_then(|e| e.native.as_mut()) {
+            native.alone = kept().all(|key| key.suffix != Suffix::Bucket);
+        }
+    }
+}
+
 /// Judges one point of one label set by the strictest reader's rules.
 fn judge(kind: Kind, point: &[Key], samples: &[Sample<'_>]) -> Verdict {
     let values = || {
@@ -358,6 +394,17 @@ fn judge(kind: Kind, point: &[Key], samples: &[Sample<'_>]) -> Verdict {
             } else {
                 (find(Suffix::Sum), find(Suffix::Count))
             };
+            let mut kept = point.iter().filter(|key| !key.dropped);
+            if let Some(native) = kept.find_map(|key| samples[key.index].native())
+                && native.alone
+            {
+                let told = sum.is_some() || count.is_some();
+                return match native.sum() >= 0.0 && whole(native.count()) {
+                    _ if told => Verdict::Neither,
+                    true => Verdict::Strict,
+                    false => Verdict::TextOnly,
+                };
+            }
             let mut last = (f64::NEG_INFINITY, f64::NEG_INFINITY);
             let (mut wholes, mut negative) = (count.is_none_or(whole), false);
             for (_, bound, value) in values().filter(|(suffix, ..)| *suffix == Suffix::Bucket) {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::metadata::Said;
-use super::{Dialect, Refusal};
+use super::{Dialect, Limits, Refusal};
+use crate::exposition::block::Block;
 use crate::exposition::model::{Family, Kind, Sample, Suffix};
 use crate::exposition::problem::Reason;
 
@@ -23,6 +24,8 @@ pub(super) struct Table<'a> {
 struct Entry<'a> {
     family: Family<'a>,
     typed: bool,
+    /// Whether it was tried to read its samples in one go.
+    tried: bool,
     /// The name is OpenMetrics' so far: `_total` or `_info` will be added.
     shortened: bool,
 }
@@ -47,7 +50,9 @@ impl<'a> Table<'a> {
     }
 
     pub(super) fn add(&mut self, (family, _): Place, sample: Sample<'a>) {
-        self.families[family].family.samples.push(sample);
+        let family = &mut self.families[family].family;
+        family.expand();
+        family.samples.push(sample);
     }
 
     /// The place for a sample of this name; a new family where there is none.
@@ -62,6 +67,42 @@ impl<'a> Table<'a> {
         place
     }
 
+    pub(super) fn kind(&self, family: usize) -> Kind {
+        self.families[family].family.kind
+    }
+
+    /// Whether it is the name that was placed last.
+    pub(super) fn is_last(&self, name: &str) -> bool {
+        self.last.as_ref().is_some_and(|(last, _)| last == name)
+    }
+
+    /// Whether a sample of this name may have a place.
+    pub(super) fn has_room(&self, name: &str, limits: &Limits) -> bool {
+        !self.is_full(limits.families) || !self.is_new(name)
+    }
+
+    /// Whether the family has no samples, and nobody tried to read them in one go.
+    pub(super) fn is_fresh(&self, family: usize) -> bool {
+        let entry = &self.families[family];
+        !entry.tried && entry.family.is_empty()
+    }
+
+    /// Keeps what came of trying to read a family in one go.
+    pub(super) fn settle(&mut self, family: usize, block: Option<Block<'a>>) {
+        let entry = &mut self.families[family];
+        entry.tried = true;
+        entry.family.block = block.map(Box::new);
+    }
+
+    /// The place that a name has without making a new family or a new name for one.
+    pub(super) fn find_known(&self, name: &str) -> Option<Place> {
+        let exact = self.by_name.get(name).filter(|exact| {
+            let entry = &self.families[**exact];
+            entry.typed || !entry.family.is_empty()
+        });
+        exact.map(|exact| (*exact, Suffix::Bare)).or_else(|| self.find_compound(name))
+    }
+
     fn find(&mut self, name: Cow<'a, str>) -> Place {
         // Most often the next sample of the same histogram.
         if let Some((_, (current, _))) = self.last
@@ -74,7 +115,7 @@ impl<'a> Table<'a> {
         let exact = self.by_name.get(&name).copied();
         if let Some(exact) = exact {
             let entry = &mut self.families[exact];
-            if entry.typed || !entry.family.samples.is_empty() {
+            if entry.typed || !entry.family.is_empty() {
                 // A counter `foo` with a sample `foo` is named as text names it.
                 entry.shortened &= entry.family.name != name;
                 return (exact, Suffix::Bare);
@@ -120,7 +161,7 @@ impl<'a> Table<'a> {
         let number = self.families.len();
         self.by_name.insert(name.clone(), number);
         let family = Family::new(name, Kind::Unknown);
-        self.families.push(Entry { family, typed: false, shortened: false });
+        self.families.push(Entry { family, typed: false, tried: false, shortened: false });
         number
     }
 
@@ -129,8 +170,8 @@ impl<'a> Table<'a> {
         let known = self.by_name.get(&name).copied();
         let number = known.unwrap_or_else(|| self.create(name));
         self.last = None;
-        let Entry { family, typed, shortened } = &mut self.families[number];
-        let late = !family.samples.is_empty();
+        let Entry { family, typed, shortened, .. } = &mut self.families[number];
+        let late = !family.is_empty();
         let again = match said {
             Said::Help(_, help) => {
                 let again = family.help.is_some();
@@ -154,6 +195,7 @@ impl<'a> Table<'a> {
                     if late && kind.is_compound() {
                         return Refusal::new(0, Reason::RepeatedMetadata);
                     }
+                    family.expand();
                     family.kind = kind;
                     *typed = true;
                     *shortened = !ending_of(kind).is_empty() && !late;
@@ -185,6 +227,9 @@ impl<'a> Table<'a> {
                     if !names.contains_key(&*full) {
                         family.name = Cow::Owned(full);
                     }
+                }
+                if !family.names_its_block() {
+                    family.expand();
                 }
                 family
             })

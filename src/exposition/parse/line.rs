@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::set::{self, LabelSet};
 use super::{Dialect, Refusal};
 use crate::exposition::labels::{closing_quote, is_metric_name, name_byte, unescape_value};
-use crate::exposition::model::{Exemplar, Extra, Sample, Suffix, Timestamp};
+use crate::exposition::model::{Exemplar, Extra, Sample, Suffix, Timestamp, pairs_of};
 use crate::exposition::problem::Reason;
 use crate::exposition::value::Number;
 
@@ -147,6 +147,7 @@ pub(super) fn sample<'a>(
             bound: 0,
             suffix,
             quoted: labels.quoted,
+            implied: false,
         },
         remark,
     })
@@ -232,11 +233,8 @@ fn exemplar(text: &str, at: usize, dialect: Dialect) -> Result<Found<'_>, Refusa
     Ok((Some(Exemplar { labels: labels.text, value, timestamp }), None))
 }
 
-fn characters(labels: &str) -> usize {
-    crate::exposition::model::pairs_of(labels)
-        .iter()
-        .map(|(name, value)| name.chars().count() + value.chars().count())
-        .sum()
+pub(super) fn characters(labels: &str) -> usize {
+    pairs_of(labels).iter().map(|(name, value)| name.chars().count() + value.chars().count()).sum()
 }
 
 pub(super) fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {

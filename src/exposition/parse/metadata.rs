@@ -37,6 +37,10 @@ pub(super) fn read(text: &str, dialect: Dialect) -> Result<Option<Said<'_>>, Ref
     }
     let after = start + keyword.len();
     let from = if dialect.strict { after + 1 } else { skip_blanks(bytes, after) };
+    if keyword == "HELP" && from >= text.len() && !dialect.strict {
+        // All readers of text take this for a comment.
+        return Ok(None);
+    }
     let (name, end) = family_name(text, from)?;
     let rest = match bytes.get(end) {
         Some(b' ') if dialect.strict => &text[end + 1..],

@@ -4,14 +4,15 @@
 //! white space before a colon, two lengths) is not understood rather than read one way
 //! (RFC 9112, sections 2.2, 5 and 6.3).
 
-use crate::observe::Reason;
 use crate::observe::grpc::{self, ContentKind, GrpcStatus};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::http2::H2cSettings;
 use crate::observe::sniff::is_token;
+use crate::observe::{Reason, is_kubelet};
 
 /// What a request's head says about itself and its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct RequestHead {
     pub(super) method: Method,
     pub(super) host: HostId,
@@ -26,6 +27,8 @@ pub(super) struct RequestHead {
     pub(super) h2c: Option<H2cSettings>,
     /// gRPC-Web, by its content type.
     pub(super) content: ContentKind,
+    /// The client is the kubelet, by its user agent.
+    pub(super) probe: bool,
 }
 
 /// The methods whose answers are framed in their own way.
@@ -103,6 +106,7 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
         websocket: offers(b"websocket"),
         h2c: fields.h2c_settings.filter(|_| offers(b"h2c")).and_then(H2cSettings::read),
         content: fields.content,
+        probe: fields.probe,
     };
     Ok((head, bytes.len() - rest.len()))
 }
@@ -265,6 +269,7 @@ fn status_line(line: &[u8]) -> Option<(u16, u8)> {
 }
 
 /// The fields that framing needs, gathered over all lines.
+#[expect(clippy::struct_excessive_bools, reason = "each is a token that was seen or was not")]
 struct Fields<'a> {
     host: Option<&'a [u8]>,
     length: Length,
@@ -276,6 +281,7 @@ struct Fields<'a> {
     h2c_settings: Option<&'a [u8]>,
     content: ContentKind,
     grpc_status: GrpcStatus,
+    probe: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -315,6 +321,7 @@ impl<'a> Fields<'a> {
             h2c_settings: None,
             content: ContentKind::Other,
             grpc_status: GrpcStatus::NONE,
+            probe: false,
         };
         loop {
             let (field, rest) = line(lines)?;
@@ -344,6 +351,9 @@ impl<'a> Fields<'a> {
                     self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                     self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
                 }
+            }
+            10 if name.eq_ignore_ascii_case(b"user-agent") => {
+                self.probe = is_kubelet(trim(value));
             }
             11 if name.eq_ignore_ascii_case(b"grpc-status") => {
                 self.grpc_status = GrpcStatus::read(trim(value));

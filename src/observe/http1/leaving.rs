@@ -66,6 +66,7 @@ pub(in crate::observe) struct Asked {
     pub(in crate::observe) held: u64,
     pub(in crate::observe) request_bytes: u64,
     pub(in crate::observe) response_bytes: u64,
+    pub(in crate::observe) probe: bool,
 }
 
 impl Http1 {
@@ -87,6 +88,7 @@ impl Http1 {
             held: pending.held,
             request_bytes: pending.bytes,
             response_bytes: self.answer.bytes,
+            probe: pending.probe,
         };
         let ahead = std::mem::take(&mut self.partial_request);
         let to = LeftFor::Http2 { settings, request };

@@ -19,6 +19,8 @@ pub(super) struct Pending {
     pub(super) last: bool,
     /// Its framing could be read to the end.
     pub(super) readable: bool,
+    /// The kubelet asks.
+    pub(super) probe: bool,
 }
 
 /// The answer to the oldest pending request so far.

@@ -91,6 +91,7 @@ impl Http1 {
                         content: ContentKind::Other,
                         last: true,
                         readable: true,
+                        probe: false,
                     });
                     sink.event(Event::Began);
                 }
@@ -203,7 +204,7 @@ impl Http1 {
             return &[];
         }
         let Some(pending) = self.queue.front() else { return rest };
-        self.web[1] = WebBody::of(pending.content);
+        self.web[1] = if pending.probe { None } else { WebBody::of(pending.content) };
         self.answer.grpc_status = head.grpc_status;
         let (method, last) = (pending.method, pending.last || head.last);
         self.answer.status = head.status;
@@ -272,6 +273,7 @@ impl Http1 {
                 content: ContentKind::Other,
                 last: true,
                 readable: false,
+                probe: false,
             });
             sink.event(Event::Began);
         }
@@ -313,6 +315,7 @@ impl Http1 {
             held: pending.held + passed.held(),
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
+            probe: pending.probe,
         }));
     }
 
@@ -333,8 +336,10 @@ impl Http1 {
             let begun = self.answer.status != 0;
             // After its last answer the app owes none, and to what it could not read neither.
             if !begun && (self.responses == Responses::Last || !pending.readable) {
+                if !pending.probe {
+                    sink.event(Event::Dropped);
+                }
                 self.queue.pop_front();
-                sink.event(Event::Dropped);
                 continue;
             }
             let flags = match flags {
@@ -373,7 +378,7 @@ impl Http1 {
 
     /// Gives up on reading; requests that wait will never be known to have been answered.
     pub(super) fn drop_requests(&mut self, sink: &mut impl Sink) {
-        for _ in self.queue.drain(..) {
+        for _ in self.queue.drain(..).filter(|pending| !pending.probe) {
             sink.event(Event::Dropped);
         }
         self.responses = Responses::Lost;

@@ -7,7 +7,7 @@ use super::streams::Stream;
 use super::{Http2, MAX_STREAMS};
 use crate::clock::Nanos;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
-use crate::observe::{Direction, Event, Passed, Reason, Sink};
+use crate::observe::{Direction, Passed, Reason, Sink};
 
 /// A header block, perhaps not yet all of it.
 #[derive(Debug, Default)]
@@ -160,6 +160,7 @@ impl Http2 {
             content: head.content,
             grpc_status: GrpcStatus::NONE,
             is_asked: block.ends_stream,
+            is_probe: head.is_kubelet && self.rules.probes_apart,
             is_connect: head.is_connect,
             websocket: head.websocket,
         };
@@ -168,12 +169,12 @@ impl Http2 {
         {
             // The app has said that it does not look at this any more.
             if !last.in_order {
-                sink.event(Event::Began);
+                sink.event(stream.began());
                 self.refused(stream, passed, sink);
             }
             return Ok(());
         }
-        sink.event(Event::Began);
+        sink.event(stream.began());
         if self.app_finished {
             self.broken_off(stream, passed, sink);
         } else {

@@ -49,7 +49,7 @@ impl Http2 {
                     bodies[side].as_mut().map_or(0, |body| body.count(content))
                 }
             };
-            if count > 0 {
+            if count > 0 && !stream.is_probe {
                 sink.event(Event::Messages { host: stream.host, direction, count });
             }
         } else if let Some(Extra::Tunnel(websocket, _)) = self.extras.get_mut(&id)

@@ -106,7 +106,7 @@ impl Http2 {
             if last.in_order {
                 // The app has not looked at it, so the client asks again on another connection,
                 // and nobody has got an error.
-                sink.event(Event::Dropped);
+                stream.dropped(sink);
             } else {
                 self.refused(stream, passed, sink);
             }
@@ -161,8 +161,8 @@ impl Http2 {
         let protocol = Protocol::Http2;
         sink.event(Event::Unparsed { protocol, reason });
         tcp.bytes(direction, bytes, sink);
-        for _ in self.take_above(0) {
-            sink.event(Event::Dropped);
+        for stream in self.take_above(0) {
+            stream.dropped(sink);
         }
         self.tunnels_end(now, sink);
         self.is_lost = true;
@@ -194,5 +194,20 @@ pub(super) fn record(stream: &Stream, flags: Flags, passed: Passed, sink: &mut i
         held: stream.held + passed.held(),
         request_bytes: stream.request_bytes,
         response_bytes: stream.response_bytes,
+        probe: stream.is_probe,
     }));
+}
+
+impl Stream {
+    /// What to say when it begins.
+    pub(super) fn began(&self) -> Event {
+        if self.is_probe { Event::ProbeBegan } else { Event::Began }
+    }
+
+    /// What to say when nothing will be known of it.
+    fn dropped(&self, sink: &mut impl Sink) {
+        if !self.is_probe {
+            sink.event(Event::Dropped);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::observe::grpc::{self, ContentKind, GrpcStatus};
 use crate::observe::host::{HostId, KnownHosts};
+use crate::observe::is_kubelet;
 
 /// A field that matters, or one that does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,9 @@ pub(super) enum Field {
     },
     ContentType(ContentType),
     GrpcStatus(GrpcStatus),
+    UserAgent {
+        is_kubelet: bool,
+    },
     Other,
 }
 
@@ -38,6 +42,7 @@ pub(super) enum Name {
     Protocol,
     ContentType,
     GrpcStatus,
+    UserAgent,
     Other,
 }
 
@@ -51,6 +56,7 @@ impl Field {
             Self::Protocol { .. } => Name::Protocol,
             Self::ContentType(_) => Name::ContentType,
             Self::GrpcStatus(_) => Name::GrpcStatus,
+            Self::UserAgent { .. } => Name::UserAgent,
             Self::Other => Name::Other,
         }
     }
@@ -67,6 +73,7 @@ impl Name {
             b":protocol" => Self::Protocol,
             b"content-type" => Self::ContentType,
             b"grpc-status" => Self::GrpcStatus,
+            b"user-agent" => Self::UserAgent,
             _ => return None,
         })
     }
@@ -84,6 +91,7 @@ impl Name {
             }
             Self::ContentType => Field::ContentType(grpc::content_kind(value)),
             Self::GrpcStatus => Field::GrpcStatus(GrpcStatus::read(value)),
+            Self::UserAgent => Field::UserAgent { is_kubelet: is_kubelet(value) },
             Self::Other => Field::Other,
         }
     }
@@ -101,6 +109,7 @@ fn status(value: &[u8]) -> u16 {
 
 /// The fields of one header block that matter.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct Head {
     /// The only `:status`; 0 where there is none, or none that can be read.
     pub(super) status: u16,
@@ -111,6 +120,7 @@ pub(super) struct Head {
     host: Option<HostId>,
     pub(super) content: ContentKind,
     pub(super) grpc_status: GrpcStatus,
+    pub(super) is_kubelet: bool,
 }
 
 impl Head {
@@ -127,6 +137,7 @@ impl Head {
             Field::ContentType(content) => self.content = content,
             Field::GrpcStatus(status) => self.grpc_status = status,
             Field::Protocol { websocket } => self.websocket = websocket,
+            Field::UserAgent { is_kubelet } => self.is_kubelet = is_kubelet,
             Field::Other => {}
         }
     }

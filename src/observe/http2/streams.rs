@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 /// A request whose answer is not complete.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Stream {
     pub(super) started: Nanos,
     pub(super) first_byte: Option<Nanos>,
@@ -24,6 +25,8 @@ pub(super) struct Stream {
     pub(super) grpc_status: GrpcStatus,
     /// The client has sent all of it.
     pub(super) is_asked: bool,
+    /// The kubelet asks.
+    pub(super) is_probe: bool,
     /// It asks for a tunnel (RFC 9113, 8.5).
     pub(super) is_connect: bool,
     /// The tunnel is to carry `WebSocket` (RFC 8441).

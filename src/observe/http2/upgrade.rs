@@ -80,6 +80,7 @@ impl Http2 {
             is_asked: true,
             is_connect: false,
             websocket: false,
+            is_probe: request.probe,
         };
         this.streams.insert(1, stream);
         this

@@ -204,7 +204,7 @@ impl Watcher {
             Direction::Request => {
                 greeting.bytes += bytes.len();
                 greeting.http1.request(bytes, passed, &mut self.tcp, sink);
-                let Rules { hosts, max_head_bytes } = &*greeting.rules;
+                let Rules { hosts, max_head_bytes, .. } = &*greeting.rules;
                 let hello = greeting.hello.take(bytes, hosts, *max_head_bytes);
                 let Some(tls) = hello else { return };
                 tls

@@ -22,11 +22,9 @@ async fn a_source_is_asked_for_openmetrics_first_and_told_how_long_we_wait() {
     let mut lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
     lines.sort_unstable();
     let [encoding, accept, host, agent, timeout] = lines[..] else { panic!("{head}") };
-    assert_eq!(
-        accept,
-        "accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
-    );
-    assert_eq!(encoding, "accept-encoding: gzip");
+    assert_eq!(accept, format!("accept: {}", Wants::Text.accept()));
+    assert!(accept.starts_with("accept: application/openmetrics-text;version=1.0.0;"));
+    assert_eq!(encoding, "accept-encoding: zstd, gzip");
     assert_eq!(host, format!("host: {}", server.address()));
     assert_eq!(agent, concat!("user-agent: podmeter/", env!("CARGO_PKG_VERSION")));
     let seconds: f64 =
@@ -53,11 +51,14 @@ async fn content_types_pass_through_whether_they_are_true_or_not() {
 
 #[tokio::test]
 async fn every_framing_of_a_body_is_read() {
-    let answers: [&[u8]; 5] = [
+    let answers: [&[u8]; 8] = [
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na 1\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;x=y\r\na\r\n3\r\n 1\n\r\n0\r\nT: t\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\na 1\n",
         b"HTTP/1.0 200 OK\r\n\r\na 1\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\na 1\n",
+        b"HTTP/1.1 100 \r\n\r\nHTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.0 200 OK\r\n\r\na 1\n",
+        b"HTTP/1.1 200 OK\r\nExpect: 100-continue\r\nContent-Length: 4, 4\r\n\r\na 1\n",
         b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200\r\nContent-Length: 4\r\n\r\na 1\n",
     ];
     for answer in answers {
@@ -83,6 +84,8 @@ async fn any_status_but_200_is_an_error_with_its_name() {
     assert_eq!(answered("206 Partial Content").await, "URL: answered 206 Partial Content");
     assert_eq!(answered("599 What").await, "URL: answered 599");
     assert_eq!(answered("304 Not Modified").await, "URL: answered 304 Not Modified");
+    assert_eq!(answered("204 No Content").await, "URL: answered 204 No Content");
+    assert_eq!(answered("101 Nonsense").await, "URL: answered 101 Switching Protocols");
 }
 
 #[tokio::test]
@@ -179,6 +182,90 @@ fn blocks_sent(peer: &mut Peer) -> usize {
 }
 
 #[tokio::test]
+async fn lengths_that_cannot_be_are_no_answer() {
+    for lengths in ["4\r\nContent-Length: 5", "-1", "four", "99999999999999999999"] {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {lengths}\r\n\r\na 1\n");
+        let error = complaint(answer.leak().as_bytes()).await;
+        assert!(error.starts_with("did not answer in HTTP/1 ("), "{lengths}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_app_that_only_ever_says_continue_costs_the_deadline() {
+    let server = Server::start(|_, mut peer| {
+        peer.request();
+        while peer.send(b"HTTP/1.1 100 Continue\r\n\r\n") {}
+    });
+    let error = ask_within(&sources(&[&server.url()]), SHORT).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::NoAnswer(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_of_html_is_a_body_like_any_other_until_it_is_read() {
+    let page = "<!DOCTYPE html><html><body>It works!</body></html>";
+    let server = Server::answering(format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}",
+        page.len()
+    ));
+    let body = ask(&sources(&[&server.url()])).await.unwrap();
+    assert_eq!((body.bytes, body.content_type.as_deref()), (page.into(), Some("text/html")));
+}
+
+#[tokio::test]
+async fn a_source_has_limits_of_its_own() {
+    let server = Server::answering(ok("a_metric_with_a_name 1\n"));
+    let told = async |options: &str| {
+        let sources = sources(&[&format!("{}{options}", server.url())]);
+        let error = ask(&sources).await.map(|_| sources.parsed(0, 3, None, &[]));
+        (error.map_err(|error| error.to_string()), sources.health().remove(0).last_error)
+    };
+    let (error, _) = told(",max-bytes=22").await;
+    assert!(error.unwrap_err().ends_with(": sent more than 22 bytes (max-bytes=)"));
+    assert_eq!(told(",max-bytes=23,max-samples=3").await, (Ok(true), None));
+    let (merged, error) = told(",max-samples=2").await;
+    assert_eq!(merged, Ok(false));
+    assert!(error.unwrap().ends_with(": sent more than 2 samples (max-samples=)"));
+}
+
+#[tokio::test]
+async fn a_sources_own_time_goes_before_the_scrapers() {
+    let server = Server::start(|_, mut peer| peer.wait_until_gone());
+    let error = ask(&sources(&[&format!("{},timeout=100ms", server.url())])).await.unwrap_err();
+    assert!(error.to_string().ends_with(": did not answer within 0.1 s"), "{error}");
+}
+
+#[tokio::test]
+async fn zstd_is_unpacked_and_what_was_sent_is_told_beside_what_was_in_it() {
+    let body = "a_metric_with_a_name 1\n".repeat(10_000);
+    let packed = zstd::encode_all(body.as_bytes(), 3).unwrap();
+    let server = Server::answering(gzipped("zstd", &packed));
+    let sources = sources(&[&server.url()]);
+    for _ in 0..2 {
+        assert_eq!(ask(&sources).await.unwrap().bytes, body);
+        assert!(sources.parsed(0, 10_000, None, &[]));
+    }
+    assert_eq!(server.accepted(), 1);
+    let health = sources.health().remove(0);
+    assert_eq!((health.bytes, health.wire_bytes), (body.len() as u64, packed.len() as u64));
+    assert_eq!(health.content_encoding.as_deref(), Some("zstd"));
+}
+
+#[tokio::test]
+async fn gzip_up_to_the_end_of_the_connection_is_unpacked_if_it_is_whole() {
+    let packed = gzip(b"a 1\n");
+    let head = b"HTTP/1.0 200 OK\r\nContent-Encoding: gzip\r\n\r\n";
+    for cut in [packed.len(), packed.len() - 1] {
+        let answer = [&head[..], &packed[..cut]].concat();
+        let server = Server::start(move |_, mut peer| {
+            peer.request();
+            peer.send(&answer);
+        });
+        let taken = ask(&sources(&[&server.url()])).await;
+        assert_eq!(taken.is_ok(), cut == packed.len(), "{taken:?}");
+    }
+}
+
+#[tokio::test]
 async fn gzip_is_unpacked() {
     let body = "a_metric_with_a_name 1\n".repeat(10_000);
     let server = Server::answering(gzipped("gzip", &gzip(body.as_bytes())));
@@ -192,7 +279,7 @@ async fn gzip_is_unpacked() {
 async fn a_gzip_bomb_costs_no_more_than_the_limit() {
     let server = Server::answering(gzipped("gzip", &gzip(&vec![b'#'; 20 << 20])));
     let error = ask(&sources(&[&server.url()])).await.unwrap_err();
-    assert!(matches!(error.cause, Cause::TooLarge(LIMIT)), "{error}");
+    assert!(matches!(error.cause, Cause::TooLarge(limit) if limit.bytes == LIMIT), "{error}");
 }
 
 #[tokio::test]
@@ -204,7 +291,7 @@ async fn encodings_that_were_not_asked_for_and_broken_gzip_are_told_so() {
     };
     assert_eq!(
         asked("br", b"a 1\n").await,
-        "URL: answered with Content-Encoding \"br\", but only gzip was asked for"
+        "URL: answered with Content-Encoding \"br\", but only one of zstd, gzip was asked for"
     );
     let error = asked("gzip", b"a 1\n").await;
     assert!(error.starts_with("URL: sent gzip that cannot be unpacked ("), "{error}");

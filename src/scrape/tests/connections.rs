@@ -3,6 +3,7 @@
 use super::server::{Server, ok};
 use super::*;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
 #[tokio::test]
@@ -39,7 +40,8 @@ async fn a_source_that_never_answers_costs_the_deadline() {
 async fn waiting_for_a_source_takes_no_processor() {
     let server = Server::start(|_, mut peer| peer.wait_until_gone());
     let sources = sources(&[&server.url(), &server.url()]);
-    let mut scrape = Box::pin(sources.fetch(Instant::now() + SHORT));
+    let scraper = Scraper::at(Instant::now() + SHORT);
+    let mut scrape = Box::pin(sources.fetch(&scraper, |_| true));
     let mut polls = 0;
     poll_fn(|cx| {
         polls += 1;
@@ -70,14 +72,14 @@ async fn a_source_that_trickles_costs_the_deadline() {
 async fn a_deadline_that_is_over_gives_every_source_an_error() {
     let server = Server::start(|_, mut peer| peer.wait_until_gone());
     let sources = sources(&[&server.url(), &server.url()]);
-    let fetched = sources.fetch(Instant::now()).await;
+    let fetched = sources.fetch(&Scraper::at(Instant::now()), |_| true).await;
     assert_eq!(fetched.len(), 2);
     assert!(fetched.iter().all(|fetched| fetched.outcome.is_err()));
 }
 
 #[tokio::test]
 async fn no_sources_are_asked_in_no_time() {
-    assert!(sources(&[]).fetch(Instant::now() + PLENTY).await.is_empty());
+    assert!(sources(&[]).fetch(&Scraper::at(Instant::now() + PLENTY), |_| true).await.is_empty());
 }
 
 #[tokio::test]
@@ -171,7 +173,7 @@ async fn sources_are_asked_side_by_side_and_answer_in_order() {
     };
     let (a, b, c) = (server("a 1\n"), server("b 1\n"), server("c 1\n"));
     let sources = sources(&[&a.url(), &b.url(), &c.url()]);
-    let fetched = sources.fetch(Instant::now() + PLENTY).await;
+    let fetched = sources.fetch(&Scraper::at(Instant::now() + PLENTY), |_| true).await;
     let names: Vec<&str> = fetched.iter().map(|fetched| fetched.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
     let bodies: Vec<Bytes> = fetched.into_iter().map(|f| f.outcome.unwrap().bytes).collect();
@@ -188,7 +190,7 @@ async fn a_hanging_source_takes_nothing_from_the_others() {
     });
     let good = Server::answering(ok("a 1\n"));
     let sources = sources(&[&hanging.url(), &flooding.url(), &good.url()]);
-    let fetched = sources.fetch(Instant::now() + ENOUGH).await;
+    let fetched = sources.fetch(&Scraper::at(Instant::now() + ENOUGH), |_| true).await;
     assert!(fetched[0].outcome.is_err());
     assert!(fetched[1].outcome.is_err());
     assert_eq!(fetched[2].outcome.as_ref().unwrap().bytes, "a 1\n");
@@ -225,7 +227,8 @@ async fn a_scrape_that_nobody_waits_for_closes_its_connections() {
         events.send("gone").unwrap();
     });
     let sources = sources(&[&server.url()]);
-    let mut scrape = Box::pin(sources.fetch(Instant::now() + PLENTY));
+    let scraper = Scraper::at(Instant::now() + PLENTY);
+    let mut scrape = Box::pin(sources.fetch(&scraper, |_| true));
     let told = tokio::task::spawn_blocking(move || {
         let asked = told.recv_timeout(PLENTY);
         (asked, told)
@@ -239,6 +242,34 @@ async fn a_scrape_that_nobody_waits_for_closes_its_connections() {
     assert_eq!(told.1.recv_timeout(PLENTY), Ok("gone"));
     // Nobody knows how the source is doing, so nothing is said of it.
     assert_eq!(sources.health()[0].scraped_seconds_ago, None);
+}
+
+#[tokio::test]
+async fn a_source_that_hangs_again_and_again_costs_less_and_is_seen_as_soon_as_it_answers() {
+    let (times, told) = mpsc::channel();
+    let answering = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&answering);
+    let server = Server::start(move |_, mut peer| {
+        let head = peer.request().unwrap();
+        let time = head.split("x-prometheus-scrape-timeout-seconds: ").nth(1).unwrap();
+        times.send(time.lines().next().unwrap().parse::<f64>().unwrap()).unwrap();
+        if answers.load(Ordering::SeqCst) {
+            peer.send(&ok("a 1\n"));
+        }
+        peer.wait_until_gone();
+    });
+    let sources = sources(&[&server.url()]);
+    for hang in 1..=4 {
+        let error = ask_within(&sources, ENOUGH).await.unwrap_err();
+        assert!(error.cause.is_a_hang(), "{error}");
+        let time = told.recv_timeout(PLENTY).unwrap();
+        assert_eq!(time > 1.0, hang <= 3, "hang {hang} had {time} s");
+        assert_eq!(sources.health()[0].hurried_for_seconds.is_some(), hang >= 3, "hang {hang}");
+    }
+    answering.store(true, Ordering::SeqCst);
+    // A tenth of all this is more than it takes.
+    assert_eq!(ask_within(&sources, 10 * PLENTY).await.unwrap().bytes, "a 1\n");
+    assert_eq!(sources.health()[0].hurried_for_seconds, None);
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ fn every_source_is_down_before_the_first_scrape() {
             "podmeter_app_scrape_duration_seconds{source=\"a\"} 0.0",
             "podmeter_app_scrape_samples{source=\"a\"} 0",
             "podmeter_app_scrape_bytes{source=\"a\"} 0",
+            "podmeter_app_scrape_wire_bytes{source=\"a\"} 0",
         ]
     );
     let health = sources.health();
@@ -36,8 +37,10 @@ fn every_source_is_down_before_the_first_scrape() {
         json,
         serde_json::json!([{
             "name": "a", "url": "http://127.0.0.1:1/metrics", "up": false,
-            "scraped_seconds_ago": null, "duration_seconds": null, "samples": 0, "bytes": 0,
-            "last_error": null, "last_error_seconds_ago": null, "dropped": {},
+            "scraped_seconds_ago": null, "duration_seconds": null, "samples": 0, "bytes": 0, "wire_bytes": 0,
+            "content_type": null, "content_encoding": null, "last_error": null,
+            "last_error_seconds_ago": null, "hurried_for_seconds": null, "notes": [],
+            "dropped": {},
         }])
     );
 }
@@ -54,7 +57,7 @@ async fn a_source_is_up_once_its_samples_were_read_and_down_when_it_fails() {
     let sources = sources_in(&[&server.url()], &mut registry);
     ask(&sources).await.unwrap();
     assert!(!sources.health()[0].up, "nobody has read it yet");
-    sources.parsed(0, 2, Some(bad_value(1).first), &[bad_value(1)]);
+    let _ = sources.parsed(0, 2, Some(bad_value(1).first), &[bad_value(1)]);
     let health = sources.health().remove(0);
     assert!(health.up);
     assert_eq!((health.samples, health.bytes), (2, 12));
@@ -81,9 +84,9 @@ async fn a_source_is_up_once_its_samples_were_read_and_down_when_it_fails() {
 #[test]
 fn a_body_without_any_sample_is_down_but_an_empty_one_is_up() {
     let sources = sources(&["http://127.0.0.1:1/metrics"]);
-    sources.parsed(0, 0, None, &[]);
+    let _ = sources.parsed(0, 0, None, &[]);
     assert!(sources.health()[0].up);
-    sources.parsed(0, 0, Some("line 1: it is HTML"), &[]);
+    let _ = sources.parsed(0, 0, Some("line 1: it is HTML"), &[]);
     let health = sources.health().remove(0);
     assert!(!health.up);
     assert_eq!(
@@ -93,7 +96,7 @@ fn a_body_without_any_sample_is_down_but_an_empty_one_is_up() {
              (line 1: it is HTML)"
         )
     );
-    sources.parsed(0, 5, Some(bad_value(2).first), &[bad_value(2)]);
+    let _ = sources.parsed(0, 5, Some(bad_value(2).first), &[bad_value(2)]);
     assert!(sources.health()[0].up, "some samples are better than none");
     sources.dropped(0, &[Dropped { reason: "duplicate_series", samples: 3, first: "twice" }]);
     let health = sources.health().remove(0);
@@ -104,7 +107,7 @@ fn a_body_without_any_sample_is_down_but_an_empty_one_is_up() {
 #[test]
 fn an_index_without_a_source_is_nobody() {
     let sources = sources(&[]);
-    sources.parsed(7, 1, None, &[]);
+    let _ = sources.parsed(7, 1, None, &[]);
     sources.dropped(7, &[bad_value(1)]);
     assert!(sources.health().is_empty());
 }
@@ -119,10 +122,10 @@ fn the_log_hears_of_a_change_once_and_never_per_scrape() {
         let refused = || FetchError { url: ledger.url().to_owned(), cause: Cause::Refused };
         for _ in 0..2 {
             for _ in 0..3 {
-                ledger.fetched(&Err(refused()), SHORT);
+                ledger.fetched(&Err(refused()), SHORT, None);
             }
             for _ in 0..3 {
-                sources.parsed(0, 1, Some(bad_value(1).first), &[bad_value(1)]);
+                let _ = sources.parsed(0, 1, Some(bad_value(1).first), &[bad_value(1)]);
                 sources.dropped(0, &[bad_value(0)]);
             }
         }
@@ -170,4 +173,34 @@ impl io::Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[test]
+fn a_source_that_hangs_is_said_to_be_hurried_once() {
+    let (log, written) = Log::new();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(log);
+    tracing::subscriber::with_default(subscriber.finish(), || {
+        let sources = sources(&["http://127.0.0.1:1/metrics"]);
+        let ledger = &sources.sources[0].ledger;
+        for hurried in [None, None, Some(SHORT), Some(SHORT), None, Some(SHORT)] {
+            let cause = Cause::NoAnswer(SHORT);
+            let error = FetchError { url: ledger.url().to_owned(), cause };
+            ledger.fetched(&Err(error), SHORT, hurried);
+        }
+    });
+    let written = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    assert_eq!(written.lines().count(), 2, "{written}");
+    assert!(written.lines().nth(1).unwrap().contains("app metrics hang, so that scrapes wait"));
+}
+
+#[tokio::test]
+async fn failures_are_counted_by_reason() {
+    let server = Server::answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    let mut registry = Registry::default();
+    let sources = sources_in(&[&server.url()], &mut registry);
+    for _ in 0..2 {
+        ask(&sources).await.unwrap_err();
+    }
+    let line = "podmeter_app_scrape_failures_total{source=\"a\",reason=\"status\"} 2";
+    assert!(shown(&registry).iter().any(|shown| shown == line), "{:?}", shown(&registry));
 }

@@ -186,7 +186,7 @@ static STATIC: [Entry; 61] = [
     other("set-cookie"),
     other("strict-transport-security"),
     other("transfer-encoding"),
-    other("user-agent"),
+    entry(Field::UserAgent { is_kubelet: false }, "user-agent", 0),
     other("vary"),
     other("via"),
     other("www-authenticate"),

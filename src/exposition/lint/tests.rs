@@ -1,0 +1,227 @@
+//! Each rule by its smallest example, with the place where it is told.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use super::*;
+
+/// What is found, as `line:column code`, errors before warnings about the same place.
+fn found(body: &str, format: InputFormat) -> Vec<String> {
+    let report = lint(body.as_bytes(), format, usize::MAX);
+    let style = |finding: &&Finding| finding.rule != Rule::NoHelp;
+    let findings = report.findings().iter().filter(style);
+    findings.map(|f| format!("{}:{} {}", f.line, f.column, f.rule.code())).collect()
+}
+
+fn errors(body: &str, format: InputFormat) -> Vec<String> {
+    let report = lint(body.as_bytes(), format, usize::MAX);
+    let findings = report.findings().iter().filter(|f| f.severity == Severity::Error);
+    findings.map(|f| format!("{}:{} {}", f.line, f.column, f.rule.code())).collect()
+}
+
+#[test]
+fn what_readers_of_text_refuse_is_told_where_it_is() {
+    for (body, expected) in [
+        ("a 1", "1:4 missing_newline"),
+        ("a 1\r\nb 2\r\n", "1:4 carriage_return"),
+        ("<html>\n", "1:1 not_an_exposition"),
+        ("0a 1\n", "1:1 bad_name"),
+        ("a-b 1\n", "1:2 bad_name"),
+        ("a\n", "1:2 bad_value"),
+        ("a{b=\"c\"}\n", "1:9 bad_value"),
+        ("a x\n", "1:3 bad_value"),
+        ("a 0x1p-3\n", "1:3 bad_value"),
+        ("a 1_2\n", "1:3 bad_value"),
+        ("a 1 \n", "1:4 blank"),
+        ("a 1 2.5\n", "1:5 bad_timestamp"),
+        ("a 1 2 3\n", "1:7 trailing_text"),
+        ("a 1 # {t=\"x\"} 1\n", "1:5 exemplar_not_allowed"),
+        ("a{1=\"x\"} 1\n", "1:3 bad_label_name"),
+        ("a{b:c=\"x\"} 1\n", "1:4 missing_equals"),
+        ("a{b} 1\n", "1:4 missing_equals"),
+        ("a{b=c} 1\n", "1:5 bad_label_value"),
+        ("a{b=\"c} 1\n", "1:5 open_quote"),
+        ("a{b=\"\\t\"} 1\n", "1:6 bad_escape"),
+        ("a{b=\"c\"d=\"e\"} 1\n", "1:8 missing_comma"),
+        ("a{b=\"c\",,} 1\n", "1:9 extra_comma"),
+        ("a{b=\"c\",b=\"d\"} 1\n", "1:9 duplicate_label"),
+        ("a{__b=\"c\"} 1\n", "1:3 reserved_label"),
+        ("a{\"b\"} 1\n", "1:3 name_twice"),
+        ("{b=\"c\"} 1\n", "1:1 bad_name"),
+        ("{\"\"} 1\n", "1:2 bad_name"),
+        ("# HELP a \\t\n", "1:10 bad_escape"),
+        ("# HELP 0a x\n", "1:8 bad_name"),
+        ("# HELP a-b x\n", "1:9 bad_name"),
+        ("# TYPE a\n", "1:9 bad_metadata"),
+        ("# TYPE a info\na 1\n", "1:10 bad_type"),
+        ("# TYPE a unknown\na 1\n", "1:10 bad_type"),
+        ("# TYPE a gauge \na 1\n", "1:10 bad_type"),
+        ("# TYPE a gauge\n# TYPE a gauge\n", "2:8 repeated_metadata"),
+        ("# HELP a x\n# HELP a y\n", "2:8 repeated_metadata"),
+        ("a 1\n# TYPE a gauge\n", "2:8 late_metadata"),
+        ("a 1\na 2\n", "2:1 duplicate_series"),
+        ("a{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\",d=\"\"} 2\n", "2:1 duplicate_series"),
+    ] {
+        assert_eq!(errors(body, InputFormat::Text), [expected], "{body}");
+    }
+    let bytes = b"# HELP a x\na{b=\"\xff\"} 1\n";
+    let report = lint(bytes, InputFormat::Text, 9);
+    assert_eq!(report.findings()[0].to_string(), "2:6: the line is not UTF-8");
+}
+
+#[test]
+fn what_all_readers_of_text_take_is_valid() {
+    for body in [
+        "",
+        "\n \t\n",
+        "# a comment\n#\n# HELP\n#HELP a\n\t # HELP\tb  x\na 1\n",
+        "# TYPE a counter\n# TYPE b gauge\na 1\nb 1\na{x=\"1\"} 2\n",
+        "a{} 1\na{b=\"c\",} 1\na { b = \"d\" , } 1\na{b=\"e\"}1\n",
+        "a 1\na 1 5\na 2 6\n",
+        "{\"a.b\",\"c.d\"=\"e\"} 1\n{f=\"g\",\"a.b\"} +Inf\n# TYPE \"x.y\" gauge\n",
+        "# TYPE h histogram\nh_bucket{le=\"1\"} 1.5\nh_count 2\nh_sum -3\n",
+        "# TYPE h summary\nh{quantile=\"-7\"} NaN\nh_sum -1\n",
+        "# TYPE c counter\nc -1\nc{x=\"1\"} NaN\n",
+        "# HELP a x\n# TYPE a gauge\na 08\n# HELP a\n",
+        "a 1\n\t",
+    ] {
+        assert_eq!(errors(body, InputFormat::Text), [""; 0], "{body}");
+    }
+}
+
+#[test]
+fn what_readers_of_openmetrics_refuse_is_told_where_it_is() {
+    for (body, expected) in [
+        ("a 1\n", "2:1 missing_eof"),
+        ("a 1\n# EOF\n\n", "3:1 data_after_eof"),
+        ("\n# EOF\n", "1:1 blank_line"),
+        (" a 1\n# EOF\n", "1:1 blank"),
+        ("a  1\n# EOF\n", "1:3 blank"),
+        ("a 1 \n# EOF\n", "1:5 blank"),
+        ("a{ b=\"c\"} 1\n# EOF\n", "1:3 blank"),
+        ("a{b=\"c\",} 1\n# EOF\n", "1:8 extra_comma"),
+        ("a{b=\"c\"}1\n# EOF\n", "1:9 bad_value"),
+        ("# FOO a x\n# EOF\n", "1:1 bad_metadata"),
+        ("# HELP a\n# EOF\n", "1:9 bad_metadata"),
+        ("# TYPE a untyped\n# EOF\n", "1:10 bad_type"),
+        ("# UNIT a seconds\n# EOF\n", "1:10 bad_unit"),
+        ("# TYPE a_s info\n# UNIT a_s s\n# EOF\n", "2:12 unit_not_allowed"),
+        ("a 1 NaN\n# EOF\n", "1:5 bad_timestamp"),
+        ("# TYPE a counter\na_total 1 #{} 1\n# EOF\n", "2:12 bad_exemplar"),
+        ("# TYPE a counter\na_total 1 # {} x\n# EOF\n", "2:16 bad_exemplar"),
+        ("# TYPE a counter\na_total 1 # {} 1 Inf\n# EOF\n", "2:18 bad_timestamp"),
+        ("# TYPE a gauge\na 1 # {} 1\n# EOF\n", "2:5 exemplar_not_allowed"),
+        ("# TYPE a gauge\na 1\n# HELP a x\n# EOF\n", "3:8 late_metadata"),
+        ("# TYPE a gauge\n# TYPE b gauge\n# HELP a x\n# EOF\n", "3:8 split_family"),
+        ("# TYPE a gauge\na 1\nb 1\na{x=\"1\"} 1\n# EOF\n", "4:1 split_family"),
+        ("# TYPE a counter\na 1\n# EOF\n", "2:1 foreign_sample"),
+        ("# TYPE a summary\n# TYPE a_sum gauge\n# EOF\n", "2:8 name_clash"),
+        ("a 1\na 1 2\n# EOF\n", "2:5 mixed_timestamps"),
+        ("a 1 2\na 1 1\n# EOF\n", "2:5 time_goes_back"),
+        ("# TYPE a counter\na_total -1\n# EOF\n", "2:9 negative_value"),
+        ("# TYPE a counter\na_total NaN\n# EOF\n", "2:9 not_a_number"),
+        ("# TYPE a stateset\na{a=\"x\"} 2\n# EOF\n", "2:10 bad_state"),
+        ("# TYPE a stateset\na 1\n# EOF\n", "2:1 missing_state"),
+        ("# TYPE a info\na_info 2\n# EOF\n", "2:8 bad_info"),
+        ("# TYPE a summary\na{quantile=\"2\"} 1\n# EOF\n", "2:13 quantile_range"),
+        ("# TYPE a summary\na 1\n# EOF\n", "2:1 bad_quantile"),
+        ("# TYPE a summary\na_count 1.5\n# EOF\n", "2:9 not_whole"),
+    ] {
+        assert_eq!(errors(body, InputFormat::OpenMetrics), [expected], "{body}");
+    }
+    let interleaved = "a{x=\"1\"} 1 1\na{x=\"2\"} 1 1\na{x=\"1\"} 1 2\n# EOF\n";
+    assert_eq!(errors(interleaved, InputFormat::OpenMetrics), ["3:1 interleaved_series"]);
+    let long = "x".repeat(128);
+    let long = format!("# TYPE a counter\na_total 1 # {{t=\"{long}\"}} 1\n# EOF\n");
+    assert_eq!(errors(&long, InputFormat::OpenMetrics), ["2:11 exemplar_too_long"]);
+}
+
+#[test]
+fn histograms_have_to_add_up() {
+    let body = |rest: &str| {
+        let mut body = "# TYPE h histogram\n".to_owned();
+        for part in rest.split(' ') {
+            let (name, value) = part.split_once('=').unwrap();
+            let _ = match name.strip_prefix("le") {
+                Some(bound) => writeln!(body, "h_bucket{{le=\"{bound}\"}} {value}"),
+                None => writeln!(body, "h_{name} {value}"),
+            };
+        }
+        body
+    };
+    for (rest, expected) in [
+        ("le2=1 le1=1 le+Inf=1", "3:1 bucket_order"),
+        ("le1=2 le2=1 le+Inf=2", "3:1 falling_buckets"),
+        ("le1=2 le+Inf=2 sum=1 count=3", "5:1 count_mismatch"),
+        ("lex=1 le+Inf=1", "2:14 bad_bound"),
+        ("le1=1 le1=1 le+Inf=1", "3:1 duplicate_series"),
+        ("le1=1 le1.0=1 le+Inf=1", "3:1 duplicate_series"),
+    ] {
+        assert_eq!(errors(&body(rest), InputFormat::Text), [expected], "{rest}");
+        let om = body(rest) + "# EOF\n";
+        assert_eq!(errors(&om, InputFormat::OpenMetrics), [expected], "{rest}");
+    }
+    for (rest, expected) in [
+        ("le1=1", "2:1 missing_infinity"),
+        ("leinf=1", "2:14 odd_infinity"),
+        ("le+Inf=1 sum=1", "3:1 sum_alone"),
+        ("le-1=0 le+Inf=1 sum=1 count=1", "4:1 negative_sum"),
+        ("le+Inf=1.5", "2:21 not_whole"),
+    ] {
+        assert_eq!(errors(&body(rest), InputFormat::Text), [""; 0], "{rest}");
+        let om = body(rest) + "# EOF\n";
+        assert_eq!(errors(&om, InputFormat::OpenMetrics), [expected], "{rest}");
+    }
+}
+
+#[test]
+fn what_could_be_better_is_a_warning() {
+    for (body, expected) in [
+        ("# TYPE a counter\na 1\n", "1:8 counter_name"),
+        ("# TYPE a gauge\na{le=\"1\"} 1\na{le=\"2\"} 1\n", "2:3 le_label"),
+        ("# TYPE a gauge\na{quantile=\"1\"} 1\n", "2:3 quantile_label"),
+        ("a{fooBar=\"1\"} 1\n", "1:3 camel_case"),
+        ("a 1\nb 1\na{x=\"1\"} 1\na{x=\"2\"} 1\n", "3:1 split_family"),
+        ("a 1 2\na 1 2\n", "2:1 repeated_time"),
+        ("# TYPE h histogram\nh 1\n", "2:1 foreign_sample"),
+    ] {
+        assert_eq!(found(body, InputFormat::Text), [expected], "{body}");
+        assert_eq!(errors(body, InputFormat::Text), [""; 0], "{body}");
+    }
+    let report = lint(b"a 1\n", InputFormat::Text, 9);
+    assert_eq!(report.findings()[0].to_string(), "1:1: a: the family has no # HELP");
+    let report = lint(b"# HELP a_total x\na_total 1\n# EOF\n", InputFormat::Unknown, 9);
+    assert_eq!((report.errors(), report.warnings()), (0, 0));
+}
+
+#[test]
+fn every_finding_counts_though_few_are_kept() {
+    let report = lint("x\n".repeat(50).as_bytes(), InputFormat::Text, 3);
+    assert_eq!((report.findings().len(), report.errors()), (3, 50));
+}
+
+#[test]
+fn the_format_is_told_from_the_content() {
+    for (body, format) in [
+        (&b""[..], InputFormat::Text),
+        (b"a 1\n", InputFormat::Text),
+        (b"a 1\n# EOF", InputFormat::OpenMetrics),
+        (b"a 1\n# EOF\njunk\n", InputFormat::OpenMetrics),
+        (b"# HELP a # EOF\n", InputFormat::Text),
+        (b"a\n b 1\n", InputFormat::Text),
+        (b"\n\n\n\n\n\n\n\n\n\n\n\n\n", InputFormat::Text),
+        (b"\x0c\n\x01a\x18\x01\x22\x05\x12\x03\x09\x00\x00", InputFormat::Protobuf),
+    ] {
+        assert_eq!(detect(body), format, "{body:?}");
+    }
+}
+
+#[test]
+fn labels_that_one_family_repeats_are_told_once() {
+    let mut body = String::new();
+    for n in 0..1000 {
+        let _ = writeln!(body, "a{{fooBar=\"{n}\"}} 1");
+    }
+    let told: HashSet<_> = found(&body, InputFormat::Text).into_iter().collect();
+    assert_eq!(told.len(), 1);
+}

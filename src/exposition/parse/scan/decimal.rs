@@ -1,0 +1,184 @@
+//! Reads numbers that are written again as they stand.
+
+/// A number in a text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Decimal<'a> {
+    text: &'a str,
+    /// The value where it is a small whole number, as most are.
+    whole: Option<u64>,
+}
+
+impl Decimal<'_> {
+    #[inline]
+    pub(super) fn as_f64(self) -> f64 {
+        match self.whole {
+            Some(whole) => whole as f64,
+            None => self.text.parse().unwrap_or(f64::NAN),
+        }
+    }
+
+    /// Whether it is at least zero; NaN is not.
+    #[inline]
+    pub(super) fn is_amount(self) -> bool {
+        match self.text.as_bytes()[0] {
+            b'-' | b'N' => self.as_f64() >= 0.0,
+            _ => true,
+        }
+    }
+
+    #[inline]
+    pub(super) fn end(self, start: usize) -> usize {
+        start + self.text.len()
+    }
+}
+
+/// The number that begins at `at`; `None` where there is none, or one that would be written
+/// otherwise, or one that may be too large.
+#[inline]
+pub(super) fn read(text: &str, start: usize) -> Option<Decimal<'_>> {
+    let bytes = text.as_bytes();
+    let signed = matches!(bytes.get(start), Some(b'+' | b'-'));
+    let first = start + usize::from(signed);
+    let (mut at, whole) = digits(bytes, first, 0);
+    let mut count = at - first;
+    let mut exact = bytes.get(start) != Some(&b'-') && count <= SMALL;
+    if bytes.get(at) == Some(&b'.') {
+        let (end, fraction) = digits(bytes, at + 1, 0);
+        let places = end - at - 1;
+        exact &= fraction == 0 && places <= SMALL;
+        count += places;
+        at = end;
+    }
+    if count == 0 {
+        return special(text, start);
+    }
+    if count > 200 {
+        return None;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        let sign = at + 1;
+        let from = sign + usize::from(matches!(bytes.get(sign), Some(b'+' | b'-')));
+        let (end, _) = digits(bytes, from, 0);
+        // Below 100 the number is finite, with the digits that it may have here.
+        if end == from || end - from > 2 && bytes[sign] != b'-' {
+            return None;
+        }
+        at = end;
+        exact = false;
+    }
+    Some(Decimal { text: &text[start..at], whole: exact.then_some(whole) })
+}
+
+/// A whole number as it is written again: without a sign before 0, or zeros before the rest.
+#[inline]
+pub(super) fn read_millis(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let first = start + usize::from(bytes.get(start) == Some(&b'-'));
+    let (end, _) = digits(bytes, first, 0);
+    let places = end - first;
+    let plain = bytes.get(first) != Some(&b'0') || places == 1 && first == start;
+    ((1..=18).contains(&places) && plain).then_some(end)
+}
+
+/// Seconds with or without a fraction, small enough to be told in milliseconds of 64 bits, and to be
+/// taken for seconds by those who are not sure.
+#[inline]
+pub(super) fn read_seconds(text: &str, start: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let first = start + usize::from(bytes.get(start) == Some(&b'-'));
+    let (mut end, _) = digits(bytes, first, 0);
+    if !(1..=11).contains(&(end - first)) {
+        return None;
+    }
+    if bytes.get(end) == Some(&b'.') {
+        let from = end + 1;
+        (end, _) = digits(bytes, from, 0);
+        if end - from > 200 {
+            return None;
+        }
+    }
+    Some(end)
+}
+
+/// More digits than these are not counted in `u64` here.
+const SMALL: usize = 15;
+
+#[inline]
+fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
+    while let Some(digit) = bytes.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d < 10) {
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+        at += 1;
+    }
+    (at, value)
+}
+
+fn special(text: &str, start: usize) -> Option<Decimal<'_>> {
+    let rest = text.as_bytes().get(start..)?;
+    let word = ["NaN", "+Inf", "-Inf"].into_iter().find(|w| rest.starts_with(w.as_bytes()))?;
+    Some(Decimal { text: &text[start..start + word.len()], whole: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::value::Number;
+
+    #[test]
+    fn what_is_read_is_what_the_careful_reader_writes_again() {
+        let texts = [
+            "0",
+            "-0",
+            "+5",
+            "1.",
+            ".5",
+            "-.5",
+            "1e5",
+            "1.6e+09",
+            "1E-400",
+            "12345678901234567890",
+            "70.0",
+            "1.50",
+            "NaN",
+            "+Inf",
+            "-Inf",
+            "3.1415e-7",
+            "0.000000000000000000001",
+            "1e99",
+            "00012",
+            "123456789012345",
+            "1234567890123456",
+        ];
+        for text in texts {
+            let read = read(text, 0).unwrap_or_else(|| panic!("{text} was not read"));
+            assert_eq!(read.end(0), text.len(), "{text}");
+            let number = Number::parse(text).unwrap();
+            assert_eq!(number.to_text(), text);
+            assert!(read.as_f64().total_cmp(&number.as_f64()).is_eq() || text == "NaN", "{text}");
+            assert_eq!(read.is_amount(), number.as_f64() >= 0.0, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_left_to_the_careful_reader() {
+        for text in ["", ".", "+", "-", "inf", "nan", "+nan", "Inf", "1e999", "e5", "1e", "1e+"] {
+            assert!(read(text, 0).is_none(), "{text}");
+        }
+        for (text, end) in [("1_0", 1), ("0x1", 1), ("1e5.0", 3), ("1 2", 1)] {
+            assert_eq!(read(text, 0).map(|read| read.end(0)), Some(end), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_where_they_are_written_again_as_they_stand() {
+        let millis = |text| read_millis(text, 0);
+        assert_eq!(
+            [millis("0"), millis("-5"), millis("1520879607789")],
+            [Some(1), Some(2), Some(13)]
+        );
+        assert_eq!([millis("-0"), millis("07"), millis("+7"), millis("")], [None; 4]);
+        assert_eq!(millis("9223372036854775808"), None);
+        let seconds = |text| read_seconds(text, 0);
+        assert_eq!([seconds("1.5"), seconds("-2"), seconds("1.")], [Some(3), Some(2), Some(2)]);
+        assert_eq!([seconds(".5"), seconds("123456789012"), seconds("NaN")], [None; 3]);
+    }
+}

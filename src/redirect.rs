@@ -1,0 +1,178 @@
+//! Brings a pod's traffic to the proxy: what `podmeter redirect` does to a network namespace.
+//!
+//! A [`Plan`] says what to intercept. [`rules`] turns it into chains of rules, which are data and
+//! know no tool. A backend writes them: [`nft`] tells the kernel by netlink, in one transaction and
+//! in a table of its own; [`iptables`] has `iptables-restore` do it, for kernels without nftables.
+//! TPROXY mode needs a route besides ([`route`]).
+//!
+//! Only connections that are opened from now on are intercepted; whatever is open stays as it is.
+
+mod iptables;
+mod netlink;
+mod nft;
+mod plan;
+mod route;
+mod rules;
+mod shown;
+
+pub use plan::{Cidr, Inbound, Interface, Mode, Outbound, Plan, Ports};
+pub use shown::{Shown, ShownChain, ShownRule};
+
+pub(crate) use rules::MARK;
+
+use netlink::NetlinkError;
+use rules::Chain;
+use std::fmt::Write;
+use std::io;
+
+/// Which part of the kernel holds the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// nftables, told by netlink.
+    Nftables,
+    /// iptables and ip6tables, told by their own programs.
+    Iptables,
+}
+
+impl Backend {
+    /// As `--backend` takes it, and as `show` says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables => "iptables",
+        }
+    }
+}
+
+/// Why rules could not be made, removed or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedirectError {
+    /// The capability is missing.
+    #[error(
+        "not permitted: this needs the capability NET_ADMIN in the pod's network namespace; in \
+         Kubernetes, run it in an init container as uid 0 with capabilities.add: [NET_ADMIN]"
+    )]
+    NotPermitted,
+    /// The kernel lacks something, and so says which message it failed on.
+    #[error("this kernel cannot do it with nftables ({what}: {source}); {instead}")]
+    Unsupported {
+        /// What was asked of it.
+        what: String,
+        /// What it said.
+        source: io::Error,
+        /// What to try.
+        instead: &'static str,
+    },
+    /// The kernel refused for another reason.
+    #[error("the kernel refused {what}: {source}")]
+    Kernel {
+        /// What was asked of it.
+        what: String,
+        /// What it said.
+        source: io::Error,
+    },
+    /// A program of iptables is not installed.
+    #[error("{program} is not installed; install iptables, or use --backend nftables")]
+    NoProgram {
+        /// Its name.
+        program: &'static str,
+    },
+    /// A program of iptables failed.
+    #[error("{program} failed: {said}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// Its last words, on one line.
+        said: String,
+    },
+}
+
+/// Puts the rules of `plan` in place, in place of any that an earlier call made. `None` chooses
+/// nftables where the kernel has it. Says which was used.
+pub fn apply(plan: &Plan, backend: Option<Backend>) -> Result<Backend, RedirectError> {
+    let chains = rules::chains(plan);
+    let transparent = plan.inbound.as_ref().is_some_and(|inbound| inbound.mode == Mode::Tproxy);
+    let outcome = if transparent { route::add() } else { Ok(()) };
+    // After the route: marked packets without one would leave the pod.
+    let outcome = outcome.and_then(|()| write(&chains, backend));
+    if outcome.is_err() && transparent && show().is_ok_and(|shown| shown.is_none()) {
+        // Nothing was put in place, so nothing may stay.
+        let _ = route::remove();
+    }
+    let used = outcome?;
+    // The other backend may hold rules of an earlier call, and one set of rules is enough.
+    match used {
+        Backend::Nftables => iptables::remove_if_here()?,
+        Backend::Iptables => nft::remove_if_supported()?,
+    }
+    if !transparent {
+        route::remove()?;
+    }
+    Ok(used)
+}
+
+fn write(chains: &[Chain], backend: Option<Backend>) -> Result<Backend, RedirectError> {
+    match backend {
+        Some(Backend::Nftables) => nft::apply(chains).map(|()| Backend::Nftables),
+        Some(Backend::Iptables) => iptables::apply(chains).map(|()| Backend::Iptables),
+        None => match nft::apply(chains) {
+            Err(RedirectError::Unsupported { .. }) if iptables::is_here() => {
+                iptables::apply(chains).map(|()| Backend::Iptables)
+            }
+            outcome => outcome.map(|()| Backend::Nftables),
+        },
+    }
+}
+
+/// Takes away whatever [`apply`] has put in place, by any backend. Nothing there is no error.
+pub fn remove() -> Result<(), RedirectError> {
+    nft::remove_if_supported()?;
+    iptables::remove_if_here()?;
+    route::remove()
+}
+
+/// The rules that are in place, as the kernel has them now.
+pub fn show() -> Result<Option<Shown>, RedirectError> {
+    if let Some(shown) = nft::show()? {
+        return Ok(Some(shown));
+    }
+    Ok(iptables::show())
+}
+
+/// What [`apply`] would do, in the notation of the backend's own tool.
+pub fn describe(plan: &Plan, backend: Backend) -> String {
+    let chains = rules::chains(plan);
+    let mut text = match backend {
+        Backend::Nftables => nft::script(&chains),
+        Backend::Iptables => iptables::script(&chains),
+    };
+    if plan.inbound.as_ref().is_some_and(|inbound| inbound.mode == Mode::Tproxy) {
+        for line in route::script() {
+            // A string takes whatever is written to it.
+            let _ = writeln!(text, "# {line}");
+        }
+    }
+    text
+}
+
+impl RedirectError {
+    /// What the kernel's answer to `what` means.
+    fn of_kernel(what: String, error: NetlinkError) -> Self {
+        use rustix::io::Errno;
+        let errno = error.errno;
+        let source = io::Error::from(errno);
+        match errno {
+            Errno::PERM | Errno::ACCESS => Self::NotPermitted,
+            // A module that is not there is looked for and not found.
+            Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT => {
+                Self::Unsupported {
+                    what,
+                    source,
+                    instead: "with iptables installed, --backend iptables may do",
+                }
+            }
+            _ => Self::Kernel { what, source },
+        }
+    }
+}
