@@ -4,12 +4,15 @@
 //! white space before a colon, two lengths) is not understood rather than read one way
 //! (RFC 9112, sections 2.2, 5 and 6.3).
 
+use crate::observe::grpc::{self, ContentKind, GrpcStatus};
 use crate::observe::host::{HostId, KnownHosts};
+use crate::observe::http2::H2cSettings;
 use crate::observe::sniff::is_token;
 use crate::observe::{Reason, is_kubelet};
 
 /// What a request's head says about itself and its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct RequestHead {
     pub(super) method: Method,
     pub(super) host: HostId,
@@ -18,6 +21,12 @@ pub(super) struct RequestHead {
     pub(super) last: bool,
     /// The client offers to go on in another protocol (RFC 9110, 7.8).
     pub(super) upgrade: bool,
+    /// Among them is `WebSocket`.
+    pub(super) websocket: bool,
+    /// Among them is HTTP/2, with these settings.
+    pub(super) h2c: Option<H2cSettings>,
+    /// gRPC-Web, by its content type.
+    pub(super) content: ContentKind,
     /// The client is the kubelet, by its user agent.
     pub(super) probe: bool,
 }
@@ -39,6 +48,18 @@ pub(super) struct ResponseHead {
     pub(super) framing: Result<Framing, Reason>,
     /// The app will send no further response on this connection.
     pub(super) last: bool,
+    /// Where the connection goes on after a 101.
+    pub(super) upgrade: Upgrade,
+    /// A trailers-only answer of gRPC-Web has it here.
+    pub(super) grpc_status: GrpcStatus,
+}
+
+/// The protocol that an `Upgrade` field of a response names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    WebSocket,
+    H2c,
+    Other,
 }
 
 /// How a message body ends (RFC 9112, 6.3).
@@ -72,12 +93,19 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
         (Coding::Chunked, Length::None) if minor == 1 => Framing::Chunked,
         _ => return Err(Reason::AmbiguousRequestLength),
     };
+    let upgrade = fields.upgrade.filter(|_| fields.connection_upgrade && minor == 1);
+    let offers = |protocol: &[u8]| {
+        upgrade.is_some_and(|value| list(value).any(|item| item.eq_ignore_ascii_case(protocol)))
+    };
     let head = RequestHead {
         method,
         host: fields.host.map_or(HostId::UNKNOWN, |host| hosts.find(host)),
         framing,
         last: fields.is_last(minor),
-        upgrade: fields.upgrade && fields.connection_upgrade && minor == 1,
+        upgrade: upgrade.is_some(),
+        websocket: offers(b"websocket"),
+        h2c: fields.h2c_settings.filter(|_| offers(b"h2c")).and_then(H2cSettings::read),
+        content: fields.content,
         probe: fields.probe,
     };
     Ok((head, bytes.len() - rest.len()))
@@ -99,7 +127,13 @@ pub(super) fn response(bytes: &[u8]) -> Option<(ResponseHead, usize)> {
         (Coding::Other | Coding::ChunkedInside, Length::None) if minor == 1 => Ok(Framing::Unsaid),
         _ => Err(Reason::AmbiguousResponseLength),
     };
-    let head = ResponseHead { status, framing, last: fields.is_last(minor) };
+    let upgrade = match fields.upgrade.map(trim) {
+        Some(value) if value.eq_ignore_ascii_case(b"websocket") => Upgrade::WebSocket,
+        Some(value) if value.eq_ignore_ascii_case(b"h2c") => Upgrade::H2c,
+        _ => Upgrade::Other,
+    };
+    let (last, grpc_status) = (fields.is_last(minor), fields.grpc_status);
+    let head = ResponseHead { status, framing, last, upgrade, grpc_status };
     Some((head, bytes.len() - rest.len()))
 }
 
@@ -117,7 +151,13 @@ pub(super) fn loose_response(head: &[u8]) -> Option<ResponseHead> {
     let first = head.get(..memchr::memchr(b'\n', head)?)?;
     let first = first.strip_suffix(b"\r").unwrap_or(first);
     let (status, _) = status_line(first).filter(|_| text_length(first) == first.len())?;
-    Some(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true })
+    Some(ResponseHead {
+        status,
+        framing: Err(Reason::MalformedResponse),
+        last: true,
+        upgrade: Upgrade::Other,
+        grpc_status: GrpcStatus::NONE,
+    })
 }
 
 /// How many bytes of `rest` it takes to the end of the first line, of the head that begins in
@@ -237,7 +277,10 @@ struct Fields<'a> {
     close: bool,
     keep_alive: bool,
     connection_upgrade: bool,
-    upgrade: bool,
+    upgrade: Option<&'a [u8]>,
+    h2c_settings: Option<&'a [u8]>,
+    content: ContentKind,
+    grpc_status: GrpcStatus,
     probe: bool,
 }
 
@@ -274,7 +317,10 @@ impl<'a> Fields<'a> {
             close: false,
             keep_alive: false,
             connection_upgrade: false,
-            upgrade: false,
+            upgrade: None,
+            h2c_settings: None,
+            content: ContentKind::Other,
+            grpc_status: GrpcStatus::NONE,
             probe: false,
         };
         loop {
@@ -298,7 +344,7 @@ impl<'a> Fields<'a> {
                 // Two Hosts: servers differ on which one counts, so neither does.
                 self.host = Some(if self.host.is_none() { trim(value) } else { b"" });
             }
-            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = Some(value),
             10 if name.eq_ignore_ascii_case(b"connection") => {
                 for option in list(value) {
                     self.close |= option.eq_ignore_ascii_case(b"close");
@@ -308,6 +354,15 @@ impl<'a> Fields<'a> {
             }
             10 if name.eq_ignore_ascii_case(b"user-agent") => {
                 self.probe = is_kubelet(trim(value));
+            }
+            11 if name.eq_ignore_ascii_case(b"grpc-status") => {
+                self.grpc_status = GrpcStatus::read(trim(value));
+            }
+            12 if name.eq_ignore_ascii_case(b"content-type") => {
+                self.content = grpc::content_kind(trim(value));
+            }
+            14 if name.eq_ignore_ascii_case(b"http2-settings") => {
+                self.h2c_settings = Some(trim(value));
             }
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 for item in value.split(|&b| b == b',') {
