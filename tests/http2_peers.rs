@@ -1,6 +1,7 @@
 //! What real peers of HTTP/2, gRPC, `WebSocket` and TLS do is what is counted, exactly.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::print_stdout, reason = "what programs said, for those who ask")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -135,8 +136,8 @@ fn what_nginx_leaves_out_when_it_goes_away_is_not_counted() {
     let counted = Counted::when_drained(&sidecar);
     nginx.process.signal(Signal::QUIT);
     assert!(nginx.process.ended().success());
-    let text = std::fs::read_to_string(log).unwrap();
-    let logged = |status: &str| text.lines().filter(|line| line.contains(status)).count() as u64;
+    let log = std::fs::read_to_string(log).unwrap();
+    let logged = |status: &str| log.lines().filter(|line| line.contains(status)).count() as u64;
     let (found, missing) = (logged("\" 200 "), logged("\" 404 "));
     assert!(found + missing >= 900, "{found} and {missing}");
     counted.has(&[("http 200 -", found), ("http 404 -", missing)]);

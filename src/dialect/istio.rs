@@ -5,6 +5,8 @@
 //! Metrics"). Who is at the other end is not known, so the labels say so; of others, only the host
 //! that the pod asked for is.
 
+mod service;
+
 use super::buckets::Buckets;
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
@@ -15,6 +17,7 @@ use crate::meter::{
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::{HostId, SeenHosts};
+use service::Service;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,14 +43,6 @@ struct Pod {
     services: Vec<Service>,
     /// The hosts that the pod asks.
     seen: Option<Arc<SeenHosts>>,
-}
-
-/// One of the names in `--service`, taken apart.
-#[derive(Clone, Debug)]
-struct Service {
-    host: String,
-    name: String,
-    namespace: String,
 }
 
 impl Istio {
@@ -359,35 +354,6 @@ impl Pod {
             &self.version,
             &self.cluster,
         ]
-    }
-}
-
-impl Service {
-    /// `shop.prod.svc.cluster.local` is `shop` in `prod`; a bare `shop` is in the pod's namespace.
-    fn new(host: &str, own_namespace: &str) -> Self {
-        let mut parts = host.split('.');
-        let name = parts.next().unwrap_or(host);
-        let second = parts.next();
-        let is_cluster_name = second.is_some() && matches!(parts.next(), None | Some("svc"));
-        let (name, namespace) = match second {
-            Some(namespace) if is_cluster_name => (name, namespace),
-            // A public name has no namespace in it.
-            Some(_) => (host, own_namespace),
-            None => (name, own_namespace),
-        };
-        Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
-    }
-
-    /// The same of somebody else's host: only a cluster's own names and bare ones tell a namespace,
-    /// as `shop.prod` could be anywhere.
-    fn of_other(host: &str, own_namespace: &str) -> Self {
-        let labels: Vec<&str> = host.split('.').collect();
-        let (name, namespace) = match *labels {
-            [name] if !name.contains(':') => (name, own_namespace),
-            [name, namespace, "svc", ..] => (name, namespace),
-            _ => (host, UNKNOWN),
-        };
-        Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
     }
 }
 

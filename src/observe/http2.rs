@@ -1,7 +1,7 @@
 //! Reads along with HTTP/2: which streams were opened and what became of each.
 //!
-//! The frames of both directions are walked through ([`frame`]), header blocks are followed in full
-//! because each can depend on all before it ([`hpack`]), and DATA is followed and never kept. What
+//! The frames of both directions are walked through (`frame`), header blocks are followed in full
+//! because each can depend on all before it (`hpack`), and DATA is followed and never kept. What
 //! is kept is bounded: a frame's payload that came in pieces, a header block for each direction,
 //! the two tables of HPACK, and a few words for each stream that is not over.
 //!

@@ -83,7 +83,8 @@ fn path(script: &str) -> String {
 }
 
 fn last_line(said: &str) -> Value {
-    said.lines().last().and_then(|line| serde_json::from_str(line).ok()).expect(said)
+    let said = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    said.unwrap_or_default()
 }
 
 /// Runs a program to its end, which must be a good one; gives what it said.
