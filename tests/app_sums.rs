@@ -17,6 +17,11 @@ mod http;
 #[path = "support/process.rs"]
 #[expect(dead_code, reason = "each suite takes what it needs")]
 mod process;
+#[path = "support/prom.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod prom;
+#[path = "app_sums/prometheus.rs"]
+mod prometheus;
 #[path = "app_sums/said.rs"]
 mod said;
 #[path = "support/scrape.rs"]

@@ -8,7 +8,7 @@ use crate::said::App;
 use crate::scrape::Scrape;
 use crate::sidecar::Sidecar;
 
-fn words(start: u64, count: u64, busy: u64) -> String {
+pub(crate) fn words(start: u64, count: u64, busy: u64) -> String {
     format!(
         "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {start}.5\n\
          # TYPE jobs_total counter\njobs_total {count}\n# TYPE busy gauge\nbusy {busy}\n\
@@ -16,7 +16,7 @@ fn words(start: u64, count: u64, busy: u64) -> String {
     )
 }
 
-fn sidecar(folder: &tempfile::TempDir, sources: &[(&App, &str)]) -> Sidecar {
+pub(crate) fn sidecar(folder: &tempfile::TempDir, sources: &[(&App, &str)]) -> Sidecar {
     let flags: Vec<String> = sources
         .iter()
         .map(|(app, options)| format!("--app-metrics {},{options}", app.addr.port()))
