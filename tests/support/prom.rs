@@ -27,13 +27,24 @@ pub(crate) struct Target {
 impl Prometheus {
     /// Starts one that scrapes `targets` every second, its data in `folder`.
     pub(crate) fn start(program: &Path, folder: &Path, targets: &[Target]) -> Self {
+        Self::start_with("exemplar-storage", program, folder, targets)
+    }
+
+    /// The same with these features, parted by commas.
+    pub(crate) fn start_with(
+        features: &str,
+        program: &Path,
+        folder: &Path,
+        targets: &[Target],
+    ) -> Self {
         let config = folder.join("prometheus.yml");
         std::fs::write(&config, configuration(targets)).unwrap();
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--enable-feature=exemplar-storage"]);
+            .arg("--web.listen-address=127.0.0.1:0")
+            .arg(format!("--enable-feature={features}"));
         let mut process = Running::start("prometheus", &mut command, folder);
         let addr = process.wait_for("it listens", |process| listening(&process.said()));
         let this = Self { process, addr };
