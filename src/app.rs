@@ -12,7 +12,7 @@ use crate::meter::{Meter, Side};
 use crate::observe::host::SeenHosts;
 use crate::process::raise_fd_limit;
 use crate::scrape::Sources;
-use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
+use crate::serve::{Admin, Aside, Health, Lifecycle, Room, Stats, serve};
 use doors::Doors;
 use prometheus_client::registry::Registry;
 use std::io;
@@ -110,6 +110,7 @@ impl App {
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),
+            aside: Aside::default(),
             lifecycle: Arc::clone(&lifecycle),
             started: Instant::now(),
         });

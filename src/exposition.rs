@@ -28,6 +28,7 @@
 mod block;
 mod build;
 mod format;
+mod keyed;
 mod labels;
 mod lint;
 mod merge;

@@ -22,6 +22,7 @@ mod intake;
 mod line;
 mod patience;
 mod request;
+mod sip;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use bytes::Bytes;
 use client::Client;
 use health::Families;
 use http::HeaderValue;
+use intake::ByteLimit;
 use prometheus_client::registry::Registry;
 use source::Source;
 use std::future::poll_fn;
@@ -65,7 +67,8 @@ impl Scraper<'_> {
 /// nothing at all. To be asked before anything is started.
 pub(crate) fn check(sources: &[AppMetrics]) -> Result<(), ConfigError> {
     for source in sources {
-        let useful = Client::new(source, u64::MAX).check();
+        let most = ByteLimit { bytes: u64::MAX, setting: MAX_BYTES };
+        let useful = Client::new(source, most).check();
         useful.map_err(|cause| source.refused(cause.to_string()))?;
     }
     Ok(())
@@ -80,7 +83,8 @@ pub(crate) async fn fetch_once(
 ) -> Result<Body, FetchError> {
     let own = source.limits.timeout.map(|timeout| Instant::now() + timeout);
     let deadline = own.map_or(scraper.deadline, |own| own.min(scraper.deadline));
-    let outcome = Client::new(source, max_bytes).fetch(&Scraper { deadline, ..*scraper }).await;
+    let most = ByteLimit { bytes: max_bytes, setting: "--max-bytes" };
+    let outcome = Client::new(source, most).fetch(&Scraper { deadline, ..*scraper }).await;
     outcome.map_err(|cause| FetchError { url: source.url.to_string(), cause })
 }
 
@@ -97,7 +101,8 @@ impl Sources {
     /// after it. Registers the `podmeter_app_*` families, in which each source is down so far.
     pub(crate) fn new(sources: &[AppMetrics], max_bytes: u64, registry: &mut Registry) -> Self {
         let families = Families::register(registry);
-        let source = |source| Source::new(source, max_bytes, &families);
+        let most = ByteLimit { bytes: max_bytes, setting: MAX_BYTES };
+        let source = |source| Source::new(source, most, &families);
         Self { sources: sources.iter().map(source).collect() }
     }
 
@@ -232,3 +237,6 @@ pub(crate) async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Outp
     .await;
     work.into_iter().filter_map(|(_, done)| done).collect()
 }
+
+/// The setting that limits every source.
+const MAX_BYTES: &str = "--app-metrics-max-bytes";

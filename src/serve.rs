@@ -21,6 +21,7 @@ mod stats;
 
 pub(crate) use self::http::serve;
 pub(crate) use admin::Admin;
+pub(crate) use aside::Aside;
 pub(crate) use health::Health;
 pub(crate) use room::Room;
 pub(crate) use stats::Stats;

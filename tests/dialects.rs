@@ -453,7 +453,11 @@ fn an_operator_reads_envoys_own_names() {
         ("http.inbound_0.0.0.0_8080.downstream_rq_4xx", "1"),
         ("server.live", "1"),
         ("server.uptime", "61"),
-        ("podmeter_connections_total{listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\"}", "0"),
+        (
+            "podmeter_connections_total{direction=\"inbound\",listen=\"0.0.0.0:3306\",\
+             target=\"127.0.0.1:3307\"}",
+            "0",
+        ),
     ] {
         let found = statistics.iter().find(|(n, _)| n == name);
         assert_eq!(found.map(|(_, v)| v.as_str()), Some(value), "{name} in {statistics:#?}");

@@ -113,6 +113,7 @@ fn tight() -> impl Strategy<Value = Limits> {
         line_bytes,
         samples,
         families,
+        ..Limits::default()
     })
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use messages::{Message, delimited, family};
 use process::{eventually, program};
-use prom::{Prometheus, Target};
+use prom::Prometheus;
 use sidecar::Sidecar;
 use skip::skip;
 
@@ -39,9 +39,12 @@ fn a_real_prometheus_reads_native_histograms_and_exemplars_through_the_sidecar()
     let app = serve(exposition());
     let flags = format!("--app-metrics http://{app}/metrics,name=app");
     let sidecar = Sidecar::start("sidecar", folder.path(), app, &flags);
-    let targets = [Target { pod: "one", namespace: "test", stats: sidecar.stats }];
-    let features = "exemplar-storage,native-histograms";
-    let prometheus = Prometheus::start_with(features, &prometheus, folder.path(), &targets);
+    let configuration = format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n  \
+         - {{job_name: pods, metrics_path: /stats/prometheus, static_configs: [{{targets: ['{}']}}]}}\n",
+        sidecar.stats
+    );
+    let prometheus = Prometheus::with(&prometheus, folder.path(), &configuration);
 
     prometheus.wait_for("up", 1.0);
     prometheus.wait_for("histogram_count(app_latency_seconds)", 100.0);

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 /// The way to one source.
@@ -28,15 +29,12 @@ pub(super) struct Client {
 impl Client {
     /// A client that has not connected. `most` is the limit of all sources, which the source's
     /// own goes before.
-    pub(super) fn new(source: &AppMetrics, most: u64) -> Self {
-        let limit = match source.limits.max_bytes {
-            Some(bytes) => ByteLimit { bytes, setting: "max-bytes=" },
-            None => ByteLimit { bytes: most, setting: "--app-metrics-max-bytes" },
-        };
+    pub(super) fn new(source: &AppMetrics, most: ByteLimit) -> Self {
+        let own = source.limits.max_bytes.map(|bytes| ByteLimit { bytes, setting: "max-bytes=" });
         Self {
             address: Address::new(source),
             requests: Requests::new(source),
-            limit,
+            limit: own.unwrap_or(most),
             idle: Mutex::new(None),
         }
     }
@@ -90,6 +88,8 @@ impl Client {
         let mut intake = Intake::new(&head.headers, announced, self.limit)?;
         *progress = Progress::Receiving(0);
         while let Some(frame) = line.frame(&mut body).await {
+            // One read can bring thousands of chunks, and the deadline is to be looked at, too.
+            consume_budget().await;
             let frame = frame.map_err(|error| Cause::of_reading(&error, intake.received()))?;
             if let Some(data) = frame.data_ref() {
                 intake.push(data)?;

@@ -158,8 +158,11 @@ impl Ledger {
             Ok(body) => {
                 self.bytes.set(gauged(body.bytes.len() as u64));
                 self.wire_bytes.set(gauged(body.received));
-                known.content_type.clone_from(&body.content_type);
-                known.content_encoding.clone_from(&body.content_encoding);
+                let short = |text: &Option<String>| {
+                    text.as_ref().map(|text| text.chars().take(SHOWN_CHARS).collect())
+                };
+                known.content_type = short(&body.content_type);
+                known.content_encoding = short(&body.content_encoding);
                 known.hurried = false;
             }
             Err(error) => {
@@ -276,3 +279,6 @@ impl Ledger {
 fn gauged(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+/// What is shown of a header that a source has written; a true one is shorter.
+const SHOWN_CHARS: usize = 200;

@@ -4,6 +4,7 @@
 use super::client::Client;
 use super::error::FetchError;
 use super::health::{Families, Ledger};
+use super::intake::ByteLimit;
 use super::patience::Patience;
 use super::{Body, Scraper};
 use crate::config::{AppMetrics, SourceMode};
@@ -22,14 +23,14 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(source: &AppMetrics, max_bytes: u64, families: &Families) -> Self {
+    pub(super) fn new(source: &AppMetrics, most: ByteLimit, families: &Families) -> Self {
         Self {
             mode: source.mode.clone(),
             max_samples: source.limits.max_samples,
             ledger: Ledger::new(source, families),
             timeout: source.limits.timeout,
             patience: Patience::default(),
-            client: Client::new(source, max_bytes),
+            client: Client::new(source, most),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The scrape: what was recorded and what the apps say of themselves, as one valid exposition.
 
-use super::aside::aside;
+use super::aside::Aside;
 use super::exposed::{Exposed, Gathered};
 use super::health::ready;
 use super::http::{Routes, values};
@@ -10,7 +10,7 @@ use super::{Lifecycle, Room};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
-    self, Counts, Exposition, Format, InputFormat, Limits, Merged, Source, Syntax,
+    self, Counts, Format, InputFormat, Limits, Merged, Scanned, Source, Syntax,
 };
 use crate::listen::Settler;
 use crate::meter::Meter;
@@ -33,6 +33,7 @@ pub(crate) struct Stats {
     pub(crate) registry: Registry,
     pub(crate) settler: Settler,
     pub(crate) room: Arc<Room>,
+    pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) started: Instant,
 }
@@ -93,17 +94,24 @@ impl Stats {
             let expected = self.sources.bytes(wanted);
             let mut share = self.room.take(expected, deadline).await?;
             let gathered = Gathered::new(self.sources.fetch(scraper, wanted).await);
-            share.fit(gathered.bytes(), deadline).await.then_some((share, gathered))
+            let bytes = gathered.bytes();
+            if !share.fit(bytes, deadline).await {
+                return None;
+            }
+            let turn = match bytes {
+                ..=AT_ONCE => None,
+                _ => Some(self.aside.turn(deadline).await?),
+            };
+            Some((share, gathered, turn))
         };
         let (asked, ()) = tokio::join!(asked, self.settler.settle());
-        let (share, gathered) = if let Some(asked) = asked {
+        let (share, gathered, turn) = if let Some(asked) = asked {
             asked
         } else {
-            // Without the apps' families there is always room, and so no wait.
+            // Without the apps' families there is always room, and no wait.
             self.sources.turned_away(wanted);
-            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()))
+            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()), None)
         };
-        let is_long = gathered.bytes() > AT_ONCE;
         let stats = Arc::clone(self);
         let begin = move || {
             let lifecycle = Arc::clone(&stats.lifecycle);
@@ -115,7 +123,10 @@ impl Stats {
                 lifecycle,
             )
         };
-        let mut exposed = if is_long { aside(begin).await? } else { begin() };
+        let mut exposed = match turn {
+            Some(turn) => turn.work(begin).await?,
+            None => begin(),
+        };
         let whole = exposed.whole().map(Content::Whole);
         Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
     }
@@ -135,7 +146,7 @@ impl Stats {
             let usual = Limits::default();
             let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
             let limits = Limits { samples, ..usual };
-            let exposition = exposition::parse_with(&body.bytes, declared, &limits);
+            let exposition = exposition::scan_for(format, &body.bytes, declared, &limits);
             if !self.note_read(index, &exposition) {
                 continue;
             }
@@ -166,8 +177,8 @@ impl Stats {
     }
 
     /// Tells a source's ledger what was read of its body. Whether it may be merged.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) -> bool {
-        let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
+    fn note_read(&self, index: usize, exposition: &Scanned<'_>) -> bool {
+        let samples = exposition.samples() as u64;
         let problems = &exposition.problems;
         let sentences: Vec<_> = problems
             .dropped()

@@ -27,18 +27,17 @@ pub(crate) struct Target {
 impl Prometheus {
     /// Starts one that scrapes `targets` every second, its data in `folder`.
     pub(crate) fn start(program: &Path, folder: &Path, targets: &[Target]) -> Self {
-        Self::start_with("exemplar-storage", program, folder, targets)
+        Self::launch(program, folder, &configuration(targets), "exemplar-storage")
     }
 
-    /// The same with these features, parted by commas.
-    pub(crate) fn start_with(
-        features: &str,
-        program: &Path,
-        folder: &Path,
-        targets: &[Target],
-    ) -> Self {
+    /// Starts one with this configuration that asks for protobuf, because it takes native histograms.
+    pub(crate) fn with(program: &Path, folder: &Path, configuration: &str) -> Self {
+        Self::launch(program, folder, configuration, "exemplar-storage,native-histograms")
+    }
+
+    fn launch(program: &Path, folder: &Path, configuration: &str, features: &str) -> Self {
         let config = folder.join("prometheus.yml");
-        std::fs::write(&config, configuration(targets)).unwrap();
+        std::fs::write(&config, configuration).unwrap();
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config.display()))

@@ -24,7 +24,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     HAPROXY,
     programs("curl", &["curl"]),
     // Pods made of network namespaces, and what their rules are compared with.
-    programs("iproute2", &["ip"]),
+    IPROUTE,
     programs("util-linux", &["setpriv"]),
     programs("nftables", &["nft"]),
     programs("iptables", &["iptables-restore", "iptables-legacy-save"]),
@@ -37,8 +37,9 @@ pub(crate) const FOR_TESTS: &[Package] = &[
 
 /// What `cargo xtask bench` needs.
 pub(crate) const FOR_BENCH: &[Package] =
-    &[NGINX, WRK, HAPROXY, programs("util-linux", &["setpriv", "taskset", "prlimit"])];
+    &[NGINX, WRK, HAPROXY, IPROUTE, programs("util-linux", &["setpriv", "taskset", "prlimit"])];
 
+const IPROUTE: Package = programs("iproute2", &["ip"]);
 const NGINX: Package = programs("nginx-light", &["nginx"]);
 const WRK: Package = programs("wrk", &["wrk"]);
 const HAPROXY: Package = programs("haproxy", &["haproxy"]);

@@ -1,12 +1,12 @@
 //! Looks at samples one by one: each series once, and histograms and summaries that add up.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use super::relabel::{drop_empty_labels, has_bounds, has_label, rehash};
 use super::{Merger, Piece};
+use crate::exposition::keyed::ByHash;
 use crate::exposition::labels::{Pairs, hash_bound};
 use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
@@ -440,24 +440,4 @@ fn judge(kind: Kind, point: &[Key], samples: &[Sample<'_>]) -> Verdict {
     }
 }
 
-/// Hashes are taken already; they are their own.
-#[derive(Default)]
-struct Taken(u64);
-
-impl Hasher for Taken {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-type Table = HashMap<u64, Seen, BuildHasherDefault<Taken>>;
+type Table = ByHash<Seen>;

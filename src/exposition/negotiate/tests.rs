@@ -5,8 +5,8 @@ use super::*;
 const PROTO: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 const OM: &str = "application/openmetrics-text";
-const OM_UTF8: Format = Format::new(Syntax::OpenMetrics, Escaping::AllowUtf8);
-const TEXT_UTF8: Format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8);
+const OM_UTF8: Format = Format::new(Syntax::OpenMetrics, Escaping::AllowUtf8).told();
+const TEXT_UTF8: Format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8).told();
 
 #[track_caller]
 fn gives(accept: &str, format: Format) {
@@ -62,7 +62,7 @@ fn each_prometheus_3_gets_what_it_likes_best_of_what_we_have() {
     );
     gives(
         &format!("{PROTO};{utf8};q=0.5,{OM};version=1.0.0;{utf8};q=0.4,*/*;q=0.3"),
-        Format::new(Syntax::Protobuf, Escaping::AllowUtf8),
+        Format::new(Syntax::Protobuf, Escaping::AllowUtf8).told(),
     );
     // Later it stands where the format knows it.
     let texts = format!("text/plain;version=1.0.0;{utf8};q=0.4,text/plain;version=0.0.4;q=0.3");
@@ -84,7 +84,7 @@ fn each_prometheus_3_gets_what_it_likes_best_of_what_we_have() {
     ] {
         gives(
             &format!("{OM};version=1.0.0;escaping={name};q=0.6,text/plain;version=0.0.4;q=0.3"),
-            Format::new(Syntax::OpenMetrics, escaping),
+            Format::new(Syntax::OpenMetrics, escaping).told(),
         );
     }
 }
@@ -188,11 +188,11 @@ fn spelling_is_read_generously() {
     gives(&format!("{OM};note=\"a,b;q=0\";version=1.0.0"), Format::OPENMETRICS);
     gives(&format!("{OM};version=1.0.0;escaping=backwards"), Format::OPENMETRICS);
     gives(&format!("{OM};version=1.0.0;escaping=\"values\""), {
-        Format::new(Syntax::OpenMetrics, Escaping::Values)
+        Format::new(Syntax::OpenMetrics, Escaping::Values).told()
     });
     // Text 0.0.4 has no place for names of any script.
-    gives("text/plain;version=0.0.4;escaping=allow-utf-8", Format::TEXT);
-    gives("text/plain;escaping=values", Format::new(Syntax::Text, Escaping::Values));
+    gives("text/plain;version=0.0.4;escaping=allow-utf-8", Format::TEXT.told());
+    gives("text/plain;escaping=values", Format::new(Syntax::Text, Escaping::Values).told());
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::exposition::problem::{Problem, Problems, Reason};
 /// Whether a body is protobuf. Called so it is unless it can be text: no message does without
 /// control characters. Otherwise its whole first family must be one, with a metric in it, which
 /// text never happens to be.
-pub(super) fn is_protobuf(source: &[u8], called_so: bool) -> bool {
+pub(crate) fn is_protobuf(source: &[u8], called_so: bool) -> bool {
     if called_so {
         return !std::str::from_utf8(source).is_ok_and(|text| {
             !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
