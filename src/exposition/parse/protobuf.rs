@@ -6,6 +6,7 @@
 mod histogram;
 mod labels;
 mod metric;
+mod point;
 mod wire;
 
 use std::borrow::Cow;
