@@ -1,7 +1,8 @@
 //! `podmeter merge`, the built program, as it is used from a shell.
 #![expect(clippy::unwrap_used, reason = "a case that cannot be read fails the test")]
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::process::{Command, Output, Stdio};
 
 use podmeter::exposition::{InputFormat, lint};
@@ -30,7 +31,8 @@ fn two_files_become_one_valid_exposition() {
 #[test]
 fn the_order_is_the_sources_every_time() {
     let folder = Folder::new();
-    let body: String = (0..500).map(|n| format!("m{}{{l=\"{n}\"}} {n}\n", n % 7)).collect();
+    let lines: Vec<_> = (0..500).map(|n| format!("m{}{{l=\"{n}\"}} {n}\n", n % 7)).collect();
+    let body = lines.concat();
     let paths: Vec<_> = (0..5).map(|n| folder.file(&format!("{n}.prom"), &body)).collect();
     let args: Vec<&str> =
         ["--mode", "label"].into_iter().chain(paths.iter().map(String::as_str)).collect();
@@ -172,7 +174,7 @@ fn processes_of_one_app_are_added_up() {
 fn a_long_body_goes_through_and_back() {
     let mut body = String::from("# TYPE a gauge\n");
     for n in 0..200_000 {
-        body += &format!("a{{n=\"{n}\"}} {n}\n");
+        writeln!(body, "a{{n=\"{n}\"}} {n}").unwrap();
     }
     let output = merge(&["-"], body.as_bytes());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -182,7 +184,8 @@ fn a_long_body_goes_through_and_back() {
 #[test]
 fn a_reader_that_has_enough_ends_it_quietly() {
     let folder = Folder::new();
-    let body: String = (0..200_000).map(|n| format!("a{{n=\"{n}\"}} {n}\n")).collect();
+    let lines: Vec<_> = (0..200_000).map(|n| format!("a{{n=\"{n}\"}} {n}\n")).collect();
+    let body = lines.concat();
     let path = folder.file("long.prom", &body);
     let mut program = program(&[&path]);
     let mut child = program.spawn().unwrap();

@@ -117,7 +117,7 @@ fn is_legal(kind: Kind, name: &str, sample: &Sample<'_>) -> bool {
 /// so, and gauges, which a state set is otherwise, do not need it.
 fn stand_together(name: &str, pieces: &[Piece<'_>], labels: &[Option<String>]) -> bool {
     let mut seen = HashSet::new();
-    let mut last: Option<((u64, Option<usize>), Option<i64>)> = None;
+    let mut last: (Option<(u64, Option<usize>)>, Option<i64>) = (None, None);
     let samples = pieces.iter().flat_map(|piece| piece.samples.iter().map(move |s| (piece, s)));
     for (piece, sample) in samples {
         let pairs = Pairs(sample.labels.as_str()).filter(|pair| pair.name != name);
@@ -126,16 +126,15 @@ fn stand_together(name: &str, pieces: &[Piece<'_>], labels: &[Option<String>]) -
         // A label of its own keeps a source's samples apart from the others'.
         let group = (group, labels[piece.source].as_ref().map(|_| piece.source));
         let time = sample.timestamp().and_then(Timestamp::millis);
-        let fits = match last {
-            Some((before, then)) if before == group => {
-                time.is_some() == then.is_some() && time >= then
-            }
-            _ => seen.insert(group),
+        let fits = if last.0 == Some(group) {
+            time.is_some() == last.1.is_some() && time >= last.1
+        } else {
+            seen.insert(group)
         };
         if !fits {
             return false;
         }
-        last = Some((group, time));
+        last = (Some(group), time);
     }
     true
 }
