@@ -67,7 +67,7 @@ fn what_real_programs_expose_is_valid() {
 /// `line:column: reason`, and the place is one in the body or right behind it.
 fn assert_place(told: &str, body: &[u8]) {
     let mut parts = told.splitn(3, ':');
-    let mut number = || parts.next().unwrap().parse::<usize>().expect(told);
+    let mut number = || parts.next().unwrap().parse::<usize>().unwrap();
     let (line, column) = (number(), number());
     let lines: Vec<_> = body.split(|b| *b == b'\n').collect();
     let length = lines.get(line - 1).map_or(0, |line| line.len());
