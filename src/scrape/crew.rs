@@ -36,6 +36,8 @@ pub(super) struct Crew {
     strays: u64,
     /// How often one was heard again that had been taken for gone.
     back: u64,
+    /// The last scrapes that met a process that was not known.
+    met: VecDeque<u64>,
     lost: u64,
 }
 
@@ -133,6 +135,7 @@ impl Crew {
             buried: VecDeque::new(),
             strays: 0,
             back: 0,
+            met: VecDeque::new(),
             lost: 0,
         }
     }
@@ -190,14 +193,26 @@ impl Crew {
     }
 
     fn notes(&self) -> Vec<&'static str> {
-        let nameless = |slot: &Slot| slot.tally.start.is_none() && slot.tally.mark.is_none();
+        let nameless = |slot: &Slot| {
+            let Tally { start, pid, target, .. } = &slot.tally;
+            start.is_none() && pid.is_none() && target.is_none()
+        };
         let notes = [
             ((1..self.workers).contains(&self.heard()), NOT_ALL),
             (self.workers > 1 && self.slots.iter().any(nameless), NAMELESS),
             (self.strays > 0 || self.back > 2 * self.workers as u64, TOO_MANY),
+            (self.restarts_all_the_time(), RESTARTS),
             (self.lost > 0, LOST),
         ];
         notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
+    }
+
+    fn restarts_all_the_time(&self) -> bool {
+        let many = self.met.len() == 2 * self.workers + 3;
+        many && self
+            .met
+            .front()
+            .is_some_and(|first| self.scrape - first < 2 * self.met.len() as u64)
     }
 
     fn tally(&self, body: &Body) -> Result<Tally, Cause> {
@@ -230,6 +245,10 @@ impl Crew {
             let number = (1..=self.slots.len() + 1).find(|number| !taken(number));
             let number = number.unwrap_or_default();
             let held = Arc::default();
+            if self.met.len() == 2 * self.workers + 3 {
+                self.met.pop_front();
+            }
+            self.met.push_back(self.scrape);
             self.slots.push(Slot { number, body, tally, held, seen });
         }
     }
@@ -256,15 +275,12 @@ impl Crew {
         };
         let certain = |likeness, _: &Change| likeness == Likeness::Same;
         let grown = |_, change: &Change| change.only_grew();
-        let kept = |_, change: &Change| change.lower.is_empty() || !change.looks_like_a_restart();
+        let kept = |_, change: &Change| change.lower.is_empty() || !change.looks_like_another();
         let found = best(&certain).or_else(|| best(&grown));
         // A process may stop telling of a series, or begin it anew. But while not all are known,
         // one that tells of other series is more likely another process.
         let full = self.slots.len() >= self.workers;
         let found = found.or_else(|| best(&kept).filter(|_| full));
-        // Where there is but one process, the time it started tells that it is the same.
-        let alike = |likeness, _: &Change| likeness == Likeness::Alike;
-        let found = found.or_else(|| best(&alike).filter(|_| self.workers == 1));
         found.map(|(at, _, change)| (*at, change.clone()))
     }
 
@@ -370,27 +386,27 @@ enum Likeness {
     Other,
     /// Nothing speaks against it.
     Maybe,
-    /// They started at the same time.
+    /// They started at the same time, which forked processes may.
     Alike,
-    /// They have the same process id, or what else is one process's own.
+    /// They have the same process id besides.
     Same,
 }
 
 fn likeness(one: &Tally, other: &Tally) -> Likeness {
-    let marks = match (one.mark, other.mark) {
-        (Some(a), Some(b)) if a != b => return Likeness::Other,
-        (Some(_), Some(_)) => Likeness::Same,
-        _ => Likeness::Maybe,
-    };
-    let starts = match (one.start, other.start) {
-        (Some(a), Some(b)) if a.total_cmp(&b).is_eq() => Likeness::Alike,
+    let differ = |a: Option<u64>, b: Option<u64>| a.zip(b).is_some_and(|(a, b)| a != b);
+    if differ(one.pid, other.pid) || differ(one.target, other.target) {
+        return Likeness::Other;
+    }
+    match (one.start, other.start) {
+        (Some(a), Some(b)) if a.total_cmp(&b).is_eq() => {
+            if one.pid.is_some() && other.pid.is_some() { Likeness::Same } else { Likeness::Alike }
+        }
         // Some libraries take the machine's start time anew each time, in whole seconds that the
         // kernel may round to one side and to the other. Others tell whole seconds, once.
         (Some(a), Some(b)) if a.fract() != 0.0 && is_whole_step(a - b) => Likeness::Maybe,
-        (Some(_), Some(_)) => return Likeness::Other,
+        (Some(_), Some(_)) => Likeness::Other,
         _ => Likeness::Maybe,
-    };
-    marks.max(starts)
+    }
 }
 
 fn is_whole_step(seconds: f64) -> bool {
@@ -405,6 +421,8 @@ const NAMELESS: &str = "the processes tell no process_start_time_seconds or anyt
                         have counted the same look like one";
 const TOO_MANY: &str = "processes that had been taken for gone answer again; are there more than \
                         workers= says?";
+const RESTARTS: &str = "a process seems to restart at every scrape or two; if there are more than \
+                        workers= says, they look like that";
 const LOST: &str = "some counts of processes that are gone were not kept, because all of them \
                     together would take more than --app-metrics-max-bytes or max-bytes=";
 /// After so many scrapes without a word, a process's gauges are of the past.

@@ -75,13 +75,18 @@ fn a_process_without_a_start_time_has_restarted_when_it_counts_less() {
 #[test]
 fn a_counter_that_dips_is_no_restart_of_all() {
     let mut crew = crew(1);
-    let of = |a: u32, b: u32, c: u32| {
-        format!("# TYPE a counter\na {a}\n# TYPE b counter\nb {b}\n# TYPE c counter\nc {c}\n")
-    };
-    scrape(&mut crew, &[&of(5, 5, 5)]);
-    scrape(&mut crew, &[&of(4, 5, 6)]);
-    assert_eq!((value(&crew, "a").as_str(), value(&crew, "b").as_str()), ("9", "5"));
-    assert_eq!((value(&crew, "c").as_str(), crew.muster().known), ("6", 1));
+    scrape(&mut crew, &[&four(5, 5)]);
+    scrape(&mut crew, &[&four(4, 6)]);
+    assert_eq!((value(&crew, "a").as_str(), value(&crew, "b").as_str()), ("9", "6"));
+    assert_eq!((value(&crew, "c").as_str(), crew.muster().known), ("1", 1));
+}
+
+/// Two counters that count, and two that stand still.
+fn four(a: u32, b: u32) -> String {
+    format!(
+        "# TYPE a counter\na {a}\n# TYPE b counter\nb {b}\n# TYPE c counter\nc 1\n\
+         # TYPE d counter\nd 1\n"
+    )
 }
 
 #[test]
@@ -115,16 +120,13 @@ fn a_series_that_is_not_told_any_more_is_held_until_it_is() {
 #[test]
 fn a_counter_that_begins_anew_within_a_process_adds_to_itself_alone() {
     let mut crew = crew(1);
-    let of = |a: u32, b: u32| {
-        format!(
-            "process_start_time_seconds 1.7e9\n# TYPE a counter\na {a}\n# TYPE b counter\nb {b}\n"
-        )
-    };
+    let of = |a: u32, b: u32| format!("process_start_time_seconds 1.7e9\n{}", four(a, b));
     scrape(&mut crew, &[&of(5, 5)]);
     scrape(&mut crew, &[&of(2, 6)]);
     assert_eq!((value(&crew, "a").as_str(), value(&crew, "b").as_str()), ("7", "6"));
     scrape(&mut crew, &[&of(3, 6)]);
     assert_eq!((value(&crew, "a").as_str(), value(&crew, "b").as_str()), ("8", "6"));
+    assert_eq!(crew.muster().known, 1);
 }
 
 #[test]
@@ -181,6 +183,50 @@ fn workers_have_their_marks() {
     let of = |id: &str, a: u32| format!("target_info{{instance=\"{id}\"}} 1\na_total {a}\n");
     assert_eq!(scrape(&mut crew, &[&of("x", 3), &of("y", 4), &of("x", 5)]), 2);
     assert_eq!(value(&crew, "a_total"), "9");
+}
+
+#[test]
+fn what_all_workers_say_alike_makes_them_no_one() {
+    let mut crew = crew(2);
+    let of = |a: u32, b: u32| {
+        format!(
+            "target_info{{service_name=\"shop\"}} 1\n# TYPE a counter\na {a}\n# TYPE b counter\nb {b}\n"
+        )
+    };
+    for scraped in 0..10 {
+        scrape(&mut crew, &[&of(5 + scraped, 1), &of(2, 7), &of(5 + scraped, 1)]);
+        assert_eq!(value(&crew, "a"), (7 + scraped).to_string());
+        assert_eq!((value(&crew, "b").as_str(), crew.muster().known), ("8", 2));
+    }
+}
+
+#[test]
+fn more_workers_than_were_told_of_do_not_add_up_without_end() {
+    let mut crew = crew(1);
+    let of = |a: u32, b: u32| {
+        format!(
+            "process_start_time_seconds 1.7e9\n# TYPE a counter\na {a}\n# TYPE b counter\nb {b}\n"
+        )
+    };
+    let processes = [of(40, 1), of(30, 2), of(20, 3), of(10, 4)];
+    for _ in 0..20 {
+        for process in &processes {
+            scrape(&mut crew, &[process]);
+        }
+    }
+    let a: f64 = value(&crew, "a").parse().unwrap();
+    assert!(a <= 100.0, "{a}");
+    assert!(crew.muster().notes.contains(&TOO_MANY), "{:?}", crew.muster());
+}
+
+#[test]
+fn a_process_that_restarts_all_the_time_is_told_of() {
+    let mut crew = crew(1);
+    for restart in 0..20 {
+        assert!(restart > 3 || crew.muster().notes.is_empty());
+        scrape(&mut crew, &[&said(&format!("1{restart}0.5"), 1, 1)]);
+    }
+    assert_eq!((value(&crew, "a_total").as_str(), crew.muster().notes), ("20", vec![RESTARTS]));
 }
 
 #[test]
