@@ -2,7 +2,37 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use tokio::sync::oneshot;
+use tokio::sync::{MutexGuard, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+/// Where long work is done, one piece at a time, so that scrapes never take more than one core
+/// from the app.
+#[derive(Debug, Default)]
+pub(crate) struct Aside(tokio::sync::Mutex<()>);
+
+/// Leave to do one piece of work.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    _guard: MutexGuard<'a, ()>,
+}
+
+impl Aside {
+    /// Waits until the work before is done; `None` if it is not by the deadline.
+    pub(crate) async fn turn(&self, deadline: Instant) -> Option<Turn<'_>> {
+        let guard = timeout_at(deadline, self.0.lock()).await.ok()?;
+        Some(Turn { _guard: guard })
+    }
+}
+
+impl Turn<'_> {
+    /// Does `work` as [`aside`] does, before anybody else's.
+    pub(crate) async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        aside(work).await
+    }
+}
 
 /// Does `work` on a thread of its own, or here if the kernel gives none. `None` if it panicked.
 ///
@@ -30,17 +60,32 @@ pub(crate) async fn aside<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[tokio::test]
     async fn work_is_done_on_another_thread() {
-        let here = thread::current().id();
-        let there = aside(|| thread::current().id()).await;
+        let (here, aside) = (thread::current().id(), Aside::default());
+        let turn = aside.turn(Instant::now()).await.unwrap();
+        let there = turn.work(|| thread::current().id()).await;
         assert!(there.is_some_and(|there| there != here));
     }
 
     #[tokio::test]
-    async fn work_that_panics_gives_nothing() {
-        let nothing: Option<()> = aside(|| panic!("as the test wants it")).await;
+    async fn work_that_panics_gives_nothing_and_leaves_the_turn_to_others() {
+        let aside = Aside::default();
+        let turn = aside.turn(Instant::now()).await.unwrap();
+        let nothing: Option<()> = turn.work(|| panic!("as the test wants it")).await;
         assert!(nothing.is_none());
+        assert!(aside.turn(Instant::now()).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_waited_for_until_the_deadline() {
+        let aside = Aside::default();
+        let turn = aside.turn(Instant::now()).await.unwrap();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        assert!(aside.turn(deadline).await.is_none());
+        drop(turn);
+        assert!(aside.turn(deadline).await.is_some());
     }
 }

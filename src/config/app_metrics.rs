@@ -2,7 +2,7 @@
 //! what becomes of what it says.
 //!
 //! [`words`] cuts what a person wrote into sources and options, [`url`] reads where a source is,
-//! [`options`] reads the rest, [`written`] takes a mapping of the YAML file to the same notation,
+//! [`options`] reads the rest, [`mod@written`] takes a mapping of the YAML file to the same notation,
 //! and [`show`] writes a source back.
 
 mod mode;

@@ -7,7 +7,7 @@ use super::reply::{self, Content, Reply};
 use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
-use crate::aside::aside;
+use crate::aside::Aside;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
@@ -34,6 +34,7 @@ pub(crate) struct Stats {
     pub(crate) registry: Registry,
     pub(crate) settler: Settler,
     pub(crate) room: Arc<Room>,
+    pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) started: Instant,
 }
@@ -94,17 +95,24 @@ impl Stats {
             let expected = self.sources.bytes(wanted);
             let mut share = self.room.take(expected, deadline).await?;
             let gathered = Gathered::new(self.sources.fetch(scraper, wanted).await);
-            share.fit(gathered.bytes(), deadline).await.then_some((share, gathered))
+            let bytes = gathered.bytes();
+            if !share.fit(bytes, deadline).await {
+                return None;
+            }
+            let turn = match bytes {
+                ..=AT_ONCE => None,
+                _ => Some(self.aside.turn(deadline).await?),
+            };
+            Some((share, gathered, turn))
         };
         let (asked, ()) = tokio::join!(asked, self.settler.settle());
-        let (share, gathered) = if let Some(asked) = asked {
+        let (share, gathered, turn) = if let Some(asked) = asked {
             asked
         } else {
-            // Without the apps' families there is always room, and so no wait.
+            // Without the apps' families there is always room, and no wait.
             self.sources.turned_away(wanted);
-            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()))
+            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()), None)
         };
-        let is_long = gathered.bytes() > AT_ONCE;
         let stats = Arc::clone(self);
         let begin = move || {
             let lifecycle = Arc::clone(&stats.lifecycle);
@@ -116,7 +124,10 @@ impl Stats {
                 lifecycle,
             )
         };
-        let mut exposed = if is_long { aside(begin).await? } else { begin() };
+        let mut exposed = match turn {
+            Some(turn) => turn.work(begin).await?,
+            None => begin(),
+        };
         let whole = exposed.whole().map(Content::Whole);
         Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
     }

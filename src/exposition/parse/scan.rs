@@ -15,7 +15,7 @@ use memchr::memchr;
 
 use self::decimal::Decimal;
 use self::groups::Groups;
-use self::head::Head;
+use self::head::{Differs, Head};
 use self::layout::Layouts;
 use self::seen::Seen;
 use self::specials::Specials;
@@ -262,7 +262,7 @@ impl<'a> Lines<'_, 'a> {
         if head.text[..bound.start].ends_with(b"quantile=\"") != (self.kind == Kind::Summary) {
             return None;
         }
-        let same = differs == Some(bound.label) && head.group == groups.number();
+        let same = differs == Differs::In(bound.label) && head.group == groups.number();
         let around = head.around(&bound);
         let value = &head.text[bound.start..bound.end];
         let numbers = self.numbers(at, start, suffix)?;
@@ -310,7 +310,8 @@ impl<'a> Lines<'_, 'a> {
             seen.push(labels[0]);
         } else {
             joined.clear();
-            labels.iter().for_each(|part| joined.extend_from_slice(part));
+            joined.extend_from_slice(labels[0]);
+            joined.extend_from_slice(labels[1]);
             seen.push(joined);
         }
         Some(())
