@@ -11,11 +11,19 @@
 //! than there can be were seen, is folded into the *carry*: the counts of all that are gone, which
 //! stay in the sum.
 
+mod likeness;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub(crate) use words::{Muster, Word, Words};
+
 use super::{Body, Cause, limits};
 use crate::exposition::{
     Change, Exposition, InputFormat, Tally, keep, kept_bytes, parse_with, points_of,
 };
 use bytes::Bytes;
+use likeness::{Likeness, likeness};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -52,74 +60,6 @@ struct Slot {
     held: Arc<Exposition<'static>>,
     /// The scrape that saw it last, and its place among those that this scrape saw.
     seen: (u64, u64),
-}
-
-/// What the sum is made of.
-#[derive(Debug, Clone)]
-pub(crate) struct Words {
-    /// Of each process, the one seen first in front.
-    pub(crate) processes: Vec<Word>,
-    /// The counts of processes that are no more.
-    pub(crate) carry: Arc<Exposition<'static>>,
-}
-
-impl Words {
-    /// About how many bytes they take.
-    pub(super) fn bytes(&self) -> u64 {
-        let said = |word: &Word| word.body.bytes.len() as u64 + kept_bytes(&word.held);
-        kept_bytes(&self.carry) + self.processes.iter().map(said).sum::<u64>()
-    }
-
-    /// Bytes that this scrape has heard, and what they were before decompression.
-    pub(super) fn sent(&self) -> (u64, u64) {
-        let fresh = self.processes.iter().filter(|word| word.fresh).map(|word| &word.body);
-        fresh.fold((0, 0), |(bytes, received), body| {
-            (bytes + body.bytes.len() as u64, received + body.received)
-        })
-    }
-
-    /// The same while nobody answers.
-    pub(super) fn silent(&self) -> Self {
-        let silent = |word: &Word| Word { fresh: false, live: false, ..word.clone() };
-        Self {
-            processes: self.processes.iter().map(silent).collect(),
-            carry: Arc::clone(&self.carry),
-        }
-    }
-}
-
-/// What one process last said.
-#[derive(Debug, Clone)]
-pub(crate) struct Word {
-    /// Its number, which another process has once it is gone; from 1.
-    pub(crate) number: usize,
-    /// What it said.
-    pub(crate) body: Body,
-    /// What it counted before, and said no more.
-    pub(crate) held: Arc<Exposition<'static>>,
-    /// Whether this scrape heard it.
-    pub(crate) fresh: bool,
-    /// Whether it is taken for a process that still runs, whose gauges count.
-    pub(crate) live: bool,
-}
-
-/// How a crew is doing, for a person.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Muster {
-    /// How many processes there should be.
-    pub(crate) workers: usize,
-    /// How many the last scrape heard.
-    pub(crate) heard: usize,
-    /// How many are remembered one by one.
-    pub(crate) known: usize,
-    /// How many are gone, of which only the counts are kept.
-    pub(crate) gone: u64,
-    /// Answers of processes that were taken for gone and not counted again.
-    pub(crate) strays: u64,
-    /// Series of processes that are gone that were not kept, for want of room.
-    pub(crate) lost_series: u64,
-    /// What to know of it.
-    pub(crate) notes: Vec<&'static str>,
 }
 
 impl Crew {
@@ -379,41 +319,6 @@ fn samples(exposition: &Exposition<'_>) -> u64 {
     exposition.families.iter().map(|family| family.samples().len() as u64).sum()
 }
 
-/// How sure it is that two scrapes are of one process, counts aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Likeness {
-    /// They are not.
-    Other,
-    /// Nothing speaks against it.
-    Maybe,
-    /// They started at the same time, which forked processes may.
-    Alike,
-    /// They have the same process id besides.
-    Same,
-}
-
-fn likeness(one: &Tally, other: &Tally) -> Likeness {
-    let differ = |a: Option<u64>, b: Option<u64>| a.zip(b).is_some_and(|(a, b)| a != b);
-    if differ(one.pid, other.pid) || differ(one.target, other.target) {
-        return Likeness::Other;
-    }
-    match (one.start, other.start) {
-        (Some(a), Some(b)) if a.total_cmp(&b).is_eq() => {
-            if one.pid.is_some() && other.pid.is_some() { Likeness::Same } else { Likeness::Alike }
-        }
-        // Some libraries take the machine's start time anew each time, in whole seconds that the
-        // kernel may round to one side and to the other. Others tell whole seconds, once.
-        (Some(a), Some(b)) if a.fract() != 0.0 && is_whole_step(a - b) => Likeness::Maybe,
-        (Some(_), Some(_)) => Likeness::Other,
-        _ => Likeness::Maybe,
-    }
-}
-
-fn is_whole_step(seconds: f64) -> bool {
-    let seconds = seconds.abs();
-    (0.5..2.5).contains(&seconds) && (seconds - seconds.round()).abs() < 0.001
-}
-
 const NOT_ALL: &str = "not every process was reached by the last scrape; of the others counts what \
                        they last said";
 const NAMELESS: &str = "the processes tell no process_start_time_seconds or anything else that is \
@@ -429,6 +334,3 @@ const LOST: &str = "some counts of processes that are gone were not kept, becaus
 const FORGOTTEN: u64 = 5;
 /// How many of those that are gone would be known again.
 const BURIED: usize = 256;
-
-#[cfg(test)]
-mod tests;
