@@ -115,7 +115,7 @@ fn read<'a>(
     limits: &Limits,
     scanner: Option<Scanner<'a>>,
 ) -> (Vec<Family<'a>>, Problems) {
-    if protobuf::is_protobuf(source, format == InputFormat::Protobuf) {
+    if is_protobuf(source, format == InputFormat::Protobuf) {
         let Exposition { families, problems } = protobuf::read(source, limits);
         return (families, problems);
     }
