@@ -29,6 +29,7 @@
 //! and drains.
 
 pub mod app;
+mod aside;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -37,6 +37,11 @@ impl<'a> Source<'a> {
         Self { name: name.into(), labelled: false, read: read.into() }
     }
 
+    /// Takes what was read in place of what was read before.
+    pub(crate) fn replace(&mut self, read: impl Into<Scanned<'a>>) {
+        self.read = read.into();
+    }
+
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
     /// is kept as `exported_source`, as Prometheus does with the labels of a target.
     #[must_use]
@@ -347,7 +352,8 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+/// Whether a family of this kind has a place for such a sample.
+pub(super) fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
     match sample.suffix {
         Suffix::Bare if sample.native().is_some() => {
             matches!(kind, Kind::Histogram | Kind::GaugeHistogram)

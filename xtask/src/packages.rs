@@ -23,6 +23,10 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     WRK,
     HAPROXY,
     programs("curl", &["curl"]),
+    H2LOAD,
+    programs("nghttp2-server", &["nghttpd"]),
+    programs("nghttp2-proxy", &["nghttpx"]),
+    programs("nodejs", &["node"]),
     // Pods made of network namespaces, and what their rules are compared with.
     IPROUTE,
     programs("util-linux", &["setpriv"]),
@@ -31,16 +35,24 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     programs("conntrack", &["conntrack"]),
     programs("procps", &["sysctl"]),
     programs("openssl", &["openssl"]),
+    programs("valgrind", &["valgrind"]),
     // Debian splits the half of Python's venv that installs pip into this package.
     Package { name: "python3-venv", gives: Gives::PythonModule("ensurepip") },
 ];
 
 /// What `cargo xtask bench` needs.
-pub(crate) const FOR_BENCH: &[Package] =
-    &[NGINX, WRK, HAPROXY, IPROUTE, programs("util-linux", &["setpriv", "taskset", "prlimit"])];
+pub(crate) const FOR_BENCH: &[Package] = &[
+    NGINX,
+    WRK,
+    HAPROXY,
+    H2LOAD,
+    IPROUTE,
+    programs("util-linux", &["setpriv", "taskset", "prlimit"]),
+];
 
 const IPROUTE: Package = programs("iproute2", &["ip"]);
 const NGINX: Package = programs("nginx-light", &["nginx"]);
+const H2LOAD: Package = programs("nghttp2-client", &["nghttp", "h2load"]);
 const WRK: Package = programs("wrk", &["wrk"]);
 const HAPROXY: Package = programs("haproxy", &["haproxy"]);
 

@@ -1,6 +1,7 @@
 //! What real scrapers send, and what the specification says of all others.
 
 use super::*;
+use proptest::prelude::*;
 
 const PROTO: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
@@ -222,6 +223,32 @@ fn what_is_no_weight_counts_as_one() {
 fn a_header_without_end_costs_no_more_than_one_with_a_handful() {
     let many = "text/html,".repeat(MAX_RANGES) + OM;
     gives(&many, Format::TEXT);
+}
+
+proptest! {
+    #[test]
+    fn any_header_gives_a_format(lines in prop::collection::vec(".*", 0..3)) {
+        negotiate(lines.iter().map(String::as_str));
+    }
+
+    #[test]
+    fn white_space_and_case_mean_nothing(weights in prop::array::uniform4(0u16..=1000)) {
+        let types = ["text/plain", OM, PROTO, "text/plain;version=1.0.0"];
+        let ranges = types.iter().zip(weights);
+        let tight: Vec<_> =
+            ranges.clone().map(|(name, q)| format!("{name};q={}", f32::from(q) / 1000.0)).collect();
+        let loose: Vec<_> = ranges
+            .map(|(name, q)| format!(" {} ; Q = {:.3} ", name.replace(';', " ; "), f32::from(q) / 1000.0))
+            .collect();
+        let (tight, loose) = (tight.join(","), loose.join(" , "));
+        let format = negotiate([&*tight]);
+        prop_assert_eq!(format, negotiate([&*loose]));
+        // The heaviest, and of equals the first.
+        let best = weights.iter().max().copied().unwrap_or_default();
+        let first = weights.iter().position(|weight| *weight == best).unwrap_or_default();
+        let given = [Format::TEXT, Format::OPENMETRICS, Format::PROTOBUF, TEXT_1][first];
+        prop_assert_eq!(format, if best == 0 { Format::TEXT } else { given });
+    }
 }
 
 const TEXT_1: Format = Format::new(Syntax::QuotedText, Escaping::Underscores);

@@ -111,9 +111,10 @@ fn one(place: &Place, way: Way, round: usize, connections: usize, seconds: u64) 
     let mut sample =
         Sample { round, way, user: 0.0, system: 0.0, first_answer: first_answer(target)? };
     if let Some(proxy) = &proxy {
-        load::drive(place, &target, connections, WARM_UP)?;
+        let load = load::Load { connections, streams: None };
+        load::drive(place, &target, load, WARM_UP)?;
         let before = proxy.cpu_split()?;
-        let answered = load::drive(place, &target, connections, Duration::from_secs(seconds))?;
+        let answered = load::drive(place, &target, load, Duration::from_secs(seconds))?;
         let after = proxy.cpu_split()?;
         let each = |after: Duration, before: Duration| {
             after.saturating_sub(before).as_secs_f64() * 1e6 / answered.requests as f64

@@ -1,7 +1,7 @@
 //! A process on one core that ends with us, and what it has used of time and memory.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -62,6 +62,21 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Waits until it takes connections.
+    pub(crate) fn wait_until_listening(&mut self, address: SocketAddr) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(error) = TcpStream::connect(address) {
+            if let Some(status) = self.child.try_wait().context("could not look at a child")? {
+                bail!("{} ended with {status} before it listened{}", self.name, self.last_words());
+            }
+            if Instant::now() > deadline {
+                bail!("{} does not listen on {address}: {error}{}", self.name, self.last_words());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     /// CPU time so far, user and system, of all threads.
