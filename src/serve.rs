@@ -7,7 +7,6 @@
 //! and [`readers`] bound what answers on their way may hold.
 
 mod admin;
-mod aside;
 mod coding;
 mod exposed;
 mod health;
@@ -18,6 +17,7 @@ mod reply;
 mod room;
 mod selection;
 mod stats;
+mod sums;
 
 pub(crate) use self::http::serve;
 pub(crate) use admin::Admin;

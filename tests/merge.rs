@@ -93,6 +93,25 @@ fn names_of_any_script_are_spelt_as_asked() {
 }
 
 #[test]
+fn protobuf_goes_out_and_comes_back() {
+    let body = "# HELP a_total Some.\n# TYPE a_total counter\na_total{x=\"1\"} 1 5000\n\
+                # HELP h Some.\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n\
+                h_sum 3.5\nh_count 2\n# HELP s Some.\n# TYPE s summary\ns{quantile=\"0.5\"} NaN\n\
+                s_sum 0\ns_count 0\n";
+    let messages = merge(&["--to", "protobuf", "-"], body.as_bytes());
+    assert_eq!((messages.status.code(), text(&messages.stderr)), (Some(0), String::new()));
+    let report = lint(&messages.stdout, InputFormat::Unknown, 9);
+    assert_eq!(report.format, InputFormat::Protobuf);
+    assert_eq!((report.errors(), report.families), (0, 3), "{:?}", report.findings());
+    assert_eq!(text(&merge(&["-"], &messages.stdout).stdout), body);
+    let half = &messages.stdout[..messages.stdout.len() / 2];
+    let output = merge(&["-"], half);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("standard input:2:"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("a_total{x=\"1\"} 1 5000\n"));
+}
+
+#[test]
 fn nothing_is_written_where_a_source_cannot_be_read() {
     let folder = Folder::new();
     let good = folder.file("good.prom", "a 1\n");

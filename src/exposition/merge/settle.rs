@@ -243,13 +243,15 @@ fn settle_groups(
                 }
             }
         }
-        repeat_in_time |= group.iter().any(|key| key.time != group[0].time);
-        let mixed = group.iter().any(|key| key.time.is_some() != group[0].time.is_some());
+        let first = group[0].time;
+        let kept = || group.iter().filter(|key| !key.dropped);
+        repeat_in_time |= kept().any(|key| key.time != first);
+        let mixed = kept().any(|key| key.time.is_some() != first.is_some());
         let mut found = if mixed { Verdict::TextOnly } else { Verdict::Strict };
         for point in group.chunk_by_mut(|a, b| a.time == b.time) {
             let repeated = drop_repeated(point);
             dropped.add(Reason::DuplicateSeries, repeated);
-            tell_whether_alone(point, &mut piece.samples);
+            dropped.add(Reason::DuplicateSeries, place_native(point, &mut piece.samples));
             found = found.min(judge(kind, point, &piece.samples));
         }
         if guarded && found != Verdict::Strict {
@@ -352,14 +354,24 @@ fn drop_repeated(point: &mut [Key]) -> u64 {
     repeated
 }
 
-/// Tells a native histogram whether classic buckets stand beside it.
-fn tell_whether_alone(point: &[Key], samples: &mut [Sample<'_>]) {
-    let kept = || point.iter().filter(|key| !key.dropped);
-    for key in kept().filter(|key| key.suffix == Suffix::Bare) {
-        if let Some(native) = samples[key.index].extra.as_mut().and_then(|e| e.native.as_mut()) {
-            native.alone = kept().all(|key| key.suffix != Suffix::Bucket);
-        }
+/// Tells a native histogram whether classic buckets stand beside it. Ones that count otherwise are
+/// another metric's of the same labels, of which the classic one stays.
+fn place_native(point: &mut [Key], samples: &mut [Sample<'_>]) -> u64 {
+    let kept = |suffixes: &[Suffix]| {
+        let found = point.iter().find(|key| !key.dropped && suffixes.contains(&key.suffix));
+        found.map(|key| key.index)
+    };
+    let is_classic = kept(&[Suffix::Bucket]).is_some();
+    let count = kept(&[Suffix::Count, Suffix::GaugeCount]).map(|at| samples[at].value.as_f64());
+    let mut repeated = 0;
+    for key in point.iter_mut().filter(|key| !key.dropped && key.suffix == Suffix::Bare) {
+        let native = samples[key.index].extra.as_mut().and_then(|extra| extra.native.as_mut());
+        let Some(native) = native else { continue };
+        native.alone = !is_classic;
+        key.dropped = is_classic && count.is_some_and(|count| !is(count, native.count()));
+        repeated += u64::from(key.dropped);
     }
+    repeated
 }
 
 /// Judges one point of one label set by the strictest reader's rules.
