@@ -1,7 +1,5 @@
 //! What reading, merging and writing ten megabytes of an app takes of memory.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
 #[path = "support/skip.rs"]
 mod skip;
 
