@@ -39,6 +39,34 @@ fn before_the_proxy_listens_clients_are_refused_and_then_they_are_served() {
 }
 
 #[test]
+fn where_only_what_somebody_listens_for_is_intercepted_the_kernel_refuses_the_rest() {
+    for (way, transparent) in [
+        ("--backend nftables", false),
+        ("--backend iptables", false),
+        ("--backend nftables --mode tproxy", true),
+        ("--backend iptables --mode tproxy", true),
+    ] {
+        let Some(pod) = pod("only listening") else { return };
+        pod.redirect(&format!("apply --only-listening {way}"));
+        let _sidecar = if transparent { pod.transparent_sidecar("") } else { pod.sidecar("") };
+        let probe = |ip| pod.in_node(|| TcpStream::connect((ip, 8080)).map(drop));
+        for ip in [POD, POD_SIX] {
+            let refused = probe(ip).unwrap_err().kind();
+            assert_eq!(refused, ErrorKind::ConnectionRefused, "{way}: {ip}");
+        }
+        let nginx = pod.nginx(&["8080", "[::]:8080 ipv6only=on"]);
+        for ip in [POD, POD_SIX] {
+            probe(ip).unwrap();
+            assert_eq!(pod.in_node(|| get(SocketAddr::new(ip, 8080), "/")).status, 200, "{way}");
+        }
+        assert_eq!(nginx.log().len(), 2, "{way}");
+        assert_eq!(requests(&pod, "destination", &[]), 2, "{way}");
+        drop(nginx);
+        assert_eq!(probe(POD).unwrap_err().kind(), ErrorKind::ConnectionRefused, "{way}");
+    }
+}
+
+#[test]
 fn an_app_that_comes_late_or_again_is_found_at_once() {
     let Some(pod) = pod("late") else { return };
     pod.redirect("apply");

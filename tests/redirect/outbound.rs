@@ -1,10 +1,12 @@
 //! The pod's own connections to others.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::pod::{NODE, NODE_SIX, POD, POD_SIX, TestPod};
-use crate::process::eventually;
+use crate::process::{eventually, program};
+use crate::skip::skip;
 use crate::{pod, requests, sum};
 
 /// Has the app's user ask for something, as the app would; gives the answer's body.
@@ -153,4 +155,40 @@ fn a_proxy_whose_own_connections_are_intercepted_refuses_them_instead_of_going_i
         });
         assert!(sidecar.is_running());
     }
+}
+
+#[test]
+fn what_is_encrypted_is_counted_under_the_name_that_the_app_asks_for() {
+    let Some(pod) = pod("encrypted") else { return };
+    let Some(openssl) = program("openssl") else {
+        return skip("encrypted", "openssl is not installed");
+    };
+    let openssl = openssl.display().to_string();
+    let request =
+        [&openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let files = ["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=other"];
+    let made = Command::new(request[0])
+        .args(&request[1..])
+        .args(files)
+        .current_dir(pod.folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let serve = ["s_server", "-accept", "9443", "-key", "key.pem", "-cert", "cert.pem", "-www"];
+    let line: Vec<&str> = std::iter::once(openssl.as_str()).chain(serve).collect();
+    let mut server = pod.on_node("server", &line);
+    server.wait_for("it listens", |_| pod.in_node(|| TcpStream::connect((NODE, 9443)).ok()));
+    pod.redirect("apply --redirect-outbound");
+    let _sidecar = pod.sidecar("--outbound-listen 15001");
+    let to = "--connect-to pay.example.com:443:10.77.0.1:9443";
+    let output = pod.app_says(&format!("curl -ksS -m 20 {to} https://pay.example.com/"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    eventually("the connection is counted", || {
+        let parts = [
+            "istio_tcp_connections_opened_total{",
+            "reporter=\"source\"",
+            "destination_service=\"pay.example.com\"",
+        ];
+        if sum(&pod, &parts) == 1 { Ok(()) } else { Err("not yet".to_owned()) }
+    });
 }

@@ -6,8 +6,9 @@ use crate::pod;
 use crate::pod::{POD, TestPod};
 
 /// Flags that between them make every kind of rule.
-const PLANS: [&str; 5] = [
+const PLANS: [&str; 6] = [
     "",
+    "--only-listening --exclude-inbound-ports 22",
     "--include-inbound-ports 80,443,8000-9000 --exclude-interfaces net1,net2",
     "--mode tproxy --exclude-inbound-ports 22",
     "--include-inbound-ports none --redirect-outbound --exclude-outbound-ports 5432 \
@@ -104,7 +105,7 @@ fn applying_twice_is_applying_once_and_removing_leaves_no_trace() {
             pod.redirect(&line);
             assert_eq!(everything(&pod), once, "{line}");
             // From another plan, by another backend, it comes to the same.
-            pod.redirect(&format!("apply {}", PLANS[2]));
+            pod.redirect(&format!("apply {}", PLANS[3]));
             pod.redirect(&line);
             // Chains are listed in the order in which they were first made.
             assert_eq!(sorted(&everything(&pod)), sorted(&once), "{line} after another");

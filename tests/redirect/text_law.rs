@@ -13,6 +13,7 @@ pub(crate) fn check(texts: &[String; 11]) -> Result<(), String> {
     let args = RedirectArgs {
         include_inbound_ports: list(0),
         exclude_inbound_ports: list(1),
+        only_listening: texts[2].len() > 3,
         mode: one(2),
         redirect_outbound: true,
         include_outbound_ports: list(3),
@@ -34,7 +35,7 @@ pub(crate) fn check(texts: &[String; 11]) -> Result<(), String> {
             return if is_line { Ok(()) } else { Err(format!("{args:?}: {sentence:?}")) };
         }
     };
-    for (backend, others) in [(Backend::Nftables, "\t\n{}\"#;"), (Backend::Iptables, "\n#*[]")] {
+    for (backend, others) in [(Backend::Nftables, "\t\n{}\"#;<="), (Backend::Iptables, "\n#*[]")] {
         let script = describe(&plan, backend);
         let is_plain = |c: char| c.is_ascii_alphanumeric() || " .:/-_,".contains(c);
         if let Some(odd) = script.chars().find(|c| !is_plain(*c) && !others.contains(*c)) {

@@ -127,6 +127,12 @@ impl TestPod {
         command.args(line.split_whitespace()).output().unwrap()
     }
 
+    /// A program on the node.
+    pub(crate) fn on_node(&self, name: &str, line: &[&str]) -> Running {
+        let mut command = self.command(&self.node);
+        Running::start(name, command.args(line), self.folder.path())
+    }
+
     /// A real nginx as the app, on each of the addresses in `listens`. Each answer says the port
     /// that it came to, and `/STATUS` answers with that status.
     pub(crate) fn nginx(&self, listens: &[&str]) -> Nginx {

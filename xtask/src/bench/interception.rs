@@ -173,6 +173,11 @@ fn print(connections: usize, samples: &[Sample]) {
             Some((sample.user + sample.system) / (beside.user + beside.system))
         });
         let ratio = Spread::of(ratios).map_or(0.0, |spread| spread.median);
+        if way == Way::Direct {
+            let first_answer = median(|sample| sample.first_answer);
+            println!("{:<18}{first_answer:>63.0}", way.name());
+            continue;
+        }
         println!(
             "{:<18}{:>12.2}{:>9.2}{:>9.2}{:>13.2}{:>20.0}",
             way.name(),
