@@ -71,7 +71,7 @@ impl Sink for Count {
     fn event(&mut self, event: Event) {
         match event {
             Event::Exchange(exchange) if exchange.status == 200 => self.exchanges += 1,
-            Event::Began => {}
+            Event::Began | Event::Speaks(_) => {}
             _ => self.others += 1,
         }
     }

@@ -3,6 +3,7 @@
 
 mod doors;
 
+use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dialect::Dialects;
@@ -12,7 +13,7 @@ use crate::meter::{Meter, Side};
 use crate::observe::host::SeenHosts;
 use crate::process::raise_fd_limit;
 use crate::scrape::Sources;
-use crate::serve::{Admin, Aside, Health, Lifecycle, Room, Stats, serve};
+use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
 use doors::Doors;
 use prometheus_client::registry::Registry;
 use std::io;

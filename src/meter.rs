@@ -23,7 +23,9 @@ pub use ports::{Route, Side};
 pub use recorder::Recorder;
 pub use series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
-pub use snapshot::{HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed};
+pub use snapshot::{
+    HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
+};
 
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
@@ -114,7 +116,7 @@ impl Meter {
         match port.side {
             Side::Outbound => {}
             Side::Inbound if port.opaque => {
-                shard.tcp(TcpKey { route, host: HostId::UNKNOWN, flags });
+                shard.tcp(TcpKey { route, host: HostId::UNKNOWN, flags, tls: None });
             }
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);

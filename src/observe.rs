@@ -5,21 +5,25 @@
 //! Its law: however the bytes of a direction are split into chunks, the events add up to the same.
 //!
 //! [`Watcher`] is what a connection owns. It tells protocols apart by the first bytes ([`sniff`]),
-//! shows the bytes to the protocol's observer ([`http1`], [`http2`]), and meters as TCP whatever
-//! nobody understands.
+//! shows the bytes to the protocol's observer ([`http1`], [`http2`], [`websocket`] after an upgrade,
+//! [`tls`] for what a client says before it encrypts), and meters as TCP whatever nobody understands.
 
 pub mod grpc;
 pub mod host;
 pub mod http1;
 pub mod http2;
 pub mod sniff;
+pub mod tls;
 mod watcher;
+pub mod websocket;
 
 pub use watcher::Watcher;
 
 use crate::clock::Nanos;
 use grpc::Call;
 use host::HostId;
+use tls::Tls;
+use websocket::{CloseCode, FrameKind};
 
 /// Which way a chunk of bytes travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +65,8 @@ impl Sink for Vec<Event> {
 /// Something an observer saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// It is known what the connection speaks, or it has ended without saying; once for each.
+    Speaks(Spoken),
     /// A request's head is complete, or its unreadable request is being answered: one more
     /// exchange is in flight.
     Began,
@@ -88,8 +94,27 @@ pub enum Event {
         /// Why it stopped.
         reason: Reason,
     },
+    /// A `WebSocket` is open.
+    WebSocketOpened,
+    /// A frame of a `WebSocket` has passed.
+    WebSocketFrame {
+        /// Which way it went.
+        direction: Direction,
+        /// What it was for.
+        kind: FrameKind,
+    },
+    /// A `WebSocket` that was open is no more.
+    WebSocketClosed {
+        /// Why.
+        code: CloseCode,
+        /// Nanoseconds that it was open.
+        lasted: u64,
+    },
     /// From here on the connection is metered as TCP.
-    TcpOpened,
+    TcpOpened {
+        /// What the client said of itself before it encrypted, if it did.
+        tls: Option<Tls>,
+    },
     /// Bytes of a connection that is metered as TCP.
     TcpBytes {
         /// Which way they went.
@@ -141,6 +166,8 @@ pub enum Protocol {
     Http2,
     /// A TLS handshake; what is inside stays encrypted.
     Tls,
+    /// `WebSocket`, after HTTP has been left for it.
+    WebSocket,
     /// Anything else.
     Other,
 }
@@ -152,7 +179,53 @@ impl Protocol {
             Self::Http1 => "http1",
             Self::Http2 => "http2",
             Self::Tls => "tls",
+            Self::WebSocket => "websocket",
             Self::Other => "tcp",
+        }
+    }
+}
+
+/// What a connection turned out to speak, by its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+    /// TLS.
+    Tls,
+    /// Something in which the server speaks first.
+    ServerFirst,
+    /// Anything else.
+    Other,
+    /// Nothing: it ended before a byte came.
+    Nothing,
+    /// Nobody looked (`--opaque-ports`).
+    Opaque,
+}
+
+impl Spoken {
+    /// Everything, in the order of the metric's series.
+    pub const ALL: [Self; 7] = [
+        Self::Http1,
+        Self::Http2,
+        Self::Tls,
+        Self::ServerFirst,
+        Self::Other,
+        Self::Nothing,
+        Self::Opaque,
+    ];
+
+    /// As a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::Tls => "tls",
+            Self::ServerFirst => "server_first",
+            Self::Other => "tcp",
+            Self::Nothing => "none",
+            Self::Opaque => "opaque",
         }
     }
 }

@@ -14,6 +14,7 @@
 mod accept;
 mod client;
 mod connect;
+mod crew;
 mod deadline;
 mod error;
 mod file;
@@ -27,13 +28,16 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod workers;
 
 pub(crate) use accept::Wants;
+pub(crate) use crew::{Muster, Words};
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
+use crate::exposition::Limits;
 use bytes::Bytes;
 use client::Client;
 use health::Families;
@@ -141,7 +145,9 @@ impl Sources {
         dropped: &[Dropped<'_>],
     ) -> bool {
         let Some(source) = self.sources.get(index) else { return false };
-        if let Some(most) = source.max_samples.filter(|most| samples > *most as u64) {
+        // Processes that are added up were looked at one by one.
+        let most = source.max_samples.filter(|_| source.workers.is_none());
+        if let Some(most) = most.filter(|most| samples > *most as u64) {
             source.ledger.refused(Cause::TooManySamples(most));
             return false;
         }
@@ -172,7 +178,7 @@ impl Sources {
 
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
-        let health = |source: &Source| source.ledger.health(source.impatient_for());
+        let health = |source: &Source| source.health();
         self.sources.iter().map(health).collect()
     }
 
@@ -182,13 +188,14 @@ impl Sources {
     }
 
     async fn fetch_one(index: usize, source: &Source, scraper: &Scraper<'_>) -> Fetched {
-        let outcome = source.fetch(scraper).await;
+        let (outcome, words) = source.fetch(scraper).await;
         Fetched {
             index,
             name: source.ledger.name().to_owned(),
             mode: source.mode.clone(),
             max_samples: source.max_samples,
             outcome,
+            words,
         }
     }
 }
@@ -204,8 +211,32 @@ pub(crate) struct Fetched {
     pub(crate) mode: SourceMode,
     /// The most samples that it may have; no more than one beyond need be read.
     pub(crate) max_samples: Option<usize>,
-    /// Its exposition, or why there is none.
+    /// Its exposition, or why there is none; of several processes, one of theirs.
     pub(crate) outcome: Result<Body, FetchError>,
+    /// What its processes said, where they are to be added up.
+    pub(crate) words: Option<Words>,
+}
+
+impl Fetched {
+    /// How much of each of its bodies is to be read.
+    pub(crate) fn limits(&self) -> Limits {
+        limits(self.max_samples)
+    }
+
+    /// Bytes of what it has to say.
+    pub(crate) fn bytes(&self) -> u64 {
+        match (&self.words, &self.outcome) {
+            (Some(words), _) => words.bytes(),
+            (None, Ok(body)) => body.bytes.len() as u64,
+            (None, Err(_)) => 0,
+        }
+    }
+}
+
+fn limits(max_samples: Option<usize>) -> Limits {
+    let usual = Limits::default();
+    let samples = max_samples.map_or(usual.samples, |most| most.saturating_add(1));
+    Limits { samples, ..usual }
 }
 
 /// One exposition as it was sent, whole and decompressed.

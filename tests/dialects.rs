@@ -308,7 +308,7 @@ fn ports_that_no_label_tells_apart_are_added_up() {
         recorder.event(exchange(200, Flags::None, 1, 0));
     }
     for id in 3..5 {
-        Recorder::new(&shard, RouteId(id)).event(Event::TcpOpened);
+        Recorder::new(&shard, RouteId(id)).event(Event::TcpOpened { tls: None });
     }
     let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
     let only = |family| {
@@ -372,7 +372,7 @@ fn tcp_families_have_the_labels_of_tcp() {
     let meter = meter();
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(1));
-    recorder.event(Event::TcpOpened);
+    recorder.event(Event::TcpOpened { tls: None });
     recorder.event(Event::TcpBytes { direction: Direction::Request, bytes: 5 });
     recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 70 });
     recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
@@ -453,7 +453,10 @@ fn an_operator_reads_envoys_own_names() {
         ("http.inbound_0.0.0.0_8080.downstream_rq_4xx", "1"),
         ("server.live", "1"),
         ("server.uptime", "61"),
-        ("podmeter_connections_total{listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\"}", "0"),
+        (
+            "podmeter_connections_total{direction=\"inbound\",listen=\"0.0.0.0:3306\",target=\"127.0.0.1:3307\",protocol=\"opaque\"}",
+            "0",
+        ),
     ] {
         let found = statistics.iter().find(|(n, _)| n == name);
         assert_eq!(found.map(|(_, v)| v.as_str()), Some(value), "{name} in {statistics:#?}");

@@ -42,6 +42,20 @@ impl Buckets {
         unit: 1e6,
     };
 
+    /// Some of the same bounds, over seconds, for what may last.
+    pub(super) const SECONDS: Self = Self {
+        bounds: &[
+            100_000_000,
+            1_000_000_000,
+            10_000_000_000,
+            60_000_000_000,
+            600_000_000_000,
+            3_600_000_000_000,
+        ],
+        texts: &["0.1", "1", "10", "60", "600", "3600"],
+        unit: 1e9,
+    };
+
     /// The same bounds over bytes. Half a byte is never sent, so at most half a byte is none.
     pub(super) const BYTES: Self = Self {
         bounds: &[
@@ -101,7 +115,9 @@ mod tests {
 
     #[test]
     fn every_bound_is_counted_at_the_value_that_is_written() {
-        for buckets in [Buckets::MILLISECONDS, Buckets::BYTES, Buckets::HELD_SECONDS] {
+        for buckets in
+            [Buckets::MILLISECONDS, Buckets::SECONDS, Buckets::BYTES, Buckets::HELD_SECONDS]
+        {
             assert_eq!(buckets.bounds.len(), buckets.texts.len());
             for (&bound, text) in buckets.bounds.iter().zip(buckets.texts) {
                 let written: f64 = text.parse().unwrap();

@@ -5,6 +5,8 @@
 //! Metrics"). Who is at the other end is not known, so the labels say so; of others, only the host
 //! that the pod asked for is.
 
+mod service;
+
 use super::buckets::Buckets;
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
@@ -15,6 +17,8 @@ use crate::meter::{
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::{HostId, SeenHosts};
+use service::Service;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,14 +43,6 @@ struct Pod {
     services: Vec<Service>,
     /// The hosts that the pod asks.
     seen: Option<Arc<SeenHosts>>,
-}
-
-/// One of the names in `--service`, taken apart.
-#[derive(Debug)]
-struct Service {
-    host: String,
-    name: String,
-    namespace: String,
 }
 
 impl Istio {
@@ -249,18 +245,34 @@ impl Pod {
             ("grpc_response_status", grpc_status),
             ("response_flags", flags.as_str()),
         ];
-        self.labels(side, key.host, key.call.protocol(), &answer)
+        self.labels(side, key.host, key.call.protocol(), &answer, &[])
     }
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
     fn messages(&self, key: MessagesKey) -> Labels {
-        self.labels(shown_side(key.route), key.host, "grpc", &[])
+        self.labels(shown_side(key.route), key.host, "grpc", &[], &[])
     }
 
     fn tcp(&self, key: TcpKey) -> Labels {
         let flags = [("response_flags", key.flags.as_str())];
-        self.labels(shown_side(key.route), key.host, "tcp", &flags)
+        let side = shown_side(key.route);
+        let Some(tls) = key.tls else {
+            return self.labels(side, key.host, "tcp", &flags, &[]);
+        };
+        let service = tls.server_name.and_then(|host| self.service(side, host));
+        let server_name = match tls.server_name {
+            None => "",
+            // A client cannot invent label values.
+            Some(_) => service.as_ref().map_or(UNKNOWN, |service| &service.host),
+        };
+        let said = [
+            ("tls_version", tls.version.as_str()),
+            ("sni", server_name),
+            ("alpn", tls.alpn.as_str()),
+        ];
+        let host = tls.server_name.filter(|_| service.is_some()).unwrap_or(key.host);
+        self.labels(side, host, "tcp", &flags, &said)
     }
 
     fn labels(
@@ -269,18 +281,22 @@ impl Pod {
         host: HostId,
         protocol: &str,
         answer: &[(&'static str, &str)],
+        tls: &[(&'static str, &str)],
     ) -> Labels {
-        let other = self.seen.as_ref().and_then(|seen| seen.name(host));
-        let other = other.map(|name| Service::of_other(&name, &self.namespace));
         // Without a Host that says otherwise, it is the first of the pod's services.
-        let own = self.services.get(usize::from(host.0)).or(self.services.first());
-        let (us, them) = (self.names(), [UNKNOWN; 7]);
-        let (reporter, source, destination, service, security) = match side {
-            Side::Inbound => ("destination", them, us, own, "none"),
-            // Whether what goes out is secured is for the other end to say, as with Istio.
-            Side::Outbound => ("source", us, them, other.as_ref(), UNKNOWN),
+        let service = self.service(side, host);
+        let service = match side {
+            Side::Inbound => service.or_else(|| self.services.first().map(Cow::Borrowed)),
+            Side::Outbound => service,
         };
-        let service = |part: fn(&Service) -> &String| service.map_or(UNKNOWN, |s| part(s));
+        let (us, them) = (self.names(), [UNKNOWN; 7]);
+        let (reporter, source, destination, security) = match side {
+            // With TLS, whether the client shows a certificate is for the two of them to know.
+            Side::Inbound => ("destination", them, us, "none"),
+            // Whether what goes out is secured is for the other end to say, as with Istio.
+            Side::Outbound => ("source", us, them, UNKNOWN),
+        };
+        let service = |part: fn(&Service) -> &String| service.as_ref().map_or(UNKNOWN, |s| part(s));
         let [workload, canonical, revision, namespace, app, version, cluster] = source;
         let before = [
             ("reporter", reporter),
@@ -308,9 +324,23 @@ impl Pod {
             ("destination_cluster", cluster),
             ("request_protocol", protocol),
         ];
+        let security = if tls.is_empty() { security } else { UNKNOWN };
         let after = [("connection_security_policy", security)];
+        // An empty label is an absent one.
+        let tls = tls.iter().copied().filter(|(_, value)| !value.is_empty());
         let answer = answer.iter().copied();
-        Labels::from_pairs(before.into_iter().chain(between).chain(answer).chain(after))
+        Labels::from_pairs(before.into_iter().chain(between).chain(answer).chain(after).chain(tls))
+    }
+
+    /// The service that a request named, if that is known.
+    fn service(&self, side: Side, host: HostId) -> Option<Cow<'_, Service>> {
+        match side {
+            Side::Inbound => self.services.get(usize::from(host.0)).map(Cow::Borrowed),
+            Side::Outbound => {
+                let name = self.seen.as_ref()?.name(host)?;
+                Some(Cow::Owned(Service::of_other(&name, &self.namespace)))
+            }
+        }
     }
 
     /// Workload, canonical service and revision, namespace, app, version, cluster.
@@ -324,35 +354,6 @@ impl Pod {
             &self.version,
             &self.cluster,
         ]
-    }
-}
-
-impl Service {
-    /// `shop.prod.svc.cluster.local` is `shop` in `prod`; a bare `shop` is in the pod's namespace.
-    fn new(host: &str, own_namespace: &str) -> Self {
-        let mut parts = host.split('.');
-        let name = parts.next().unwrap_or(host);
-        let second = parts.next();
-        let is_cluster_name = second.is_some() && matches!(parts.next(), None | Some("svc"));
-        let (name, namespace) = match second {
-            Some(namespace) if is_cluster_name => (name, namespace),
-            // A public name has no namespace in it.
-            Some(_) => (host, own_namespace),
-            None => (name, own_namespace),
-        };
-        Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
-    }
-
-    /// The same of somebody else's host: only a cluster's own names and bare ones tell a namespace,
-    /// as `shop.prod` could be anywhere.
-    fn of_other(host: &str, own_namespace: &str) -> Self {
-        let labels: Vec<&str> = host.split('.').collect();
-        let (name, namespace) = match *labels {
-            [name] if !name.contains(':') => (name, own_namespace),
-            [name, namespace, "svc", ..] => (name, namespace),
-            _ => (host, UNKNOWN),
-        };
-        Self { host: host.to_owned(), name: name.to_owned(), namespace: namespace.to_owned() }
     }
 }
 

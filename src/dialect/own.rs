@@ -1,8 +1,11 @@
 //! What podmeter says of itself: connections, what it did not understand, and the time it costs.
 
+mod websocket;
+
 use super::buckets::Buckets;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Layout, Route, RouteTotals, Snapshot};
+use crate::observe::Spoken;
 use crate::process::Process;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +35,7 @@ pub(super) fn show(
     families.push(build.build());
     show_process(vitals, families);
     show_ports(layout, snapshot, families);
+    websocket::show(layout, snapshot, families);
     show_interception(snapshot, families);
     let none = Labels::from_pairs::<&str, &str>([]);
     let mut overflow = FamilyBuilder::new(
@@ -95,8 +99,21 @@ fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
 fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
     let ports: Vec<(Labels, &RouteTotals)> =
         snapshot.ports.iter().map(port_labels).zip(&snapshot.routes).collect();
-    let counters: [Counter; 3] = [
-        ("podmeter_connections_total", "Connections accepted.", |port| port.connections),
+    let mut connections = FamilyBuilder::new(
+        "podmeter_connections_total",
+        Kind::Counter,
+        "Connections by what they speak, counted once that is known.",
+    );
+    for (route, port) in snapshot.ports.iter().zip(&snapshot.routes) {
+        for (spoken, &count) in Spoken::ALL.iter().zip(&port.spoken) {
+            if count > 0 || route.opaque == (*spoken == Spoken::Opaque) {
+                connections
+                    .counter(&port_labels_and(route, &[("protocol", spoken.as_str())]), count);
+            }
+        }
+    }
+    families.push(connections.build());
+    let counters: [Counter; 2] = [
         ("podmeter_connections_refused_total", "Connections that the app did not take.", |port| {
             port.connections_refused
         }),
@@ -162,11 +179,17 @@ fn show_interception(snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
 }
 
 fn port_labels(route: &Route) -> Labels {
-    Labels::from_pairs([
-        ("direction", route.side.as_str().to_owned()),
-        ("listen", route.listen.to_string()),
-        ("target", route.target.to_string()),
-    ])
+    port_labels_and(route, &[])
+}
+
+fn port_labels_and(route: &Route, more: &[(&str, &str)]) -> Labels {
+    let (listen, target) = (route.listen.to_string(), route.target.to_string());
+    let port = [
+        ("direction", route.side.as_str()),
+        ("listen", listen.as_str()),
+        ("target", target.as_str()),
+    ];
+    Labels::from_pairs(port.into_iter().chain(more.iter().copied()))
 }
 
 /// A counter family of a port: name, help, and what it shows.

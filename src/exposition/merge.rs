@@ -37,6 +37,11 @@ impl<'a> Source<'a> {
         Self { name: name.into(), labelled: false, read: read.into() }
     }
 
+    /// Takes what was read in place of what was read before.
+    pub(crate) fn replace(&mut self, read: impl Into<Scanned<'a>>) {
+        self.read = read.into();
+    }
+
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
     /// is kept as `exported_source`, as Prometheus does with the labels of a target.
     #[must_use]
@@ -79,7 +84,7 @@ impl Merged<'_> {
 }
 
 /// A family with the samples that each source has in it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct MergedFamily<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) kind: Kind,
@@ -92,7 +97,7 @@ pub(super) struct MergedFamily<'a> {
     pub(super) strict: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Piece<'a> {
     /// 0 is the proxy, the apps follow.
     pub(super) source: usize,
@@ -133,7 +138,8 @@ impl Piece<'_> {
         if let Some(block) = self.block.take() {
             self.samples = block.to_samples();
             let (kind, escaping) = (self.kind, Escaping::default());
-            relabel::relabel(&mut self.samples, label, kind, escaping, &mut Counts::default());
+            let dropped = &mut Counts::default();
+            relabel::relabel(&mut self.samples, &self.bounds, label, kind, escaping, dropped);
         }
     }
 }
@@ -171,14 +177,6 @@ impl<'a> MergedFamily<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.iter().all(Piece::is_empty)
-    }
-
-    /// The family with samples in the place of a block, where it has one.
-    pub(super) fn expanded(&self, labels: &[Option<String>]) -> Option<Self> {
-        let [Piece { block: Some(_), .. }] = &*self.pieces else { return None };
-        let mut family = self.clone();
-        family.expand(labels);
-        Some(family)
     }
 
     fn expand(&mut self, labels: &[Option<String>]) {
@@ -249,6 +247,7 @@ pub fn merge_for<'a>(
     }
     merger.separate_misfits();
     merger.adopt_created();
+    merger.drop_ambiguous_created();
     merger.separate_clashes();
     merger.settle();
 
@@ -299,7 +298,7 @@ impl<'a> Merger<'a> {
         {
             samples = lines.to_samples();
         }
-        relabel::relabel(&mut samples, label, kind, self.escaping, dropped);
+        relabel::relabel(&mut samples, &bounds, label, kind, self.escaping, dropped);
         samples.retain(|sample| {
             let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
             if !told {
@@ -353,7 +352,8 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+/// Whether a family of this kind has a place for such a sample.
+pub(super) fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
     match sample.suffix {
         Suffix::Bare if sample.native().is_some() => {
             matches!(kind, Kind::Histogram | Kind::GaugeHistogram)

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 pub(crate) use line::EXEMPLAR_CHARACTERS;
 use memchr::memchr;
+pub(crate) use protobuf::is_protobuf;
 
 use self::families::Table;
 use self::scan::{Bounds, Scanner};
@@ -114,7 +115,7 @@ fn read<'a>(
     limits: &Limits,
     scanner: Option<Scanner<'a>>,
 ) -> (Vec<Family<'a>>, Problems) {
-    if protobuf::is_protobuf(source, format == InputFormat::Protobuf) {
+    if is_protobuf(source, format == InputFormat::Protobuf) {
         let Exposition { families, problems } = protobuf::read(source, limits);
         return (families, problems);
     }

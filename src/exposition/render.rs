@@ -91,13 +91,6 @@ impl Rendering {
                 return false;
             };
             self.family += 1;
-            if self.format.syntax() == Syntax::Protobuf
-                && let Some(family) = family.expanded(&merged.labels)
-            {
-                // A message is made of samples, which nobody keeps from one part to the next.
-                Message::new(merged, &family).advance(merged, &family, usize::MAX, out);
-                continue;
-            }
             self.rest = self.begin(merged, family);
         }
         true
@@ -110,7 +103,7 @@ impl Rendering {
                 let claims = self.claims.get_or_insert_with(|| Claims::new(merged));
                 openmetrics::sections(family, claims)
             }
-            Syntax::Protobuf => return Rest::Message(Message::new(merged, family)),
+            Syntax::Protobuf => return Rest::Message(Message::new(family)),
         };
         Rest::Lines(Lines { sections, names: None, section: 0, begun: false, piece: 0, sample: 0 })
     }

@@ -7,6 +7,7 @@ use super::series::{
 };
 use super::shard::{OPENED, Shard};
 use crate::observe::host::HostId;
+use crate::observe::tls::Tls;
 use crate::observe::{Direction, Event, Exchange, Flags, Sink};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub struct Recorder {
     /// The same for gRPC messages.
     last_messages: Option<(MessagesKey, Arc<MessagesSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
+    tls: Option<Tls>,
 }
 
 /// Whether the connection is counted.
@@ -48,12 +50,11 @@ impl Recorder {
     /// For one that was intercepted on its way to `port`. The port gets series of its own once a
     /// connection to it succeeds, so that who tries all ports makes none.
     pub fn intercepted(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = match shard.known_route(side, port) {
-            Some(route) => Self::new(shard, route),
-            None => {
-                let route = shard.other_ports(side);
-                Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
-            }
+        let mut this = if let Some(route) = shard.known_route(side, port) {
+            Self::new(shard, route)
+        } else {
+            let route = shard.other_ports(side);
+            Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
         };
         this.peer = peer;
         this
@@ -81,6 +82,7 @@ impl Recorder {
             last: None,
             last_messages: None,
             tcp: None,
+            tls: None,
         }
     }
 
@@ -120,10 +122,10 @@ impl Recorder {
 
     /// A connection was turned away because there are too many (`--max-connections`).
     pub fn overflow(shard: &Shard, route: RouteId) {
-        let host = HostId::UNKNOWN;
+        let key = |flags| TcpKey { route, host: HostId::UNKNOWN, flags, tls: None };
         shard.route(route).connections_overflowed.add(1);
-        shard.tcp(TcpKey { route, host, flags: OPENED }).opened.add(1);
-        shard.tcp(TcpKey { route, host, flags: Flags::UpstreamOverflow }).closed.add(1);
+        shard.tcp(key(OPENED)).opened.add(1);
+        shard.tcp(key(Flags::UpstreamOverflow)).closed.add(1);
     }
 
     /// The same for one that was intercepted.
@@ -186,7 +188,7 @@ impl Recorder {
     }
 
     fn tcp(&mut self) -> &TcpSeries {
-        let key = TcpKey { route: self.route, host: self.peer, flags: OPENED };
+        let key = TcpKey { route: self.route, host: self.peer, flags: OPENED, tls: self.tls };
         self.tcp.get_or_insert_with(|| self.shard.tcp(key))
     }
 }
@@ -211,13 +213,27 @@ impl Sink for Recorder {
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }
-            Event::TcpOpened => self.tcp().opened.add(1),
+            Event::Speaks(spoken) => self.cells.spoken[spoken as usize].add(1),
+            Event::WebSocketOpened => self.cells.websockets.opened.add(1),
+            Event::WebSocketFrame { direction, kind } => {
+                let frames = &self.cells.websockets.frames;
+                frames[usize::from(direction == Direction::Response)][kind as usize].add(1);
+            }
+            Event::WebSocketClosed { code, lasted } => {
+                let websockets = &self.cells.websockets;
+                websockets.closed[code.index()].add(1);
+                websockets.lengths.record(&self.shard.layout().durations, lasted);
+            }
+            Event::TcpOpened { tls } => {
+                self.tls = tls;
+                self.tcp().opened.add(1);
+            }
             Event::TcpBytes { direction: Direction::Request, bytes } => {
                 self.tcp().received.add(bytes);
             }
             Event::TcpBytes { direction: Direction::Response, bytes } => self.tcp().sent.add(bytes),
             Event::TcpClosed { flags } => {
-                let key = TcpKey { route: self.route, host: self.peer, flags };
+                let key = TcpKey { route: self.route, host: self.peer, flags, tls: self.tls };
                 self.shard.tcp(key).closed.add(1);
             }
         }

@@ -4,8 +4,11 @@ use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
 use crate::observe::Flags;
+use crate::observe::Spoken;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use crate::observe::tls::Tls;
+use crate::observe::websocket::{CloseCode, FrameKind};
 
 /// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +65,8 @@ pub struct TcpKey {
     pub host: HostId,
     /// What went wrong.
     pub flags: Flags,
+    /// What the client said before it encrypted, if it is TLS.
+    pub tls: Option<Tls>,
 }
 
 /// What tells probes of the kubelet apart.
@@ -123,6 +128,20 @@ pub(super) struct RouteCells {
     pub(super) requests_begun: Cell,
     pub(super) requests_over: Cell,
     pub(super) held: Histogram,
+    /// By what they spoke, in the order of [`Spoken::ALL`].
+    pub(super) spoken: [Cell; Spoken::ALL.len()],
+    pub(super) websockets: WebSocketCells,
+}
+
+/// What is counted of a port's `WebSocket` connections.
+#[derive(Debug)]
+pub(super) struct WebSocketCells {
+    pub(super) opened: Cell,
+    /// By [`CloseCode::index`].
+    pub(super) closed: [Cell; CloseCode::COUNT],
+    /// From clients and to them, in the order of [`FrameKind::ALL`].
+    pub(super) frames: [[Cell; FrameKind::ALL.len()]; 2],
+    pub(super) lengths: Histogram,
 }
 
 impl RouteCells {
@@ -139,6 +158,13 @@ impl RouteCells {
             requests_begun: Cell::default(),
             requests_over: Cell::default(),
             held: Histogram::new(&layout.held),
+            spoken: Default::default(),
+            websockets: WebSocketCells {
+                opened: Cell::default(),
+                closed: Default::default(),
+                frames: Default::default(),
+                lengths: Histogram::new(&layout.durations),
+            },
         }
     }
 }

@@ -257,8 +257,8 @@ impl Hasher for KeyHasher {
 }
 
 /// The protocols that an observer may stop understanding.
-pub(super) const PROTOCOLS: [Protocol; 4] =
-    [Protocol::Http1, Protocol::Http2, Protocol::Tls, Protocol::Other];
+pub(super) const PROTOCOLS: [Protocol; 5] =
+    [Protocol::Http1, Protocol::Http2, Protocol::Tls, Protocol::WebSocket, Protocol::Other];
 
 /// The flags that a connection metered as TCP is opened under: nothing has gone wrong yet.
 pub(super) const OPENED: Flags = Flags::None;

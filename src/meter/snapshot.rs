@@ -1,11 +1,13 @@
 //! All that has been counted, added up over the threads at one moment.
 
 use super::Layout;
+use super::cell::Cell;
 use super::histogram::Totals;
 use super::ports::Route;
-use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
+use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
 use super::shard::{Cells, PROTOCOLS};
-use crate::observe::{Protocol, Reason};
+use crate::observe::websocket::{CloseCode, FrameKind};
+use crate::observe::{Protocol, Reason, Spoken};
 use std::collections::BTreeMap;
 
 /// The meter's numbers at one moment. Keys are in a fixed order.
@@ -87,6 +89,23 @@ pub struct RouteTotals {
     pub requests_active: u64,
     /// Nanoseconds that exchanges spent inside podmeter.
     pub held: Totals,
+    /// Connections by what they spoke, in the order of [`Spoken::ALL`].
+    pub spoken: [u64; Spoken::ALL.len()],
+    /// `WebSocket` connections.
+    pub websockets: WebSocketTotals,
+}
+
+/// The `WebSocket` connections of a port.
+#[derive(Clone, Debug)]
+pub struct WebSocketTotals {
+    /// Opened.
+    pub opened: u64,
+    /// Closed, by [`CloseCode::index`].
+    pub closed: [u64; CloseCode::COUNT],
+    /// Frames from clients and to them, in the order of [`FrameKind::ALL`].
+    pub frames: [[u64; FrameKind::ALL.len()]; 2],
+    /// Nanoseconds that they were open.
+    pub lengths: Totals,
 }
 
 /// Connections that an observer stopped understanding.
@@ -148,6 +167,8 @@ impl Snapshot {
                 totals.connect_times.add(&cells.connect_times);
                 totals.connection_lengths.add(&cells.connection_lengths);
                 totals.held.add(&cells.held);
+                add(&mut totals.spoken, &cells.spoken);
+                totals.websockets.add(&cells.websockets);
             }
             for (protocol, row) in PROTOCOLS.iter().zip(&mut unparsed) {
                 for (reason, total) in Reason::ALL.iter().zip(row) {
@@ -240,6 +261,13 @@ impl RouteTotals {
             requests: 0,
             requests_active: 0,
             held: Totals::new(&layout.held),
+            spoken: Default::default(),
+            websockets: WebSocketTotals {
+                opened: 0,
+                closed: [0; CloseCode::COUNT],
+                frames: Default::default(),
+                lengths: Totals::new(&layout.durations),
+            },
         }
     }
 
@@ -256,5 +284,40 @@ impl RouteTotals {
         self.requests += other.requests;
         self.requests_active += other.requests_active;
         self.held.merge(&other.held);
+        merge(&mut self.spoken, &other.spoken);
+        self.websockets.merge(&other.websockets);
+    }
+}
+
+impl WebSocketTotals {
+    fn add(&mut self, cells: &WebSocketCells) {
+        // Ends before beginnings, so that nothing seems to end that has not begun.
+        add(&mut self.closed, &cells.closed);
+        self.opened += cells.opened.get();
+        for (totals, cells) in self.frames.iter_mut().zip(&cells.frames) {
+            add(totals, cells);
+        }
+        self.lengths.add(&cells.lengths);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        merge(&mut self.closed, &other.closed);
+        self.opened += other.opened;
+        for (totals, other) in self.frames.iter_mut().zip(&other.frames) {
+            merge(totals, other);
+        }
+        self.lengths.merge(&other.lengths);
+    }
+}
+
+fn add(totals: &mut [u64], cells: &[Cell]) {
+    for (total, cell) in totals.iter_mut().zip(cells) {
+        *total += cell.get();
+    }
+}
+
+fn merge(totals: &mut [u64], others: &[u64]) {
+    for (total, other) in totals.iter_mut().zip(others) {
+        *total += other;
     }
 }

@@ -110,14 +110,14 @@ fn a_connection_metered_as_tcp_is_opened_under_no_flag_and_closed_under_its_own(
     let meter = Meter::new(layout(1, 10));
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(1));
-    recorder.event(Event::TcpOpened);
+    recorder.event(Event::TcpOpened { tls: None });
     recorder.event(Event::TcpBytes { direction: Direction::Request, bytes: 5 });
     recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 9 });
     recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
     let tcp = meter.snapshot().tcp;
-    let opened = tcp[&TcpKey { route: RouteId(1), host: HostId::UNKNOWN, flags: Flags::None }];
+    let key = |flags| TcpKey { route: RouteId(1), host: HostId::UNKNOWN, flags, tls: None };
+    let opened = tcp[&key(Flags::None)];
     assert_eq!((opened.opened, opened.closed, opened.received, opened.sent), (1, 0, 5, 9));
-    let closed =
-        tcp[&TcpKey { route: RouteId(1), host: HostId::UNKNOWN, flags: Flags::UpstreamClosed }];
+    let closed = tcp[&key(Flags::UpstreamClosed)];
     assert_eq!((closed.opened, closed.closed), (0, 1));
 }

@@ -3,6 +3,8 @@
 //! The same for HTTP/2 and for gRPC-Web: a message is five bytes, a flag and a length, and as many
 //! bytes as that says ("gRPC over HTTP2", Length-Prefixed-Message).
 
+pub(super) mod web;
+
 /// What kind of call an exchange was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Call {
@@ -93,13 +95,17 @@ pub(super) enum ContentKind {
 
 /// Reads a `Content-Type` (RFC 9110, 8.3): upper case and parameters do not matter.
 pub(super) fn content_kind(value: &[u8]) -> ContentKind {
+    const GRPC: &[u8] = b"application/grpc";
+    if !value.get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC)) {
+        return ContentKind::Other;
+    }
     let is = |kind: &[u8]| {
         value.split_at_checked(kind.len()).is_some_and(|(start, rest)| {
             start.eq_ignore_ascii_case(kind)
                 && matches!(rest.first(), None | Some(b'+' | b';' | b' ' | b'\t'))
         })
     };
-    if is(b"application/grpc") {
+    if is(GRPC) {
         ContentKind::Grpc
     } else if is(b"application/grpc-web") {
         ContentKind::GrpcWeb

@@ -11,15 +11,19 @@
 mod body;
 mod gather;
 mod head;
+mod leaving;
 mod pending;
 mod responses;
 
+use super::grpc::web::WebBody;
 use super::watcher::TcpMeter;
 use super::{Direction, Event, Passed, Protocol, Reason, Rules, Sink};
 use crate::clock::Nanos;
 use body::{Body, Progress};
 use gather::{Gathered, gather, skip_empty_lines};
 use head::{Method, RequestHead};
+use leaving::Offered;
+pub(super) use leaving::{Asked, Left, LeftFor};
 use pending::{Answer, Pending};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,6 +43,10 @@ pub(super) struct Http1 {
     queue: VecDeque<Pending>,
     /// The answer to the oldest of them so far.
     answer: Answer,
+    offered: Offered,
+    left: Option<Box<Left>>,
+    /// The bodies of gRPC-Web that are being sent and given.
+    web: [Option<Box<WebBody>>; 2],
     client_finished: bool,
 }
 
@@ -98,6 +106,9 @@ impl Http1 {
             partial_response: Vec::new(),
             queue: VecDeque::new(),
             answer: Answer::default(),
+            offered: Offered::default(),
+            left: None,
+            web: [None, None],
             client_finished: false,
         }
     }
@@ -116,6 +127,10 @@ impl Http1 {
         this
     }
 
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules)
+    }
+
     /// Nothing that is still to come can be of interest.
     pub(super) fn is_over(&self) -> bool {
         self.responses == Responses::Lost
@@ -131,6 +146,7 @@ impl Http1 {
         self.partial_request.capacity()
             + self.partial_response.capacity()
             + self.queue.capacity() * size_of::<Pending>()
+            + self.web.iter().flatten().count() * WebBody::MAX_KEPT
     }
 
     /// The client sends no more. It may well still want its answer (RFC 9293, 3.6).
@@ -154,7 +170,10 @@ impl Http1 {
         while !rest.is_empty() {
             match &mut self.requests {
                 Requests::Head => rest = self.request_head(rest, passed, tcp, sink),
-                Requests::Body(body, then) => match body.advance(rest, limit) {
+                Requests::Body(body, then) => match body.advance(rest, limit, |content| {
+                    let (web, of) = (&mut self.web[0], self.queue.back());
+                    count_messages(web, of, Direction::Request, content, sink);
+                }) {
                     Progress::More => return self.add_request_bytes(rest.len()),
                     Progress::Done(here) => {
                         let then = *then;
@@ -227,10 +246,15 @@ impl Http1 {
             held: passed.held(),
             host: head.host,
             method: head.method,
+            content: head.content,
             last: head.last,
             readable: true,
             probe,
         });
+        self.web[0] = if probe { None } else { WebBody::of(head.content) };
+        if head.upgrade {
+            self.offered = Offered::by(head);
+        }
         sink.event(if probe { Event::ProbeBegan } else { Event::Began });
         let then = Then { offer: head.upgrade, last: head.last };
         self.requests = match (head.method, Body::of_request(head.framing)) {
@@ -326,6 +350,22 @@ impl Http1 {
             ),
             doubtful: false,
         });
+    }
+}
+
+/// Counts the messages of a call in gRPC-Web.
+fn count_messages(
+    web: &mut Option<Box<WebBody>>,
+    of: Option<&Pending>,
+    direction: Direction,
+    content: &[u8],
+    sink: &mut impl Sink,
+) {
+    if let (Some(web), Some(pending)) = (web, of) {
+        let count = web.count(content);
+        if count > 0 {
+            sink.event(Event::Messages { host: pending.host, direction, count });
+        }
     }
 }
 

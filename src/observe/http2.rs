@@ -1,7 +1,7 @@
 //! Reads along with HTTP/2: which streams were opened and what became of each.
 //!
-//! The frames of both directions are walked through ([`frame`]), header blocks are followed in full
-//! because each can depend on all before it ([`hpack`]), and DATA is followed and never kept. What
+//! The frames of both directions are walked through (`frame`), header blocks are followed in full
+//! because each can depend on all before it (`hpack`), and DATA is followed and never kept. What
 //! is kept is bounded: a frame's payload that came in pieces, a header block for each direction,
 //! the two tables of HPACK, and a few words for each stream that is not over.
 //!
@@ -9,21 +9,27 @@
 //! observer: what is in flight then is not counted as anything.
 
 mod blocks;
+mod bodies;
 mod endings;
 mod field;
 mod frame;
 mod hpack;
 mod streams;
+mod upgrade;
 
+pub(super) use upgrade::H2cSettings;
+
+use super::grpc::ContentKind;
 use super::watcher::TcpMeter;
 use super::{Direction, Passed, Reason, Rules, Sink};
 use crate::clock::Nanos;
 use blocks::Block;
+use bodies::Extra;
 use frame::{ACK, Data, END_STREAM, Piece, Walk};
 use hpack::Decoder;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use streams::Streams;
+use streams::{Spread, Streams};
 
 /// The observer of one HTTP/2 connection.
 #[derive(Debug)]
@@ -32,6 +38,7 @@ pub(super) struct Http2 {
     client: Lane,
     app: Lane,
     streams: Streams,
+    extras: HashMap<u32, Extra, Spread>,
     /// The last stream that the client has opened.
     newest: u32,
     /// The last stream that the app has promised to push.
@@ -75,6 +82,7 @@ impl Http2 {
             client: Lane::new(Walk::of_client()),
             app: Lane::new(Walk::of_app()),
             streams: Streams::default(),
+            extras: HashMap::default(),
             newest: 0,
             promised: 0,
             last_taken: None,
@@ -116,6 +124,7 @@ impl Http2 {
             + self.client.kept_bytes()
             + self.app.kept_bytes()
             + self.streams.kept_bytes()
+            + self.extras.capacity() * Extra::MAX_KEPT
     }
 
     /// Bytes from one side.
@@ -139,7 +148,7 @@ impl Http2 {
                 Piece::Data(data) => {
                     let read = self.content(direction, data, passed, sink);
                     if read.is_err() {
-                        return self.lose(read, direction, before, tcp, sink);
+                        return self.lose(read, direction, before, passed.written, tcp, sink);
                     }
                     read
                 }
@@ -147,7 +156,7 @@ impl Http2 {
                 Piece::Broken(reason) => Err(reason),
             };
             if read.is_err() {
-                self.lose(read, direction, rest.len(), tcp, sink);
+                self.lose(read, direction, rest.len(), passed.written, tcp, sink);
             }
         }
     }
@@ -239,23 +248,26 @@ impl Http2 {
         sink: &mut impl Sink,
     ) -> Result<(), Reason> {
         let head = self.lane(direction).walk.head();
-        let Some(stream) = self.streams.get_mut(head.stream) else {
-            // It is over: the other side may not have known when it sent this.
-            return Ok(());
-        };
-        let may_stand = match direction {
-            Direction::Request => !stream.is_asked,
-            Direction::Response => stream.status != 0,
-        };
-        if data.is_first && !may_stand {
-            return Err(Reason::UnexpectedFrame);
+        if let Some(stream) = self.streams.get_mut(head.stream) {
+            let may_stand = match direction {
+                Direction::Request => !stream.is_asked,
+                Direction::Response => stream.status != 0,
+            };
+            if data.is_first && !may_stand {
+                return Err(Reason::UnexpectedFrame);
+            }
+            let bytes = data.bytes + if data.is_first { frame::HEAD as u64 } else { 0 };
+            match direction {
+                Direction::Request => stream.request_bytes += bytes,
+                Direction::Response => stream.response_bytes += bytes,
+            }
+            if stream.content != ContentKind::Other {
+                self.content_of(head.stream, direction, data.content, passed, sink);
+            }
+        } else if !self.extras.is_empty() {
+            self.content_of(head.stream, direction, data.content, passed, sink);
         }
-        let bytes = data.bytes + if data.is_first { frame::HEAD as u64 } else { 0 };
-        match direction {
-            Direction::Request => stream.request_bytes += bytes,
-            Direction::Response => stream.response_bytes += bytes,
-        }
-        stream.count_messages(direction, data.content, sink);
+        // Of a stream that is over, the other side may not have known when it sent this.
         if data.is_last && head.has(END_STREAM) {
             self.ends(direction, head.stream, passed, sink);
         }

@@ -1,10 +1,17 @@
 //! What a connection owns to be read along with: it picks the observer and meters the rest as TCP.
 
+mod begins;
+mod goes_on;
+mod tcp;
+
+pub(super) use tcp::TcpMeter;
+
 use super::http1::Http1;
 use super::http2::Http2;
-use super::sniff::{MAX_SNIFFED, could_be_h2, sniff};
-use super::{Direction, Ending, Event, Flags, Passed, Protocol, Rules, Sink};
+use super::websocket::WebSocket;
+use super::{Direction, Ending, Event, Flags, Passed, Rules, Sink, Spoken};
 use crate::clock::Nanos;
+use begins::{Greeting, Sniffing};
 use std::sync::Arc;
 
 /// Reads along with one connection. Show it every chunk in the order in which it passed.
@@ -21,18 +28,13 @@ pub struct Watcher {
 #[derive(Debug)]
 enum Stage {
     /// The client's first bytes could still be more than one protocol.
-    Sniffing {
-        rules: Arc<Rules>,
-        seen: Vec<u8>,
-        /// How the first byte of `seen` that is no empty line passed.
-        first: Passed,
-        /// What an HTTP/2 server has said meanwhile: it may speak first (RFC 9113, 3.4).
-        answered: Vec<u8>,
-        /// How the first byte of that passed.
-        first_answered: Passed,
-    },
+    Sniffing(Sniffing),
     Http1(Http1),
     Http2(Box<Http2>),
+    /// TLS, of which the client's first words are still to come.
+    Greeting(Box<Greeting>),
+    /// Frames are made out in what is metered as TCP.
+    WebSocket(Box<WebSocket>),
     /// Nobody reads along any more.
     Opaque,
 }
@@ -40,19 +42,14 @@ enum Stage {
 impl Watcher {
     /// Finds out by itself what the connection speaks.
     pub fn new(rules: &Arc<Rules>) -> Self {
-        let stage = Stage::Sniffing {
-            rules: Arc::clone(rules),
-            seen: Vec::new(),
-            first: Passed::default(),
-            answered: Vec::new(),
-            first_answered: Passed::default(),
-        };
+        let stage = Stage::Sniffing(Sniffing::new(Arc::clone(rules)));
         Self { stage, tcp: TcpMeter::default(), client_done: false, app_done: false }
     }
 
     /// Reads nothing and meters TCP (`--opaque-ports`).
     pub fn opaque(sink: &mut impl Sink) -> Self {
         let mut tcp = TcpMeter::default();
+        sink.event(Event::Speaks(Spoken::Opaque));
         tcp.open(sink);
         Self { stage: Stage::Opaque, tcp, client_done: false, app_done: false }
     }
@@ -65,10 +62,10 @@ impl Watcher {
     /// Whether enough is known of a refused client's first bytes to say what was refused.
     pub fn knows_request(&self) -> bool {
         match &self.stage {
-            Stage::Sniffing { .. } => false,
+            Stage::Sniffing(_) | Stage::Greeting(_) => false,
             Stage::Http1(http1) => http1.has_request(),
             Stage::Http2(http2) => http2.has_request(),
-            Stage::Opaque => true,
+            Stage::WebSocket(_) | Stage::Opaque => true,
         }
     }
 
@@ -78,9 +75,11 @@ impl Watcher {
     /// at once need, some 200 bytes each.
     pub fn kept_bytes(&self) -> usize {
         match &self.stage {
-            Stage::Sniffing { seen, answered, .. } => seen.capacity() + answered.capacity(),
+            Stage::Sniffing(sniffing) => sniffing.kept_bytes(),
+            Stage::Greeting(greeting) => greeting.kept_bytes(),
             Stage::Http1(http1) => http1.kept_bytes(),
             Stage::Http2(http2) => http2.kept_bytes(),
+            Stage::WebSocket(websocket) => size_of_val(&**websocket),
             Stage::Opaque => 0,
         }
     }
@@ -99,13 +98,17 @@ impl Watcher {
                     Direction::Request => http1.request(bytes, passed, &mut self.tcp, sink),
                     Direction::Response => http1.response(bytes, passed, &mut self.tcp, sink),
                 }
-                if http1.is_over() {
+                if let Some(left) = http1.left() {
+                    self.leaves_http1(&left, bytes, passed, sink);
+                } else if http1.is_over() {
                     self.stage = Stage::Opaque;
                 }
             }
             Stage::Http2(_) => self.http2(direction, bytes, passed, sink),
+            Stage::WebSocket(_) => self.websocket(direction, bytes, passed.written, sink),
             Stage::Opaque => self.tcp.bytes(direction, bytes.len(), sink),
-            Stage::Sniffing { .. } => match direction {
+            Stage::Greeting(_) => self.greets(direction, bytes, passed, sink),
+            Stage::Sniffing(_) => match direction {
                 Direction::Request => self.sniff(bytes, passed, sink),
                 Direction::Response => self.answered_while_sniffing(bytes, passed, sink),
             },
@@ -123,23 +126,21 @@ impl Watcher {
             (Stage::Http1(http1), Direction::Response) => http1.app_finished(now, sink),
             (Stage::Http2(http2), Direction::Request) => http2.client_done(),
             (Stage::Http2(http2), Direction::Response) => http2.app_done(now, sink),
-            (Stage::Sniffing { .. } | Stage::Opaque, _) => {}
+            (Stage::Greeting(greeting), _) => greeting.finished(direction, now, sink),
+            (Stage::Sniffing(_) | Stage::WebSocket(_) | Stage::Opaque, _) => {}
         }
     }
 
     /// The connection is over; nothing may be shown after this.
     pub fn closed(&mut self, ending: Ending, now: Nanos, sink: &mut impl Sink) {
-        match &mut self.stage {
-            Stage::Http1(http1) => http1.closed(ending, now, sink),
-            Stage::Http2(http2) => http2.closed(ending, now, &mut self.tcp, sink),
-            // Nothing was sent, or too little to tell: a connection all the same.
-            Stage::Sniffing { seen, answered, .. } => {
-                self.tcp.bytes(Direction::Request, seen.len(), sink);
-                self.tcp.bytes(Direction::Response, answered.len(), sink);
-            }
+        match std::mem::replace(&mut self.stage, Stage::Opaque) {
+            Stage::Http1(mut http1) => http1.closed(ending, now, sink),
+            Stage::Http2(mut http2) => http2.closed(ending, now, &mut self.tcp, sink),
+            Stage::WebSocket(websocket) => websocket.closed(now, sink),
+            Stage::Greeting(greeting) => greeting.closed(&mut self.tcp, sink),
+            Stage::Sniffing(sniffing) => sniffing.closed(&mut self.tcp, sink),
             Stage::Opaque => {}
         }
-        self.stage = Stage::Opaque;
         let flags = match ending {
             Ending::Finished => Flags::None,
             Ending::AppReset if self.client_done => Flags::DownstreamClosed,
@@ -148,153 +149,5 @@ impl Watcher {
             Ending::Refused => Flags::UpstreamConnectFailure,
         };
         self.tcp.close(flags, sink);
-    }
-
-    fn sniff(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
-        let Stage::Sniffing { rules, seen, first, answered, first_answered } = &mut self.stage
-        else {
-            return;
-        };
-        if seen.iter().all(|b| matches!(b, b'\r' | b'\n')) {
-            *first = passed;
-        }
-        let before = seen.len();
-        let protocol = if before == 0 {
-            sniff(bytes)
-        } else {
-            seen.extend_from_slice(&bytes[..bytes.len().min(MAX_SNIFFED)]);
-            sniff(seen)
-        };
-        let Some(protocol) = protocol else {
-            if before == 0 {
-                seen.extend_from_slice(bytes);
-            }
-            return;
-        };
-        let (rules, first) = (Arc::clone(rules), *first);
-        let (seen, answered) = (std::mem::take(seen), std::mem::take(answered));
-        let (seen, first_answered) = (&seen[..before], *first_answered);
-        if protocol == Protocol::Http2 {
-            let mut http2 = Box::new(Http2::new(rules, first.read));
-            if self.app_done {
-                http2.app_done(first.read, sink);
-            }
-            self.stage = Stage::Http2(http2);
-            if !answered.is_empty() {
-                self.data(Direction::Response, &answered, first_answered, sink);
-            }
-        } else if !answered.is_empty() {
-            self.tcp.bytes(Direction::Response, answered.len(), sink);
-            self.stage = Stage::Opaque;
-        } else {
-            let mut http1 = if protocol == Protocol::Http1 {
-                Http1::new(rules)
-            } else {
-                self.tcp.open(sink);
-                // A server that speaks only HTTP/1 answers a handshake in HTTP/1.
-                Http1::unread(rules, first.read, 0, true)
-            };
-            if self.app_done {
-                http1.app_finished(first.read, sink);
-            }
-            self.stage = Stage::Http1(http1);
-        }
-        if !seen.is_empty() {
-            self.data(Direction::Request, seen, first, sink);
-        }
-        self.data(Direction::Request, bytes, passed, sink);
-    }
-
-    fn http2(&mut self, direction: Direction, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
-        let Stage::Http2(http2) = &mut self.stage else { return };
-        let was_unanswered = http2.is_unanswered();
-        let in_http1 = direction == Direction::Response
-            && was_unanswered
-            // No frame that may come first is long enough to begin like this.
-            && bytes.first() == Some(&b'H');
-        if in_http1 {
-            http2.answered_in_http1(&mut self.tcp, sink);
-        } else {
-            http2.data(direction, bytes, passed, &mut self.tcp, sink);
-        }
-        if !http2.is_lost() {
-            return;
-        }
-        self.stage = if was_unanswered && (in_http1 || direction == Direction::Request) {
-            // A server that speaks only HTTP/1 says so in HTTP/1.
-            let (since, asked) = http2.asked();
-            let mut http1 = Http1::unread(http2.rules(), since, asked, false);
-            if self.client_done {
-                http1.client_done();
-            }
-            if self.app_done {
-                http1.app_finished(passed.read, sink);
-            }
-            Stage::Http1(http1)
-        } else {
-            Stage::Opaque
-        };
-        if in_http1 {
-            self.data(direction, bytes, passed, sink);
-        }
-    }
-
-    /// The app spoke before the client's first bytes told the protocol.
-    fn answered_while_sniffing(&mut self, bytes: &[u8], passed: Passed, sink: &mut impl Sink) {
-        let Stage::Sniffing { rules, seen, first, answered, first_answered } = &mut self.stage
-        else {
-            return;
-        };
-        if could_be_h2(seen, answered, bytes) {
-            if answered.is_empty() {
-                *first_answered = passed;
-            }
-            return answered.extend_from_slice(bytes);
-        }
-        self.tcp.open(sink);
-        if seen.is_empty() {
-            // A server that speaks first (MySQL, SMTP, FTP, SSH) is none that we read along with.
-            let bytes = answered.len() + bytes.len();
-            self.stage = Stage::Opaque;
-            return self.tcp.bytes(Direction::Response, bytes, sink);
-        }
-        let mut http1 = Http1::unread(Arc::clone(rules), first.read, 0, true);
-        http1.request(seen, *first, &mut self.tcp, sink);
-        http1.response(answered, *first_answered, &mut self.tcp, sink);
-        http1.response(bytes, passed, &mut self.tcp, sink);
-        self.stage = if http1.is_over() { Stage::Opaque } else { Stage::Http1(http1) };
-    }
-}
-
-/// Meters a connection as TCP from the moment it is opened.
-#[derive(Debug, Default)]
-pub(super) struct TcpMeter {
-    is_open: bool,
-}
-
-impl TcpMeter {
-    pub(super) fn is_open(&self) -> bool {
-        self.is_open
-    }
-
-    pub(super) fn open(&mut self, sink: &mut impl Sink) {
-        if !self.is_open {
-            self.is_open = true;
-            sink.event(Event::TcpOpened);
-        }
-    }
-
-    pub(super) fn bytes(&mut self, direction: Direction, count: usize, sink: &mut impl Sink) {
-        self.open(sink);
-        if count > 0 {
-            sink.event(Event::TcpBytes { direction, bytes: count as u64 });
-        }
-    }
-
-    fn close(&mut self, flags: Flags, sink: &mut impl Sink) {
-        if self.is_open {
-            self.is_open = false;
-            sink.event(Event::TcpClosed { flags });
-        }
     }
 }

@@ -6,7 +6,7 @@ use super::intake::{ByteLimit, Intake};
 use super::line::Line;
 use super::request::Requests;
 use super::{Body, Scraper};
-use crate::config::AppMetrics;
+use crate::config::{AppMetrics, SourceMode};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -21,6 +21,8 @@ pub(super) struct Client {
     address: Address,
     requests: Requests,
     limit: ByteLimit,
+    /// Whether a connection may be used again: not where the next is to reach another process.
+    keeps: bool,
     /// A connection for the next request. Scrapes at the same time open further ones, of which
     /// one stays.
     idle: Mutex<Option<Line>>,
@@ -35,6 +37,7 @@ impl Client {
             address: Address::new(source),
             requests: Requests::new(source),
             limit: own.unwrap_or(most),
+            keeps: !matches!(&source.mode, SourceMode::Sum(rules) if rules.workers > 1),
             idle: Mutex::new(None),
         }
     }
@@ -130,6 +133,9 @@ impl Client {
     }
 
     async fn keep(&self, line: Line) {
+        if !self.keeps {
+            return;
+        }
         if let Some(line) = line.if_reusable().await {
             *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         }

@@ -6,7 +6,7 @@ mod notes;
 
 pub(super) use families::Families;
 
-use super::{Body, Cause, FetchError};
+use super::{Body, Cause, FetchError, Muster};
 use crate::config::{AppMetrics, Trust};
 use families::{OfReason, OfSource};
 use prometheus_client::metrics::counter::Counter;
@@ -52,6 +52,9 @@ pub(crate) struct Health {
     pub(crate) notes: Vec<&'static str>,
     /// What was dropped since the program began, by reason.
     pub(crate) dropped: BTreeMap<&'static str, DroppedSoFar>,
+    /// Of the processes that are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<Muster>,
 }
 
 /// Samples that were dropped for one reason since the program began.
@@ -182,6 +185,12 @@ impl Ledger {
         }
     }
 
+    /// Notes what several processes have sent together: bytes, and bytes before decompression.
+    pub(super) fn all_sent(&self, (bytes, received): (u64, u64)) {
+        self.bytes.set(gauged(bytes));
+        self.wire_bytes.set(gauged(received));
+    }
+
     /// Notes that a body is of no use for this cause.
     pub(super) fn refused(&self, cause: Cause) {
         self.fail(&mut self.known(), &FetchError { url: self.url.clone(), cause });
@@ -250,6 +259,7 @@ impl Ledger {
             hurried_for_seconds: hurried_for.map(|left| left.as_secs_f64()),
             notes: self.notes.clone(),
             dropped: known.dropped.clone(),
+            workers: None,
         }
     }
 

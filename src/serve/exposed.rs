@@ -28,8 +28,7 @@ impl Gathered {
 
     /// Bytes of the apps' bodies.
     pub(super) fn bytes(&self) -> u64 {
-        let bodies = self.fetched.iter().filter_map(|fetched| fetched.outcome.as_ref().ok());
-        bodies.map(|body| body.bytes.len() as u64).sum()
+        self.fetched.iter().map(Fetched::bytes).sum()
     }
 }
 

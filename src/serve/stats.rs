@@ -1,16 +1,17 @@
 //! The scrape: what was recorded and what the apps say of themselves, as one valid exposition.
 
-use super::aside::Aside;
 use super::exposed::{Exposed, Gathered};
 use super::health::ready;
 use super::http::{Routes, values};
 use super::reply::{self, Content, Reply};
 use super::selection::Selection;
+use super::sums::Sums;
 use super::{Lifecycle, Room};
+use crate::aside::Aside;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
-    self, Counts, Format, InputFormat, Limits, Merged, Scanned, Source, Syntax,
+    self, Counts, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
 };
 use crate::listen::Settler;
 use crate::meter::Meter;
@@ -139,15 +140,28 @@ impl Stats {
     ) -> Merged<'g> {
         let mut sources = Vec::new();
         let mut read = Vec::new();
+        let mut sums = Sums::default();
+        // Of each group of sources that are added up, its place among the sources.
+        let mut places = Vec::new();
         for fetched in &gathered.fetched {
             let index = fetched.index;
+            if let (SourceMode::Sum(rules), Some(words)) = (&fetched.mode, &fetched.words) {
+                let (group, heard) = sums.add(index, fetched, rules, words);
+                if group == places.len() {
+                    places.push(sources.len());
+                    read.push((index, Counts::default()));
+                    sources.push(Source::new(fetched.name.as_str(), Exposition::default()));
+                }
+                if fetched.outcome.is_ok() {
+                    self.note_read(index, heard.samples, &heard.problems);
+                }
+                continue;
+            }
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let usual = Limits::default();
-            let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
-            let limits = Limits { samples, ..usual };
-            let exposition = exposition::scan_for(format, &body.bytes, declared, &limits);
-            if !self.note_read(index, &exposition) {
+            let exposition = exposition::scan_for(format, &body.bytes, declared, &fetched.limits());
+            let problems = std::slice::from_ref(&exposition.problems);
+            if !self.note_read(index, exposition.samples() as u64, problems) {
                 continue;
             }
             read.push((index, *exposition.problems.dropped()));
@@ -156,6 +170,12 @@ impl Stats {
                 SourceMode::Label => source.labelled(),
                 SourceMode::Plain | SourceMode::Sum(_) => source,
             });
+        }
+        for (sum, place) in sums.finish().into_iter().zip(places) {
+            for (index, dropped) in &sum.dropped {
+                self.note_merged(*index, dropped, &Counts::default());
+            }
+            sources[place].replace(sum.exposition);
         }
         let mut own = Vec::new();
         if selection.wants_own() {
@@ -176,15 +196,18 @@ impl Stats {
         merged
     }
 
-    /// Tells a source's ledger what was read of its body. Whether it may be merged.
-    fn note_read(&self, index: usize, exposition: &Scanned<'_>) -> bool {
-        let samples = exposition.samples() as u64;
-        let problems = &exposition.problems;
-        let sentences: Vec<_> = problems
-            .dropped()
+    /// Tells a source's ledger what was read of its body, or of the bodies of its processes.
+    /// Whether it may be merged.
+    fn note_read(&self, index: usize, samples: u64, problems: &[Problems]) -> bool {
+        let first = || problems.iter().flat_map(Problems::first);
+        let mut lost = Counts::default();
+        for (reason, samples) in problems.iter().flat_map(|problems| problems.dropped().iter()) {
+            lost.add(reason, samples);
+        }
+        let sentences: Vec<_> = lost
             .iter()
             .map(|(reason, samples)| {
-                let first = problems.first().iter().find(|problem| problem.reason == reason);
+                let first = first().find(|problem| problem.reason == reason);
                 (
                     reason,
                     samples,
@@ -201,7 +224,7 @@ impl Stats {
             })
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
-        let problem = problems.first().first().map(ToString::to_string);
+        let problem = first().next().map(ToString::to_string);
         self.sources.parsed(index, samples, problem.as_deref(), &dropped)
     }
 

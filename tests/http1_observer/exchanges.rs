@@ -3,7 +3,7 @@
 use crate::law::WITHIN;
 use crate::talk::{Talk, at, passed_at};
 use podmeter::observe::host::{HostId, KnownHosts};
-use podmeter::observe::{Direction, Ending, Event, Flags, Passed, Rules, Watcher};
+use podmeter::observe::{Direction, Ending, Event, Flags, Passed, Rules, Spoken, Watcher};
 use std::sync::Arc;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: shop\r\n\r\n";
@@ -232,10 +232,10 @@ fn a_body_may_be_larger_than_any_counter_of_32_bits() {
     watcher.data(Direction::Request, GET.as_bytes(), Passed::default(), &mut seen);
     watcher.data(Direction::Response, head.as_bytes(), Passed::default(), &mut seen);
     for _ in 0..chunks {
-        assert_eq!(seen, [Event::Began]);
+        assert_eq!(seen, [Event::Speaks(Spoken::Http1), Event::Began]);
         watcher.data(Direction::Response, &chunk, Passed::default(), &mut seen);
     }
-    let Event::Exchange(exchange) = seen[1] else { panic!("{seen:?}") };
+    let Event::Exchange(exchange) = seen[2] else { panic!("{seen:?}") };
     assert_eq!((exchange.status, exchange.flags), (200, Flags::None));
     assert_eq!(exchange.response_bytes, head.len() as u64 + length);
 }

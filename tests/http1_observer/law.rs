@@ -124,7 +124,9 @@ fn play(script: &Script, split: Split) -> Result<Seen, String> {
     watcher.closed(script.ending, time(ends).read, &mut fresh);
     seen.take(&mut fresh, &mut open).map_err(|broken| format!("{broken}\n{script}"))?;
     match open {
-        Open { exchanges: 0, tcp: Tcp::Never | Tcp::Closed, .. } => Ok(seen),
+        Open { exchanges: 0, websockets: 0, spoken: 1, tcp: Tcp::Never | Tcp::Closed, .. } => {
+            Ok(seen)
+        }
         _ => Err(format!("{open:?} when all was over\n{script}")),
     }
 }
@@ -135,6 +137,8 @@ struct Open {
     exchanges: usize,
     tcp: Tcp,
     unparsed: usize,
+    websockets: usize,
+    spoken: usize,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -172,11 +176,27 @@ impl Seen {
                     open.exchanges = open.exchanges.saturating_sub(1);
                     began
                 }
+                Event::Speaks(_) => {
+                    open.spoken += 1;
+                    open.spoken == 1
+                }
+                Event::WebSocketOpened => {
+                    open.websockets += 1;
+                    true
+                }
+                Event::WebSocketFrame { .. } => open.websockets > 0,
+                Event::WebSocketClosed { .. } => {
+                    let was_open = open.websockets > 0;
+                    open.websockets = open.websockets.saturating_sub(1);
+                    was_open
+                }
                 Event::Unparsed { .. } => {
                     open.unparsed += 1;
                     open.unparsed == 1
                 }
-                Event::TcpOpened => std::mem::replace(&mut open.tcp, Tcp::Open) == Tcp::Never,
+                Event::TcpOpened { .. } => {
+                    std::mem::replace(&mut open.tcp, Tcp::Open) == Tcp::Never
+                }
                 Event::TcpBytes { direction, bytes } => {
                     self.tcp_bytes[usize::from(direction == Direction::Response)] += bytes;
                     open.tcp == Tcp::Open

@@ -14,3 +14,4 @@ mod skip;
 mod talk;
 mod tunnels;
 mod unread;
+mod upgrades;

@@ -4,6 +4,9 @@
 
 use crate::law::{Script, Seen, Step, check, check_each_split, time};
 use podmeter::clock::Nanos;
+use podmeter::observe::grpc::Call;
+use podmeter::observe::tls::Tls;
+use podmeter::observe::websocket::CloseCode;
 use podmeter::observe::{Direction, Ending, Event, Exchange};
 
 /// A connection, told step by step. Step `i` happens at [`at`]`(i)`.
@@ -142,6 +145,57 @@ impl Told {
     #[track_caller]
     pub(crate) fn carries_messages(self, received: u64, sent: u64) -> Self {
         assert_eq!(self.seen.messages, [received, sent], "{:#?}", self.seen);
+        self
+    }
+
+    /// What was told of `WebSocket` connections: `opened`, `DIRECTION KIND` and `closed CODE`.
+    #[track_caller]
+    pub(crate) fn sees_websocket(self, expected: &[&str]) -> Self {
+        let seen = self.seen.events.iter().filter_map(|event| match event {
+            Event::WebSocketOpened => Some("opened".to_owned()),
+            Event::WebSocketFrame { direction, kind } => {
+                let from = if *direction == Direction::Request { "client" } else { "app" };
+                Some(format!("{from} {}", kind.as_str()))
+            }
+            Event::WebSocketClosed { code, .. } => {
+                Some(format!("closed {}", CloseCode::label(code.index())))
+            }
+            _ => None,
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), expected, "{:#?}", self.seen);
+        self
+    }
+
+    /// What the connection is taken to speak.
+    #[track_caller]
+    pub(crate) fn speaks(self, expected: &str) -> Self {
+        let spoken = self.seen.events.iter().find_map(|event| match event {
+            Event::Speaks(spoken) => Some(spoken.as_str()),
+            _ => None,
+        });
+        assert_eq!(spoken, Some(expected), "{:#?}", self.seen);
+        self
+    }
+
+    /// Server name, protocol and version that a client of TLS asked for.
+    #[track_caller]
+    pub(crate) fn greets(self, expected: Option<Tls>) -> Self {
+        let greeted = self.seen.events.iter().find_map(|event| match event {
+            Event::TcpOpened { tls } => Some(*tls),
+            _ => None,
+        });
+        assert_eq!(greeted, Some(expected), "{:#?}", self.seen);
+        self
+    }
+
+    /// How an exchange ended as a call: `http`, or `grpc STATUS`.
+    #[track_caller]
+    pub(crate) fn calls(self, expected: &[&str]) -> Self {
+        let calls = self.seen.exchanges().map(|exchange| match exchange.call {
+            Call::Http => "http".to_owned(),
+            Call::Grpc(status) => format!("grpc {}", status.as_str()),
+        });
+        assert_eq!(calls.collect::<Vec<_>>(), expected, "{:#?}", self.seen);
         self
     }
 

@@ -2,48 +2,38 @@
 
 use crate::exchanges::open;
 use crate::wire::*;
-use podmeter::observe::grpc::Call;
-
-fn ends(call: Call) -> String {
-    match call {
-        Call::Http => "http".to_owned(),
-        Call::Grpc(status) => format!("grpc {}", status.as_str()),
-    }
-}
 
 #[test]
 fn a_call_ends_with_the_status_in_its_trailers() {
     for code in ["0", "5", "16"] {
-        let told = open()
+        open()
             .client([call(1), data(1, END_STREAM, message(b"ask"))].concat())
             .app([status(1, 0, "200"), data(1, 0, message(b"answer"))].concat())
             .app(trailers(1, &[("grpc-status", code), ("grpc-message", "well")]))
             .closes()
             .counts_only(&["200 -"])
-            .carries_messages(1, 1);
-        assert_eq!(ends(told.exchange(0).call), format!("grpc {code}"));
+            .carries_messages(1, 1)
+            .calls(&[&format!("grpc {code}")]);
     }
 }
 
 #[test]
 fn a_call_may_end_with_its_answers_only_head() {
     let head = headers(1, END_STREAM, &[(":status", "200"), ("grpc-status", "12")]);
-    let told = open().client([call(1), data(1, END_STREAM, message(b""))].concat()).app(head);
-    let told = told.closes().counts_only(&["200 -"]).carries_messages(1, 0);
-    assert_eq!(ends(told.exchange(0).call), "grpc 12");
+    let talk = open().client([call(1), data(1, END_STREAM, message(b""))].concat()).app(head);
+    talk.closes().counts_only(&["200 -"]).carries_messages(1, 0).calls(&["grpc 12"]);
 }
 
 #[test]
 fn a_call_without_a_status_is_judged_by_its_http_status_or_not_at_all() {
-    let told = open()
+    open()
         .client([call(1), call(3), call(5), call(7), get(9)].concat())
         .app([status(1, END_STREAM, "503"), status(3, 0, "200"), reset(3, INTERNAL_ERROR)].concat())
         .client(reset(5, CANCEL))
         .app(headers(9, END_STREAM, &[(":status", "200"), ("grpc-status", "0")]))
         .app_resets()
-        .counts_only(&["503 -", "200 UR", "0 DC", "200 -", "503 UC"]);
-    let calls: Vec<_> = (0..5).map(|i| ends(told.exchange(i).call)).collect();
-    assert_eq!(calls, ["grpc 14", "grpc 2", "grpc ", "http", "grpc 14"]);
+        .counts_only(&["503 -", "200 UR", "0 DC", "200 -", "503 UC"])
+        .calls(&["grpc 14", "grpc 2", "grpc ", "http", "grpc 14"]);
 }
 
 #[test]
@@ -71,4 +61,19 @@ fn what_is_no_call_carries_no_messages() {
         .closes()
         .counts_only(&["200 -"])
         .carries_messages(0, 0);
+}
+
+#[test]
+fn grpc_web_is_grpc_too() {
+    let fields =
+        [(":method", "POST"), (":authority", "shop"), ("content-type", "application/grpc-web")];
+    let end = b"\x80\0\0\0\x10grpc-status: 9\r\n";
+    open()
+        .client([headers(1, 0, &fields), data(1, END_STREAM, message(b"ask"))].concat())
+        .app([status(1, 0, "200"), data(1, 0, message(b"a")), data(1, 0, message(b"b"))].concat())
+        .app(data(1, END_STREAM, end))
+        .closes()
+        .counts_only(&["200 -"])
+        .carries_messages(1, 2)
+        .calls(&["grpc 9"]);
 }

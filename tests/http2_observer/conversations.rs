@@ -129,13 +129,13 @@ impl Talk {
                 self.streams.push(Stream { id, is_asked: !with_body, has_status: false });
             }
             Act::Sends { stream, length, last } => {
-                let Some(stream) = self.pick(stream, |stream| !stream.is_asked) else { return };
+                let Some(stream) = self.pick(*stream, |stream| !stream.is_asked) else { return };
                 stream.is_asked = *last;
                 let id = stream.id;
                 self.data(0, id, *length, false, *last);
             }
             Act::Answers { stream, status, last, parts } => {
-                let Some(stream) = self.pick(stream, |stream| !stream.has_status) else { return };
+                let Some(stream) = self.pick(*stream, |stream| !stream.has_status) else { return };
                 let is_final = *status >= 200;
                 stream.has_status = is_final;
                 let (id, last) = (stream.id, *last && is_final);
@@ -145,19 +145,19 @@ impl Talk {
                 self.over_if(last, id);
             }
             Act::Gives { stream, length, padded, last } => {
-                let Some(stream) = self.pick(stream, |stream| stream.has_status) else { return };
+                let Some(stream) = self.pick(*stream, |stream| stream.has_status) else { return };
                 let id = stream.id;
                 self.data(1, id, *length, *padded, *last);
                 self.over_if(*last, id);
             }
             Act::Trails { stream } => {
-                let Some(stream) = self.pick(stream, |stream| stream.has_status) else { return };
+                let Some(stream) = self.pick(*stream, |stream| stream.has_status) else { return };
                 let id = stream.id;
                 self.heads(1, id, END_STREAM, false, 1, &[("grpc-status", "0")]);
                 self.over_if(true, id);
             }
             Act::Resets { stream, by_app } => {
-                let Some(stream) = self.pick(stream, |_| true) else { return };
+                let Some(stream) = self.pick(*stream, |_| true) else { return };
                 let id = stream.id;
                 self.says(usize::from(*by_app), reset(id, CANCEL));
                 self.over_if(true, id);
@@ -170,7 +170,7 @@ impl Talk {
 
     fn pick(
         &mut self,
-        index: &prop::sample::Index,
+        index: prop::sample::Index,
         may: impl Fn(&Stream) -> bool,
     ) -> Option<&mut Stream> {
         let mut able: Vec<_> = self.streams.iter_mut().filter(|stream| may(stream)).collect();

@@ -95,6 +95,11 @@ proptest! {
     }
 
     #[test]
+    fn the_laws_hold_for_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        check(&crate::fuzzed::script(&bytes, 256)).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
     fn the_laws_hold_for_any_bytes_in_any_frames(
         says in proptest::collection::vec((any::<bool>(), frames()), 0..12),
         ending in endings(),

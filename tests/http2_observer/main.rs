@@ -6,6 +6,7 @@ mod connections;
 mod conversations;
 mod endings;
 mod exchanges;
+mod fuzzed;
 #[path = "../http1_observer/law.rs"]
 #[expect(dead_code, reason = "each suite uses a part of it")]
 mod law;
@@ -13,6 +14,7 @@ mod laws;
 mod limits;
 mod model;
 #[path = "../http1_observer/talk.rs"]
+#[expect(dead_code, reason = "each suite uses a part of it")]
 mod talk;
 mod unread;
 mod wire;

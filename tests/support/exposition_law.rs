@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use podmeter::exposition::{
     Exposition, Format, InputFormat, Limits, Merged, Source, Timestamp, detect, lint, merge, parse,
-    render, scan_for,
+    parse_with, render, scan_for,
 };
 
 use crate::checker;

@@ -16,6 +16,17 @@ impl Nginx {
     /// Starts one with `http` (log formats and the like) before its one server and `locations` in
     /// it; paths are relative to `folder`.
     pub(crate) fn start(program: &Path, folder: &Path, http: &str, locations: &str) -> Self {
+        Self::start_with(program, folder, http, locations, "")
+    }
+
+    /// The same, with `options` of how it listens.
+    pub(crate) fn start_with(
+        program: &Path,
+        folder: &Path,
+        http: &str,
+        locations: &str,
+        options: &str,
+    ) -> Self {
         let addr = free_port();
         let config = folder.join("nginx.conf");
         let text = format!(
@@ -33,7 +44,7 @@ http {{
   keepalive_requests 1000000000;
   {http}
   server {{
-    listen {addr} backlog=2048;
+    listen {addr} backlog=2048 {options};
     {locations}
   }}
 }}

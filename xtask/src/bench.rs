@@ -14,15 +14,18 @@ use crate::{packages, workspace};
 
 mod client;
 mod contenders;
+mod interception;
 mod load;
 mod machine;
 mod options;
 mod process;
 mod report;
 
+pub(crate) use interception::measure as run_interception;
 pub(crate) use options::Options;
 
 use contenders::{Backend, Place};
+use load::Load;
 use machine::Machine;
 use report::{Memory, Report, Sample};
 
@@ -63,21 +66,21 @@ fn measure_requests(options: &Options, place: &Place, backend: &Backend) -> Resu
     let duration = Duration::from_secs(options.seconds);
     let mut samples = Vec::new();
     for round in 0..options.rounds {
-        for &connections in &options.connections {
+        for load in options.loads() {
             // Another one begins each round, so that none always follows the same neighbour.
             let mut order = options.contenders.clone();
             order.rotate_left(round % options.contenders.len());
-            for contender in order {
-                let proxy = contender.start(place, backend)?;
+            for contender in order.into_iter().filter(|contender| contender.takes(load)) {
+                let proxy = contender.start(place, backend, load)?;
                 let drive = |duration| {
-                    load::drive(place, &proxy.address, connections, duration)
-                        .with_context(|| format!("{contender}, {connections} connections"))
+                    load::drive(place, &proxy.address, load, duration)
+                        .with_context(|| format!("{contender}, {load}"))
                 };
                 drive(WARM_UP)?;
                 let before = proxy.process.cpu_time()?;
                 let answered = drive(duration)?;
                 let cpu = proxy.process.cpu_time()?.saturating_sub(before);
-                samples.push(Sample { round, connections, contender, cpu, answered });
+                samples.push(Sample { round, load, contender, cpu, answered });
             }
         }
     }
@@ -87,7 +90,8 @@ fn measure_requests(options: &Options, place: &Place, backend: &Backend) -> Resu
 fn measure_memory(options: &Options, place: &Place, backend: &Backend) -> Result<Vec<Memory>> {
     let mut readings = Vec::new();
     for &contender in &options.contenders {
-        let proxy = contender.start(place, backend)?;
+        let http1 = Load { connections: IDLE_CONNECTIONS, streams: None };
+        let proxy = contender.start(place, backend, http1)?;
         let idle = proxy.process.resident_bytes()?;
         let connections = client::open_idle(&proxy.address, IDLE_CONNECTIONS)
             .with_context(|| format!("{contender}, {IDLE_CONNECTIONS} idle connections"))?;
@@ -105,7 +109,7 @@ fn build_release() -> Result<()> {
 }
 
 fn introduction(options: &Options) -> String {
-    let runs = options.rounds * options.connections.len() * options.contenders.len();
+    let runs = options.rounds * options.loads().len() * options.contenders.len();
     let each = options.seconds + WARM_UP.as_secs();
     format!("{runs} runs of {} s, about {} s in all", options.seconds, runs as u64 * (each + 1))
 }

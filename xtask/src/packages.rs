@@ -23,23 +23,36 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     WRK,
     HAPROXY,
     programs("curl", &["curl"]),
+    H2LOAD,
+    programs("nghttp2-server", &["nghttpd"]),
+    programs("nghttp2-proxy", &["nghttpx"]),
+    programs("nodejs", &["node"]),
     // Pods made of network namespaces, and what their rules are compared with.
-    programs("iproute2", &["ip"]),
+    IPROUTE,
     programs("util-linux", &["setpriv"]),
     programs("nftables", &["nft"]),
     programs("iptables", &["iptables-restore", "iptables-legacy-save"]),
     programs("conntrack", &["conntrack"]),
     programs("procps", &["sysctl"]),
     programs("openssl", &["openssl"]),
+    programs("valgrind", &["valgrind"]),
     // Debian splits the half of Python's venv that installs pip into this package.
     Package { name: "python3-venv", gives: Gives::PythonModule("ensurepip") },
 ];
 
 /// What `cargo xtask bench` needs.
-pub(crate) const FOR_BENCH: &[Package] =
-    &[NGINX, WRK, HAPROXY, programs("util-linux", &["setpriv", "taskset", "prlimit"])];
+pub(crate) const FOR_BENCH: &[Package] = &[
+    NGINX,
+    WRK,
+    HAPROXY,
+    H2LOAD,
+    IPROUTE,
+    programs("util-linux", &["setpriv", "taskset", "prlimit"]),
+];
 
+const IPROUTE: Package = programs("iproute2", &["ip"]);
 const NGINX: Package = programs("nginx-light", &["nginx"]);
+const H2LOAD: Package = programs("nghttp2-client", &["nghttp", "h2load"]);
 const WRK: Package = programs("wrk", &["wrk"]);
 const HAPROXY: Package = programs("haproxy", &["haproxy"]);
 

@@ -104,7 +104,8 @@ impl Claims {
 
     fn hash(&mut self, name: [&str; 2]) -> u64 {
         self.scratch.clear();
-        name.iter().for_each(|part| self.scratch.extend_from_slice(part.as_bytes()));
+        self.scratch.extend_from_slice(name[0].as_bytes());
+        self.scratch.extend_from_slice(name[1].as_bytes());
         hash_bytes(&self.scratch, b"")
     }
 }

@@ -42,16 +42,26 @@ impl Body {
         }
     }
 
-    /// Reads on. `line_limit` bounds chunk extensions and trailers, in bytes each.
-    pub(super) fn advance(&mut self, bytes: &[u8], line_limit: usize) -> Progress {
+    /// Reads on, and hands `content` to whom it may concern. `line_limit` bounds chunk extensions
+    /// and trailers, in bytes each.
+    pub(super) fn advance(
+        &mut self,
+        bytes: &[u8],
+        line_limit: usize,
+        mut content: impl FnMut(&[u8]),
+    ) -> Progress {
         match self {
-            Self::UntilClose => Progress::More,
+            Self::UntilClose => {
+                content(bytes);
+                Progress::More
+            }
             Self::Length(left) => {
                 let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                content(&bytes[..here]);
                 *left -= here as u64;
                 if *left == 0 { Progress::Done(here) } else { Progress::More }
             }
-            Self::Chunked(chunked) => chunked.advance(bytes, line_limit),
+            Self::Chunked(chunked) => chunked.advance(bytes, line_limit, content),
         }
     }
 }
@@ -86,11 +96,17 @@ enum At {
 impl Chunked {
     const START: Self = Self { at: At::Size(0, 0), line: 0 };
 
-    fn advance(&mut self, bytes: &[u8], line_limit: usize) -> Progress {
+    fn advance(
+        &mut self,
+        bytes: &[u8],
+        line_limit: usize,
+        mut content: impl FnMut(&[u8]),
+    ) -> Progress {
         let mut i = 0;
         while i < bytes.len() {
             if let At::Data(left) = self.at {
                 let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - i);
+                content(&bytes[i..i + here]);
                 i += here;
                 let left = left - here as u64;
                 self.at = if left == 0 { At::DataCr } else { At::Data(left) };
@@ -165,11 +181,11 @@ mod tests {
     /// The progress of a chunked body given whole, checked to be the same given byte by byte.
     fn chunked(bytes: &[u8]) -> Progress {
         let mut whole = Body::Chunked(Chunked::START);
-        let progress = whole.advance(bytes, 64);
+        let progress = whole.advance(bytes, 64, |_| {});
         let mut split = Body::Chunked(Chunked::START);
         let mut by_byte = Progress::More;
         for (i, byte) in bytes.iter().enumerate() {
-            by_byte = match split.advance(&[*byte], 64) {
+            by_byte = match split.advance(&[*byte], 64, |_| {}) {
                 Progress::More => continue,
                 Progress::Done(n) => Progress::Done(i + n),
                 Progress::Malformed(n) => Progress::Malformed(i + n),
@@ -233,9 +249,9 @@ mod tests {
     #[test]
     fn a_length_counts_down_over_any_number_of_reads() {
         let mut body = Body::of_request(Framing::Length(5)).unwrap();
-        assert_eq!(body.advance(b"abc", 64), Progress::More);
-        assert_eq!(body.advance(b"", 64), Progress::More);
-        assert_eq!(body.advance(b"defg", 64), Progress::Done(2));
+        assert_eq!(body.advance(b"abc", 64, |_| {}), Progress::More);
+        assert_eq!(body.advance(b"", 64, |_| {}), Progress::More);
+        assert_eq!(body.advance(b"defg", 64, |_| {}), Progress::Done(2));
         assert_eq!(Body::of_request(Framing::Length(0)), None);
     }
 }

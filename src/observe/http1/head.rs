@@ -4,12 +4,18 @@
 //! white space before a colon, two lengths) is not understood rather than read one way
 //! (RFC 9112, sections 2.2, 5 and 6.3).
 
+mod fields;
+
+use crate::observe::Reason;
+use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::{HostId, KnownHosts};
+use crate::observe::http2::H2cSettings;
 use crate::observe::sniff::is_token;
-use crate::observe::{Reason, is_kubelet};
+use fields::{Coding, Fields, Length, list, trim};
 
 /// What a request's head says about itself and its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct RequestHead {
     pub(super) method: Method,
     pub(super) host: HostId,
@@ -18,6 +24,12 @@ pub(super) struct RequestHead {
     pub(super) last: bool,
     /// The client offers to go on in another protocol (RFC 9110, 7.8).
     pub(super) upgrade: bool,
+    /// Among them is `WebSocket`.
+    pub(super) websocket: bool,
+    /// Among them is HTTP/2, with these settings.
+    pub(super) h2c: Option<H2cSettings>,
+    /// gRPC-Web, by its content type.
+    pub(super) content: ContentKind,
     /// The client is the kubelet, by its user agent.
     pub(super) probe: bool,
 }
@@ -39,6 +51,18 @@ pub(super) struct ResponseHead {
     pub(super) framing: Result<Framing, Reason>,
     /// The app will send no further response on this connection.
     pub(super) last: bool,
+    /// Where the connection goes on after a 101.
+    pub(super) upgrade: Upgrade,
+    /// A trailers-only answer of gRPC-Web has it here.
+    pub(super) grpc_status: GrpcStatus,
+}
+
+/// The protocol that an `Upgrade` field of a response names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upgrade {
+    WebSocket,
+    H2c,
+    Other,
 }
 
 /// How a message body ends (RFC 9112, 6.3).
@@ -72,12 +96,19 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
         (Coding::Chunked, Length::None) if minor == 1 => Framing::Chunked,
         _ => return Err(Reason::AmbiguousRequestLength),
     };
+    let upgrade = fields.upgrade.filter(|_| fields.connection_upgrade && minor == 1);
+    let offers = |protocol: &[u8]| {
+        upgrade.is_some_and(|value| list(value).any(|item| item.eq_ignore_ascii_case(protocol)))
+    };
     let head = RequestHead {
         method,
         host: fields.host.map_or(HostId::UNKNOWN, |host| hosts.find(host)),
         framing,
         last: fields.is_last(minor),
-        upgrade: fields.upgrade && fields.connection_upgrade && minor == 1,
+        upgrade: upgrade.is_some(),
+        websocket: offers(b"websocket"),
+        h2c: fields.h2c_settings.filter(|_| offers(b"h2c")).and_then(H2cSettings::read),
+        content: fields.content,
         probe: fields.probe,
     };
     Ok((head, bytes.len() - rest.len()))
@@ -99,7 +130,13 @@ pub(super) fn response(bytes: &[u8]) -> Option<(ResponseHead, usize)> {
         (Coding::Other | Coding::ChunkedInside, Length::None) if minor == 1 => Ok(Framing::Unsaid),
         _ => Err(Reason::AmbiguousResponseLength),
     };
-    let head = ResponseHead { status, framing, last: fields.is_last(minor) };
+    let upgrade = match fields.upgrade.map(trim) {
+        Some(value) if value.eq_ignore_ascii_case(b"websocket") => Upgrade::WebSocket,
+        Some(value) if value.eq_ignore_ascii_case(b"h2c") => Upgrade::H2c,
+        _ => Upgrade::Other,
+    };
+    let (last, grpc_status) = (fields.is_last(minor), fields.grpc_status);
+    let head = ResponseHead { status, framing, last, upgrade, grpc_status };
     Some((head, bytes.len() - rest.len()))
 }
 
@@ -117,7 +154,13 @@ pub(super) fn loose_response(head: &[u8]) -> Option<ResponseHead> {
     let first = head.get(..memchr::memchr(b'\n', head)?)?;
     let first = first.strip_suffix(b"\r").unwrap_or(first);
     let (status, _) = status_line(first).filter(|_| text_length(first) == first.len())?;
-    Some(ResponseHead { status, framing: Err(Reason::MalformedResponse), last: true })
+    Some(ResponseHead {
+        status,
+        framing: Err(Reason::MalformedResponse),
+        last: true,
+        upgrade: Upgrade::Other,
+        grpc_status: GrpcStatus::NONE,
+    })
 }
 
 /// How many bytes of `rest` it takes to the end of the first line, of the head that begins in
@@ -226,149 +269,6 @@ fn status_line(line: &[u8]) -> Option<(u16, u8)> {
     let phrase_ok = phrase.is_empty() || phrase[0] == b' ';
     let status = code.iter().fold(0, |status, &digit| status * 10 + u16::from(digit & 0xf));
     (digits && phrase_ok).then_some((status, minor))
-}
-
-/// The fields that framing needs, gathered over all lines.
-#[expect(clippy::struct_excessive_bools, reason = "each is a token that was seen or was not")]
-struct Fields<'a> {
-    host: Option<&'a [u8]>,
-    length: Length,
-    coding: Coding,
-    close: bool,
-    keep_alive: bool,
-    connection_upgrade: bool,
-    upgrade: bool,
-    probe: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Length {
-    None,
-    One(u64),
-    /// The same value more than once, in one field or in several.
-    Repeated(u64),
-    Conflicting,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    None,
-    /// `chunked` once, and last.
-    Chunked,
-    /// Codings, but not `chunked`.
-    Other,
-    /// `chunked` once, and then another.
-    ChunkedInside,
-    /// `chunked` twice.
-    Conflicting,
-}
-
-impl<'a> Fields<'a> {
-    /// Reads field lines up to the empty one, and gives what comes after that; `None` if any is
-    /// malformed or missing.
-    fn read(mut lines: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let mut fields = Self {
-            host: None,
-            length: Length::None,
-            coding: Coding::None,
-            close: false,
-            keep_alive: false,
-            connection_upgrade: false,
-            upgrade: false,
-            probe: false,
-        };
-        loop {
-            let (field, rest) = line(lines)?;
-            lines = rest;
-            if field.is_empty() {
-                return Some((fields, rest));
-            }
-            let colon = field.iter().position(|&b| !is_token(b))?;
-            if field[colon] != b':' || colon == 0 {
-                return None;
-            }
-            fields.take(&field[..colon], &field[colon + 1..]);
-        }
-    }
-
-    /// Takes in one field; white space around `value` does not belong to it.
-    fn take(&mut self, name: &[u8], value: &'a [u8]) {
-        match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => {
-                // Two Hosts: servers differ on which one counts, so neither does.
-                self.host = Some(if self.host.is_none() { trim(value) } else { b"" });
-            }
-            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
-            10 if name.eq_ignore_ascii_case(b"connection") => {
-                for option in list(value) {
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                    self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-                }
-            }
-            10 if name.eq_ignore_ascii_case(b"user-agent") => {
-                self.probe = is_kubelet(trim(value));
-            }
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
-                for item in value.split(|&b| b == b',') {
-                    self.length = self.length.and(decimal(trim(item)));
-                }
-            }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
-                // An empty field is there all the same: servers differ on what it means.
-                self.coding = if self.coding == Coding::None { Coding::Other } else { self.coding };
-                for coding in list(value) {
-                    self.coding = match (self.coding, coding.eq_ignore_ascii_case(b"chunked")) {
-                        (Coding::None | Coding::Other, true) => Coding::Chunked,
-                        (_, true) => Coding::Conflicting,
-                        (Coding::Chunked, false) => Coding::ChunkedInside,
-                        (other, false) => other,
-                    };
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the connection ends after this message (RFC 9112, 9.3).
-    fn is_last(&self, minor: u8) -> bool {
-        self.close || (minor == 0 && !self.keep_alive)
-    }
-}
-
-impl Length {
-    fn and(self, next: Option<u64>) -> Self {
-        match (self, next) {
-            (Self::None, Some(length)) => Self::One(length),
-            (Self::One(seen) | Self::Repeated(seen), Some(length)) if seen == length => {
-                Self::Repeated(length)
-            }
-            _ => Self::Conflicting,
-        }
-    }
-}
-
-/// The non-empty members of a comma-separated list (RFC 9110, 5.6.1).
-fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&b| b == b',').map(trim).filter(|item| !item.is_empty())
-}
-
-/// Digits only; `None` also where they do not fit.
-fn decimal(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
-    }
-    value.iter().try_fold(0u64, |number, &digit| {
-        let digit = digit.is_ascii_digit().then_some(u64::from(digit & 0xf))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::head::Method;
 use crate::clock::Nanos;
+use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
 
 /// A request whose answer is not complete.
@@ -12,6 +13,8 @@ pub(super) struct Pending {
     pub(super) held: u64,
     pub(super) host: HostId,
     pub(super) method: Method,
+    /// Whether it is gRPC-Web.
+    pub(super) content: ContentKind,
     /// The client announced that it is its last.
     pub(super) last: bool,
     /// Its framing could be read to the end.
@@ -25,6 +28,8 @@ pub(super) struct Pending {
 pub(super) struct Answer {
     /// 0 until the final response's head has been read.
     pub(super) status: u16,
+    /// What it said of gRPC in its head or its body.
+    pub(super) grpc_status: GrpcStatus,
     pub(super) bytes: u64,
     pub(super) first_byte: Option<Nanos>,
     /// The app announced that it is its last.

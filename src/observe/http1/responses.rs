@@ -5,9 +5,10 @@ use super::body::{Body, Progress};
 use super::gather::{Gathered, gather, skip_empty_lines};
 use super::head::{self, Method, ResponseHead};
 use super::pending::Pending;
-use super::{Http1, Lost, Requests, Responses};
+use super::{Http1, Lost, Requests, Responses, count_messages};
 use crate::clock::Nanos;
-use crate::observe::grpc::Call;
+use crate::observe::grpc::web::WebBody;
+use crate::observe::grpc::{Call, ContentKind, GrpcStatus};
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
     Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
@@ -30,7 +31,10 @@ impl Http1 {
         while !rest.is_empty() {
             match &mut self.responses {
                 Responses::Head => rest = self.response_head(rest, passed, tcp, sink),
-                Responses::Body(body) => match body.advance(rest, limit) {
+                Responses::Body(body) => match body.advance(rest, limit, |content| {
+                    let (web, of) = (&mut self.web[1], self.queue.front());
+                    count_messages(web, of, Direction::Response, content, sink);
+                }) {
                     Progress::More => return self.answer.bytes += rest.len() as u64,
                     Progress::Done(here) => {
                         self.answer.bytes += here as u64;
@@ -84,6 +88,7 @@ impl Http1 {
                         held: 0,
                         host: HostId::UNKNOWN,
                         method: Method::Other,
+                        content: ContentKind::Other,
                         last: true,
                         readable: true,
                         probe: false,
@@ -195,14 +200,19 @@ impl Http1 {
         if self.queue.is_empty() {
             self.answers_unread(rest.len(), tcp, sink);
         }
+        if self.goes_on_in_http2(head, rest.len()) {
+            return &[];
+        }
         let Some(pending) = self.queue.front() else { return rest };
+        self.web[1] = if pending.probe { None } else { WebBody::of(pending.content) };
+        self.answer.grpc_status = head.grpc_status;
         let (method, last) = (pending.method, pending.last || head.last);
         self.answer.status = head.status;
         self.answer.last = last;
         let is_tunnel = head.status == 101 || (method == Method::Connect && head.status / 100 == 2);
         if is_tunnel {
             self.record(Flags::None, passed, sink);
-            self.became_tunnel(rest.len(), tcp, sink);
+            self.became_tunnel(head, rest.len(), tcp, sink);
             return &[];
         }
         if self.queue.len() == 1 {
@@ -260,6 +270,7 @@ impl Http1 {
                 held: 0,
                 host: HostId::UNKNOWN,
                 method: lost.method,
+                content: ContentKind::Other,
                 last: true,
                 readable: false,
                 probe: false,
@@ -287,7 +298,15 @@ impl Http1 {
         let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
-            call: Call::Http,
+            call: match pending.content {
+                ContentKind::GrpcWeb | ContentKind::GrpcWebText => {
+                    let in_body = self.web[1].take().map_or(GrpcStatus::NONE, |web| web.status());
+                    let said =
+                        if in_body == GrpcStatus::NONE { answer.grpc_status } else { in_body };
+                    Call::Grpc(said.or_by_http(answer.status))
+                }
+                ContentKind::Grpc | ContentKind::Other => Call::Http,
+            },
             status: answer.status,
             flags,
             started: pending.started,
@@ -337,16 +356,6 @@ impl Http1 {
         }
     }
 
-    fn became_tunnel(&mut self, rest: usize, tcp: &mut TcpMeter, sink: &mut impl Sink) {
-        if !tcp.is_open() {
-            tcp.open(sink);
-            let kept = std::mem::take(&mut self.partial_request);
-            tcp.bytes(Direction::Request, kept.len(), sink);
-            tcp.bytes(Direction::Response, rest, sink);
-        }
-        self.drop_requests(sink);
-    }
-
     /// Stops reading responses. `bytes` of them belong to no answer.
     fn lose_responses(
         &mut self,
@@ -368,7 +377,7 @@ impl Http1 {
     }
 
     /// Gives up on reading; requests that wait will never be known to have been answered.
-    fn drop_requests(&mut self, sink: &mut impl Sink) {
+    pub(super) fn drop_requests(&mut self, sink: &mut impl Sink) {
         for _ in self.queue.drain(..).filter(|pending| !pending.probe) {
             sink.event(Event::Dropped);
         }

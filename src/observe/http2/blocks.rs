@@ -1,5 +1,6 @@
 //! Header blocks: requests begin with one, answers too, and either may end with one.
 
+use super::bodies::Extra;
 use super::field::Head;
 use super::frame::{self, END_HEADERS, END_STREAM, FrameHead, PADDED, WITH_PRIORITY};
 use super::streams::Stream;
@@ -161,6 +162,7 @@ impl Http2 {
             is_asked: block.ends_stream,
             is_probe: head.is_kubelet && self.rules.probes_apart,
             is_connect: head.is_connect,
+            websocket: head.websocket,
         };
         if let Some(last) = self.last_taken
             && block.stream > last.stream
@@ -176,6 +178,9 @@ impl Http2 {
         if self.app_finished {
             self.broken_off(stream, passed, sink);
         } else {
+            if let Some(extra) = Extra::of(stream.content) {
+                self.extras.insert(block.stream, extra);
+            }
             self.streams.insert(block.stream, stream);
         }
         Ok(())

@@ -18,7 +18,7 @@ impl Http2 {
     pub(in crate::observe) fn app_done(&mut self, now: Nanos, sink: &mut impl Sink) {
         self.app_finished = true;
         let passed = Passed { read: now, written: now };
-        for stream in self.streams.take_above(0) {
+        for stream in self.take_above(0) {
             self.broken_off(stream, passed, sink);
         }
     }
@@ -36,8 +36,9 @@ impl Http2 {
             let bytes = usize::try_from(self.client_bytes).unwrap_or(usize::MAX);
             tcp.bytes(Direction::Request, bytes, sink);
         }
+        self.tunnels_end(now, sink);
         let passed = Passed { read: now, written: now };
-        for stream in self.streams.take_above(0) {
+        for stream in self.take_above(0) {
             match ending {
                 Ending::AppReset => self.broken_off(stream, passed, sink),
                 Ending::Refused => {
@@ -65,16 +66,22 @@ impl Http2 {
                 }
             }
             Direction::Response => {
-                if let Some(stream) = self.streams.remove(id) {
-                    record(stream, Flags::None, passed, sink);
+                if let Some(stream) = self.take(id) {
+                    record(&stream, Flags::None, passed, sink);
                 }
             }
+        }
+        if !self.extras.is_empty() {
+            let by_app = direction == Direction::Response;
+            self.tunnel_ends(id, [!by_app, by_app], passed.written, sink);
         }
     }
 
     /// One side gives a stream up (RFC 9113, 6.4).
     pub(super) fn reset(&mut self, by: Direction, id: u32, passed: Passed, sink: &mut impl Sink) {
-        let Some(stream) = self.streams.remove(id) else { return };
+        let Some(stream) = self.take(id) else {
+            return self.tunnel_ends(id, [true, true], passed.written, sink);
+        };
         match by {
             Direction::Request => give_up(stream, Flags::DownstreamClosed, 0, passed, sink),
             Direction::Response => give_up(stream, Flags::UpstreamReset, 503, passed, sink),
@@ -95,7 +102,7 @@ impl Http2 {
         let in_order = *error == NO_ERROR.to_be_bytes();
         let last = LastTaken { stream, in_order };
         self.last_taken = Some(last);
-        for stream in self.streams.take_above(last.stream) {
+        for stream in self.take_above(last.stream) {
             if last.in_order {
                 // The app has not looked at it, so the client asks again on another connection,
                 // and nobody has got an error.
@@ -104,6 +111,12 @@ impl Http2 {
                 self.refused(stream, passed, sink);
             }
         }
+    }
+
+    /// Takes all streams above `last`, in the order in which they were opened.
+    fn take_above(&mut self, last: u32) -> Vec<Stream> {
+        let ids = self.streams.above(last);
+        ids.into_iter().filter_map(|id| self.take(id)).collect()
     }
 
     /// The app gives the connection up because of an error, and has not looked at this stream.
@@ -122,28 +135,16 @@ impl Http2 {
         give_up(stream, flags, status, passed, sink);
     }
 
-    /// A tunnel is there: the exchange is over, and what follows is none.
-    pub(super) fn became_tunnel(
-        &mut self,
-        id: u32,
-        _is_over: bool,
-        passed: Passed,
-        sink: &mut impl Sink,
-    ) {
-        if let Some(stream) = self.streams.remove(id) {
-            record(stream, Flags::None, passed, sink);
-        }
-    }
-
     /// The app answers in HTTP/1: it has not understood a word.
     pub(in crate::observe) fn answered_in_http1(
         &mut self,
+        now: Nanos,
         tcp: &mut TcpMeter,
         sink: &mut impl Sink,
     ) {
         let why = Err(Reason::AnsweredInHttp1);
         let bytes = usize::try_from(self.client_bytes).unwrap_or(usize::MAX);
-        self.lose(why, Direction::Request, bytes, tcp, sink);
+        self.lose(why, Direction::Request, bytes, now, tcp, sink);
     }
 
     /// Stops reading. `bytes` from one side have come that are not understood.
@@ -152,6 +153,7 @@ impl Http2 {
         why: Result<(), Reason>,
         direction: Direction,
         bytes: usize,
+        now: Nanos,
         tcp: &mut TcpMeter,
         sink: &mut impl Sink,
     ) {
@@ -159,9 +161,10 @@ impl Http2 {
         let protocol = Protocol::Http2;
         sink.event(Event::Unparsed { protocol, reason });
         tcp.bytes(direction, bytes, sink);
-        for stream in self.streams.take_above(0) {
+        for stream in self.take_above(0) {
             stream.dropped(sink);
         }
+        self.tunnels_end(now, sink);
         self.is_lost = true;
     }
 }
@@ -171,11 +174,11 @@ fn give_up(mut stream: Stream, flags: Flags, status: u16, passed: Passed, sink: 
     if stream.status == 0 {
         stream.status = status;
     }
-    record(stream, flags, passed, sink);
+    record(&stream, flags, passed, sink);
 }
 
 /// Writes down what became of a stream.
-fn record(stream: Stream, flags: Flags, passed: Passed, sink: &mut impl Sink) {
+pub(super) fn record(stream: &Stream, flags: Flags, passed: Passed, sink: &mut impl Sink) {
     let call = match stream.content {
         ContentKind::Other => Call::Http,
         _ => Call::Grpc(stream.grpc_status.or_by_http(stream.status)),
@@ -205,23 +208,6 @@ impl Stream {
     fn dropped(&self, sink: &mut impl Sink) {
         if !self.is_probe {
             sink.event(Event::Dropped);
-        }
-    }
-
-    /// Counts the messages that end in a part of a body.
-    pub(super) fn count_messages(
-        &mut self,
-        direction: Direction,
-        content: &[u8],
-        sink: &mut impl Sink,
-    ) {
-        if self.content != ContentKind::Grpc || self.is_probe {
-            return;
-        }
-        let messages = &mut self.messages[usize::from(direction == Direction::Response)];
-        let count = messages.count(content);
-        if count > 0 {
-            sink.event(Event::Messages { host: self.host, direction, count });
         }
     }
 }

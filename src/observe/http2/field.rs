@@ -109,11 +109,13 @@ fn status(value: &[u8]) -> u16 {
 
 /// The fields of one header block that matter.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct Head {
     /// The only `:status`; 0 where there is none, or none that can be read.
     pub(super) status: u16,
     status_seen: bool,
     pub(super) is_connect: bool,
+    pub(super) websocket: bool,
     authority: Option<HostId>,
     host: Option<HostId>,
     pub(super) content: ContentKind,
@@ -134,8 +136,9 @@ impl Head {
             Field::Host(host) => Self::only(&mut self.host, host),
             Field::ContentType(content) => self.content = content,
             Field::GrpcStatus(status) => self.grpc_status = status,
+            Field::Protocol { websocket } => self.websocket = websocket,
             Field::UserAgent { is_kubelet } => self.is_kubelet = is_kubelet,
-            Field::Protocol { .. } | Field::Other => {}
+            Field::Other => {}
         }
     }
 

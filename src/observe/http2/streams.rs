@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 /// A request whose answer is not complete.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Stream {
     pub(super) started: Nanos,
     pub(super) first_byte: Option<Nanos>,
@@ -28,6 +29,8 @@ pub(super) struct Stream {
     pub(super) is_probe: bool,
     /// It asks for a tunnel (RFC 9113, 8.5).
     pub(super) is_connect: bool,
+    /// The tunnel is to carry `WebSocket` (RFC 8441).
+    pub(super) websocket: bool,
 }
 
 /// The streams by their number.
@@ -56,11 +59,11 @@ impl Streams {
         removed
     }
 
-    /// Takes all streams above `last`, in the order in which they were opened.
-    pub(super) fn take_above(&mut self, last: u32) -> Vec<Stream> {
+    /// The numbers of all streams above `last`, ascending.
+    pub(super) fn above(&self, last: u32) -> Vec<u32> {
         let mut above: Vec<u32> = self.0.keys().copied().filter(|&id| id > last).collect();
         above.sort_unstable();
-        above.into_iter().filter_map(|id| self.remove(id)).collect()
+        above
     }
 
     /// Bytes of memory on the heap, about.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, Result, bail};
 
+use super::load::Load;
 use super::machine::Cores;
 use super::process::Running;
 use crate::workspace::command;
@@ -46,10 +47,17 @@ impl Contender {
         }
     }
 
-    /// Starts the proxy on its core and waits until it has passed on a first request.
-    pub(crate) fn start(self, place: &Place, backend: &Backend) -> Result<Proxy> {
+    /// Whether it can do what is asked: nginx asks no app in HTTP/2.
+    pub(crate) fn takes(self, load: Load) -> bool {
+        load.streams.is_none() || self != Self::Nginx
+    }
+
+    /// Starts the proxy on its core and waits until it has passed on a first request, or listens
+    /// where it speaks HTTP/2: what comes then is checked by the load.
+    pub(crate) fn start(self, place: &Place, backend: &Backend, load: Load) -> Result<Proxy> {
         let address = free_address()?;
-        let target = backend.address;
+        let is_http2 = load.streams.is_some();
+        let target = if is_http2 { backend.h2_address } else { backend.address };
         let mut proxy = match self {
             Self::Podmeter => podmeter(place, address, target, &[])?,
             Self::Pump => {
@@ -58,9 +66,13 @@ impl Contender {
             Self::Nginx => nginx(place, self.name(), place.cores.proxy, |folder| {
                 nginx_as_proxy(folder, address, target)
             })?,
-            Self::Haproxy => haproxy(place, address, target)?,
+            Self::Haproxy => haproxy(place, address, target, is_http2)?,
         };
-        proxy.wait_until_answering(address, "/")?;
+        if is_http2 {
+            proxy.wait_until_listening(address)?;
+        } else {
+            proxy.wait_until_answering(address, "/")?;
+        }
         Ok(Proxy { process: proxy, address })
     }
 }
@@ -105,7 +117,16 @@ impl Place {
         Ok(path)
     }
 
-    fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The program under test, as `cargo build --release` makes it.
+    pub(crate) fn podmeter(&self) -> PathBuf {
+        self.target.join("release/podmeter")
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.log"))
     }
 }
@@ -113,6 +134,8 @@ impl Place {
 /// The nginx that answers every request with 1 KB from memory.
 pub(crate) struct Backend {
     address: SocketAddr,
+    /// The same in HTTP/2.
+    h2_address: SocketAddr,
     _process: Running,
 }
 
@@ -121,18 +144,19 @@ impl Backend {
     pub(crate) const BODY_BYTES: usize = 1024;
 
     pub(crate) fn start(place: &Place) -> Result<Self> {
-        let address = free_address()?;
+        let (address, h2_address) = (free_address()?, free_address()?);
         let mut process = nginx(place, "backend", place.cores.load, |folder| {
             nginx_config(
                 folder,
                 &format!(
-                    "server {{ listen {address} backlog=2048; location / {{ return 200 \"{}\"; }} }}",
+                    "server {{ listen {address} backlog=2048; listen {h2_address} http2 backlog=2048; \
+                     location / {{ return 200 \"{}\"; }} }}",
                     "x".repeat(Self::BODY_BYTES)
                 ),
             )
         })?;
         process.wait_until_answering(address, "/")?;
-        Ok(Self { address, _process: process })
+        Ok(Self { address, h2_address, _process: process })
     }
 }
 
@@ -143,7 +167,7 @@ fn podmeter(
     more: &[&str],
 ) -> Result<Running> {
     let stats = free_address()?;
-    let mut program = command(place.target.join("release/podmeter"));
+    let mut program = command(place.podmeter());
     program
         .args(["proxy", "--forward", &format!("{address}={target}")])
         .args(["--stats-listen", &stats.to_string()])
@@ -204,7 +228,7 @@ fn nginx_as_proxy(folder: &Path, address: SocketAddr, target: SocketAddr) -> Str
 
 /// Room for 2,000 connections on each side and little more: nginx allocates it all at the start,
 /// and it counts as memory.
-fn nginx_config(folder: &Path, servers: &str) -> String {
+pub(super) fn nginx_config(folder: &Path, servers: &str) -> String {
     let folder = folder.display();
     format!(
         r"daemon off;
@@ -234,7 +258,13 @@ http {{
 
 /// Idle server connections are shared as widely as HAProxy can, and kept; splicing is left for
 /// it to choose (it does for large bodies).
-fn haproxy(place: &Place, address: SocketAddr, target: SocketAddr) -> Result<Running> {
+fn haproxy(
+    place: &Place,
+    address: SocketAddr,
+    target: SocketAddr,
+    is_http2: bool,
+) -> Result<Running> {
+    let version = if is_http2 { "proto h2" } else { "" };
     let config = format!(
         r"global
     nbthread 1
@@ -250,10 +280,10 @@ defaults
     timeout server 1h
     timeout http-keep-alive 1h
 frontend front
-    bind {address} backlog 2048
+    bind {address} backlog 2048 {version}
     default_backend app
 backend app
-    server app {target} pool-purge-delay 1h
+    server app {target} pool-purge-delay 1h {version}
 "
     );
     let file = place.write("haproxy.cfg", &config)?;

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::contenders::Contender;
+use super::load::Load;
 
 /// What to measure, and for how long.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) struct Options {
     /// Measured seconds of each contender in each round, for each number of connections.
     pub(crate) seconds: u64,
     pub(crate) connections: Vec<usize>,
+    /// The same in HTTP/2 with so many requests under way on each of [`H2_CONNECTIONS`].
+    pub(crate) streams: Vec<usize>,
     pub(crate) contenders: Vec<Contender>,
     /// Where to write every sample, too.
     pub(crate) json: Option<PathBuf>,
@@ -27,6 +30,7 @@ impl Default for Options {
             rounds: 5,
             seconds: 5,
             connections: vec![32, 256],
+            streams: vec![1, 32],
             contenders: Contender::ALL.to_vec(),
             json: None,
         }
@@ -48,12 +52,28 @@ impl Options {
                 "--connections" => {
                     options.connections = list(value, |each| between(flag, each, 1..=2000))?;
                 }
+                "--streams" if value == "off" => options.streams = Vec::new(),
+                "--streams" => {
+                    options.streams = list(value, |each| between(flag, each, 1..=100))?;
+                }
                 "--only" => options.contenders = list(value, str::parse)?,
                 "--json" => options.json = Some(value.into()),
                 _ => bail!("bench has no {flag}"),
             }
         }
         Ok(options)
+    }
+}
+
+impl Options {
+    /// Everything that each contender is asked to do.
+    pub(crate) fn loads(&self) -> Vec<Load> {
+        let http1 = self.connections.iter().map(|&connections| Load { connections, streams: None });
+        let http2 = self
+            .streams
+            .iter()
+            .map(|&streams| Load { connections: H2_CONNECTIONS, streams: Some(streams) });
+        http1.chain(http2).collect()
     }
 }
 
@@ -80,6 +100,9 @@ where
     Ok(number)
 }
 
+/// Connections of HTTP/2.
+const H2_CONNECTIONS: usize = 32;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,12 +120,13 @@ mod tests {
     #[test]
     fn every_flag_is_read() {
         let options = parse(
-            "--rounds 2 --seconds 3 --connections 8,64,8 --only pump,haproxy --json out.json",
+            "--rounds 2 --seconds 3 --connections 8,64,8 --streams 4 --only pump,haproxy --json out.json",
         );
         let expected = Options {
             rounds: 2,
             seconds: 3,
             connections: vec![8, 64],
+            streams: vec![4],
             contenders: vec![Contender::Pump, Contender::Haproxy],
             json: Some("out.json".into()),
         };

@@ -1,7 +1,7 @@
 //! A process on one core that ends with us, and what it has used of time and memory.
 
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,6 +64,21 @@ impl Running {
         }
     }
 
+    /// Waits until it takes connections.
+    pub(crate) fn wait_until_listening(&mut self, address: SocketAddr) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(error) = TcpStream::connect(address) {
+            if let Some(status) = self.child.try_wait().context("could not look at a child")? {
+                bail!("{} ended with {status} before it listened{}", self.name, self.last_words());
+            }
+            if Instant::now() > deadline {
+                bail!("{} does not listen on {address}: {error}{}", self.name, self.last_words());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
     /// CPU time so far, user and system, of all threads.
     ///
     /// The scheduler tells it of each living thread in nanoseconds. Of the whole process it is
@@ -81,6 +96,13 @@ impl Running {
         let stat = fs::read_to_string(process.join("stat")).with_context(|| self.has_gone())?;
         let all = ticked(&stat).with_context(|| format!("/proc/PID/stat reads {stat:?}"))?;
         Ok(living.max(all))
+    }
+
+    /// CPU time so far of the program itself and of the kernel on its behalf, in steps of 10 ms.
+    pub(crate) fn cpu_split(&self) -> Result<(Duration, Duration)> {
+        let file = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(file).with_context(|| self.has_gone())?;
+        split(&stat).with_context(|| format!("/proc/PID/stat reads {stat:?}"))
     }
 
     /// Memory of the process that is in RAM (`VmRSS`), in bytes.
@@ -152,10 +174,14 @@ fn scheduled(schedstat: &str) -> Option<Duration> {
 /// utime and stime in `/proc/PID/stat`, the 14th and 15th fields; the second is a name in
 /// parentheses, which may hold anything.
 fn ticked(stat: &str) -> Option<Duration> {
+    split(stat).map(|(user, system)| user + system)
+}
+
+fn split(stat: &str) -> Option<(Duration, Duration)> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut times = after_name.split_whitespace().skip(11).map(str::parse::<u64>);
-    let ticks = times.next()?.ok()? + times.next()?.ok()?;
-    Some(Duration::from_millis(ticks * 10))
+    let mut time = || Some(Duration::from_millis(times.next()?.ok()? * 10));
+    Some((time()?, time()?))
 }
 
 fn vm_rss(status: &str) -> Option<u64> {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::contenders::{Backend, Contender};
-use super::load::Answered;
+use super::load::{Answered, Load};
 use super::machine::Machine;
 
 /// One run of one contender.
 pub(crate) struct Sample {
     pub(crate) round: usize,
-    pub(crate) connections: usize,
+    pub(crate) load: Load,
     pub(crate) contender: Contender,
     /// CPU time of the proxy over the run.
     pub(crate) cpu: Duration,
@@ -49,30 +49,30 @@ impl Sample {
 }
 
 impl Report {
-    /// The numbers of connections and the contenders, in the order they were first measured.
-    fn rows(&self) -> Vec<(usize, Vec<Contender>)> {
+    /// What was asked and of which contenders, in the order they were first measured.
+    fn rows(&self) -> Vec<(Load, Vec<Contender>)> {
         let contenders: Vec<Contender> =
             self.memory.iter().map(|memory| memory.contender).collect();
-        let mut rows: Vec<(usize, Vec<Contender>)> = Vec::new();
+        let mut rows: Vec<(Load, Vec<Contender>)> = Vec::new();
         for sample in &self.samples {
-            if rows.iter().all(|(connections, _)| *connections != sample.connections) {
-                rows.push((sample.connections, contenders.clone()));
+            if rows.iter().all(|(load, _)| *load != sample.load) {
+                rows.push((sample.load, contenders.clone()));
             }
         }
         rows
     }
 
-    fn of(&self, connections: usize, contender: Contender) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(move |sample| {
-            sample.connections == connections && sample.contender == contender
-        })
+    fn of(&self, load: Load, contender: Contender) -> impl Iterator<Item = &Sample> {
+        self.samples
+            .iter()
+            .filter(move |sample| sample.load == load && sample.contender == contender)
     }
 
     /// The median over rounds of what `contender` cost as a share of what `other` cost in the
     /// same round; nothing where either was not measured.
-    fn ratio(&self, connections: usize, contender: Contender, other: Contender) -> Option<f64> {
-        let ratios = self.of(connections, contender).filter_map(|sample| {
-            let beside = self.of(connections, other).find(|beside| beside.round == sample.round)?;
+    fn ratio(&self, load: Load, contender: Contender, other: Contender) -> Option<f64> {
+        let ratios = self.of(load, contender).filter_map(|sample| {
+            let beside = self.of(load, other).find(|beside| beside.round == sample.round)?;
             Some(sample.microseconds_per_request() / beside.microseconds_per_request())
         });
         Spread::of(ratios).map(|spread| spread.median)
@@ -83,8 +83,8 @@ impl Report {
         let requests: Vec<Value> = self
             .rows()
             .iter()
-            .flat_map(|(connections, contenders)| {
-                contenders.iter().map(|&contender| self.row_to_json(*connections, contender))
+            .flat_map(|(load, contenders)| {
+                contenders.iter().map(|&contender| self.row_to_json(*load, contender))
             })
             .collect();
         let memory: Vec<Value> = self
@@ -113,9 +113,9 @@ impl Report {
         })
     }
 
-    fn row_to_json(&self, connections: usize, contender: Contender) -> Value {
+    fn row_to_json(&self, load: Load, contender: Contender) -> Value {
         let samples: Vec<Value> = self
-            .of(connections, contender)
+            .of(load, contender)
             .map(|sample| {
                 json!({
                     "round": sample.round,
@@ -125,14 +125,14 @@ impl Report {
                 })
             })
             .collect();
-        let cost =
-            Spread::of(self.of(connections, contender).map(Sample::microseconds_per_request));
+        let cost = Spread::of(self.of(load, contender).map(Sample::microseconds_per_request));
         json!({
-            "connections": connections,
+            "connections": load.connections,
+            "http2_streams": load.streams,
             "contender": contender.to_string(),
             "cpu_microseconds_per_request": cost.map(|cost| cost.median),
-            "of_haproxy": self.ratio(connections, contender, Contender::Haproxy),
-            "of_pump": self.ratio(connections, contender, Contender::Pump),
+            "of_haproxy": self.ratio(load, contender, Contender::Haproxy),
+            "of_pump": self.ratio(load, contender, Contender::Pump),
             "samples": samples,
         })
     }
@@ -152,19 +152,14 @@ impl fmt::Display for Report {
             machine.cores.proxy,
             Backend::BODY_BYTES,
         )?;
-        for (connections, contenders) in self.rows() {
+        for (load, contenders) in self.rows() {
             writeln!(
                 f,
                 "\n{:<18}{:>12}{:>14}{:>12}{:>9}{:>12}",
-                format!("{connections} connections"),
-                "CPU us/req",
-                "min-max",
-                "of haproxy",
-                "of pump",
-                "requests/s",
+                load, "CPU us/req", "min-max", "of haproxy", "of pump", "requests/s",
             )?;
             for contender in contenders {
-                self.write_row(f, connections, contender)?;
+                self.write_row(f, load, contender)?;
             }
         }
         writeln!(
@@ -194,16 +189,16 @@ impl Report {
     fn write_row(
         &self,
         f: &mut fmt::Formatter<'_>,
-        connections: usize,
+        load: Load,
         contender: Contender,
     ) -> fmt::Result {
-        let costs = self.of(connections, contender).map(Sample::microseconds_per_request);
-        let rates = self.of(connections, contender).map(Sample::requests_per_second);
+        let costs = self.of(load, contender).map(Sample::microseconds_per_request);
+        let rates = self.of(load, contender).map(Sample::requests_per_second);
         let (Some(cost), Some(rate)) = (Spread::of(costs), Spread::of(rates)) else {
             return Ok(());
         };
         let share = |other| {
-            self.ratio(connections, contender, other)
+            self.ratio(load, contender, other)
                 .map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"))
         };
         writeln!(
@@ -223,15 +218,15 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// The middle and the ends of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Spread {
-    median: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
     least: f64,
     most: f64,
 }
 
 impl Spread {
-    fn of(numbers: impl Iterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = numbers.collect();
+    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let (&least, &most) = (sorted.first()?, sorted.last()?);
         let upper = sorted.len() / 2;
@@ -245,10 +240,12 @@ mod tests {
     use super::*;
     use crate::bench::machine::Cores;
 
+    const HTTP1: Load = Load { connections: 32, streams: None };
+
     fn sample(round: usize, contender: Contender, cpu_millis: u64) -> Sample {
         let answered = Answered { requests: 1000, elapsed: Duration::from_secs(2) };
         let cpu = Duration::from_millis(cpu_millis);
-        Sample { round, connections: 32, contender, cpu, answered }
+        Sample { round, load: HTTP1, contender, cpu, answered }
     }
 
     fn report(samples: Vec<Sample>) -> Report {
@@ -271,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_median_of_an_even_count_lies_between_the_middle_two() {
-        let spread = Spread::of([4.0, 1.0, 2.0, 3.0].into_iter()).unwrap();
+        let spread = Spread::of([4.0, 1.0, 2.0, 3.0]).unwrap();
         assert_eq!(spread, Spread { median: 2.5, least: 1.0, most: 4.0 });
         assert_eq!(Spread::of(std::iter::empty()), None);
     }
@@ -287,8 +284,8 @@ mod tests {
             sample(2, Contender::Podmeter, 8),
             sample(2, Contender::Haproxy, 10),
         ]);
-        assert_eq!(report.ratio(32, Contender::Podmeter, Contender::Haproxy), Some(0.9));
-        assert_eq!(report.ratio(32, Contender::Podmeter, Contender::Pump), None);
+        assert_eq!(report.ratio(HTTP1, Contender::Podmeter, Contender::Haproxy), Some(0.9));
+        assert_eq!(report.ratio(HTTP1, Contender::Podmeter, Contender::Pump), None);
     }
 
     #[test]

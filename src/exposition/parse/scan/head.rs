@@ -28,6 +28,14 @@ pub(super) struct Notes {
     pub(super) empty: bool,
 }
 
+/// How a head differs from the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Differs {
+    /// In the value of this label alone.
+    In(usize),
+    Somehow,
+}
+
 /// Where the pair of a bound stands in a head.
 pub(super) struct Bound {
     pub(super) label: usize,
@@ -70,7 +78,7 @@ impl<'a> Head<'a> {
     }
 
     /// Reads a head that has labels, of a line that begins at `at` and is like the last one for
-    /// `common` bytes. Gives the label that differs, where it is only one.
+    /// `common` bytes.
     #[inline]
     pub(super) fn read(
         &mut self,
@@ -80,7 +88,7 @@ impl<'a> Head<'a> {
         layouts: &mut Layouts<'a>,
         bounded: bool,
         specials: &mut Specials<'a>,
-    ) -> Option<Option<usize>> {
+    ) -> Option<Differs> {
         if common > 0
             && let Some(layout) = layouts.get(self.layout)
             && let Some(label) = self.ends.iter().position(|end| *end > common)
@@ -96,11 +104,11 @@ impl<'a> Head<'a> {
                         *place = *place - old + end;
                     }
                     self.text = &bytes[at..at + end + rest.len()];
-                    return Some(Some(label));
+                    return Some(Differs::In(label));
                 }
                 self.ends[label] = end;
                 if self.read_from(bytes, at, label + 1, layout, specials) {
-                    return Some(None);
+                    return Some(Differs::Somehow);
                 }
             }
         }
@@ -109,7 +117,7 @@ impl<'a> Head<'a> {
         let layout = layouts.get(self.layout)?;
         self.ends.clear();
         self.ends.resize(layout.leads.len(), 0);
-        self.read_from(bytes, at, 0, layout, specials).then_some(None)
+        self.read_from(bytes, at, 0, layout, specials).then_some(Differs::Somehow)
     }
 
     /// Reads the labels from the given one on, and the brace behind them.

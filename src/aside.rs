@@ -12,43 +12,48 @@ pub(crate) struct Aside(tokio::sync::Mutex<()>);
 
 /// Leave to do one piece of work.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
+pub(crate) struct Turn<'a> {
     _guard: MutexGuard<'a, ()>,
 }
 
 impl Aside {
     /// Waits until the work before is done; `None` if it is not by the deadline.
-    pub(super) async fn turn(&self, deadline: Instant) -> Option<Turn<'_>> {
+    pub(crate) async fn turn(&self, deadline: Instant) -> Option<Turn<'_>> {
         let guard = timeout_at(deadline, self.0.lock()).await.ok()?;
         Some(Turn { _guard: guard })
     }
 }
 
 impl Turn<'_> {
-    /// Does `work` on a thread of its own, or here if the kernel gives none. `None` if it panicked.
-    ///
-    /// Work whose result nobody waits for any more is done to its end, and its result dropped
-    /// there.
-    pub(super) async fn work<T: Send + 'static>(
+    /// Does `work` as [`aside`] does, before anybody else's.
+    pub(crate) async fn work<T: Send + 'static>(
         self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        // A thread that cannot be started takes what it was given with it.
-        let work = Arc::new(Mutex::new(Some(work)));
-        let take =
-            |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let theirs = Arc::clone(&work);
-        let (done, result) = oneshot::channel();
-        let started = thread::Builder::new().name("podmeter-aside".to_owned()).spawn(move || {
-            if let Some(work) = take(&theirs) {
-                // Whoever waited may be gone.
-                let _ = done.send(work());
-            }
-        });
-        match started {
-            Ok(_) => result.await.ok(),
-            Err(_) => take(&work).map(|work| work()),
+        aside(work).await
+    }
+}
+
+/// Does `work` on a thread of its own, or here if the kernel gives none. `None` if it panicked.
+///
+/// Work whose result nobody waits for any more is done to its end, and its result dropped there.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    // A thread that cannot be started takes what it was given with it.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = Arc::clone(&work);
+    let (done, result) = oneshot::channel();
+    let started = thread::Builder::new().name("podmeter-aside".to_owned()).spawn(move || {
+        if let Some(work) = take(&theirs) {
+            // Whoever waited may be gone.
+            let _ = done.send(work());
         }
+    });
+    match started {
+        Ok(_) => result.await.ok(),
+        Err(_) => take(&work).map(|work| work()),
     }
 }
 
