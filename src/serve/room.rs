@@ -238,7 +238,7 @@ mod tests {
         let (recalled, kept) = (CancellationToken::new(), CancellationToken::new());
         let mut slow = room.take(LARGE, soon()).await.unwrap();
         slow.give(recalled.clone());
-        tokio::time::sleep(10 * GRACE).await;
+        sleep(10 * GRACE).await;
         assert!(!recalled.is_cancelled(), "nobody waits");
 
         let mut quick = room.take(LARGE, soon()).await.unwrap();
