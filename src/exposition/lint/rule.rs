@@ -89,7 +89,7 @@ rules! {
     BadValue Error "bad_value" "expected a number as value"
     BadTimestamp Error "bad_timestamp" "expected a timestamp"
     TrailingText Error "trailing_text" "unexpected text after the sample"
-    BadExemplar Error "bad_exemplar" "expected an exemplar: # {labels} value [seconds]"
+    BadExemplar Error "bad_exemplar" "expected an exemplar: # {labels} value, then seconds if any"
     ExemplarTooLong Error "exemplar_too_long" "the exemplar's labels exceed 128 characters"
     ExemplarNotAllowed Error "exemplar_not_allowed" "no exemplar is allowed on this sample"
     // What is said about families.
