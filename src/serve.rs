@@ -24,6 +24,7 @@ pub(crate) use admin::Admin;
 pub(crate) use health::Health;
 pub(crate) use room::Room;
 pub(crate) use stats::Stats;
+pub(crate) use sums::gauge_rules;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;

@@ -12,7 +12,7 @@ fn a_bad_command_line_is_one_line_and_exit_code_2() {
     for (line, sentence) in [
         ("", "a command is missing, such as podmeter proxy; podmeter --help names them"),
         ("prox", "prox is no command; did you mean proxy?"),
-        ("xyz", "xyz is no command; podmeter --help names them"),
+        ("launch", "launch is no command; podmeter --help names them"),
         ("--frob", "--frob is not known; --help names what is"),
         ("proxy --forwrd 1=2", "--forwrd is not known; did you mean --forward?"),
         ("proxy --stats_listen 1", "--stats_listen is not known; did you mean --stats-listen?"),

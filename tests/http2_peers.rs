@@ -208,8 +208,8 @@ fn grpc_calls_whose_server_is_killed_are_broken_off_by_it() {
 }
 
 #[test]
-fn node_is_counted_with_pushes_resets_trailers_and_long_heads() {
-    let test = "node_is_counted_with_pushes_resets_trailers_and_long_heads";
+fn node_is_counted_with_pushes_resets_tunnels_and_long_heads() {
+    let test = "node_is_counted_with_pushes_resets_tunnels_and_long_heads";
     let Some(node) = program("node") else { return skip(test, "node is missing") };
     let folder = tempfile::tempdir().unwrap();
     let server = Peer::serve(&node, "node_peer.mjs", folder.path());
@@ -222,6 +222,13 @@ fn node_is_counted_with_pushes_resets_trailers_and_long_heads() {
     expected.sort();
     assert_eq!(counted.exchanges, expected);
     assert!(counted.unparsed.is_empty(), "{:?}", counted.unparsed);
+    for (sender, kind, frames) in
+        [("client", "text", 9), ("client", "close", 3), ("app", "text", 9), ("app", "close", 3)]
+    {
+        let labels = [("from", sender), ("type", kind)];
+        assert_eq!(counted.value("podmeter_websocket_frames_total", &labels), frames);
+    }
+    assert_eq!(counted.value("podmeter_websocket_closed_total", &[("code", "1000")]), 3);
 }
 
 #[test]

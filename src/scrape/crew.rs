@@ -11,11 +11,19 @@
 //! than there can be were seen, is folded into the *carry*: the counts of all that are gone, which
 //! stay in the sum.
 
+mod likeness;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub(crate) use words::{Muster, Word, Words};
+
 use super::{Body, Cause, limits};
 use crate::exposition::{
     Change, Exposition, InputFormat, Tally, keep, kept_bytes, parse_with, points_of,
 };
 use bytes::Bytes;
+use likeness::{Likeness, likeness};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -36,6 +44,8 @@ pub(super) struct Crew {
     strays: u64,
     /// How often one was heard again that had been taken for gone.
     back: u64,
+    /// The last scrapes that met a process that was not known.
+    met: VecDeque<u64>,
     lost: u64,
 }
 
@@ -52,74 +62,6 @@ struct Slot {
     seen: (u64, u64),
 }
 
-/// What the sum is made of.
-#[derive(Debug, Clone)]
-pub(crate) struct Words {
-    /// Of each process, the one seen first in front.
-    pub(crate) processes: Vec<Word>,
-    /// The counts of processes that are no more.
-    pub(crate) carry: Arc<Exposition<'static>>,
-}
-
-impl Words {
-    /// About how many bytes they take.
-    pub(super) fn bytes(&self) -> u64 {
-        let said = |word: &Word| word.body.bytes.len() as u64 + kept_bytes(&word.held);
-        kept_bytes(&self.carry) + self.processes.iter().map(said).sum::<u64>()
-    }
-
-    /// Bytes that this scrape has heard, and what they were before decompression.
-    pub(super) fn sent(&self) -> (u64, u64) {
-        let fresh = self.processes.iter().filter(|word| word.fresh).map(|word| &word.body);
-        fresh.fold((0, 0), |(bytes, received), body| {
-            (bytes + body.bytes.len() as u64, received + body.received)
-        })
-    }
-
-    /// The same while nobody answers.
-    pub(super) fn silent(&self) -> Self {
-        let silent = |word: &Word| Word { fresh: false, live: false, ..word.clone() };
-        Self {
-            processes: self.processes.iter().map(silent).collect(),
-            carry: Arc::clone(&self.carry),
-        }
-    }
-}
-
-/// What one process last said.
-#[derive(Debug, Clone)]
-pub(crate) struct Word {
-    /// Its number, which another process has once it is gone; from 1.
-    pub(crate) number: usize,
-    /// What it said.
-    pub(crate) body: Body,
-    /// What it counted before, and said no more.
-    pub(crate) held: Arc<Exposition<'static>>,
-    /// Whether this scrape heard it.
-    pub(crate) fresh: bool,
-    /// Whether it is taken for a process that still runs, whose gauges count.
-    pub(crate) live: bool,
-}
-
-/// How a crew is doing, for a person.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct Muster {
-    /// How many processes there should be.
-    pub(crate) workers: usize,
-    /// How many the last scrape heard.
-    pub(crate) heard: usize,
-    /// How many are remembered one by one.
-    pub(crate) known: usize,
-    /// How many are gone, of which only the counts are kept.
-    pub(crate) gone: u64,
-    /// Answers of processes that were taken for gone and not counted again.
-    pub(crate) strays: u64,
-    /// Series of processes that are gone that were not kept, for want of room.
-    pub(crate) lost_series: u64,
-    /// What to know of it.
-    pub(crate) notes: Vec<&'static str>,
-}
-
 impl Crew {
     pub(super) fn new(workers: usize, max_samples: Option<usize>, limit: u64) -> Self {
         Self {
@@ -133,6 +75,7 @@ impl Crew {
             buried: VecDeque::new(),
             strays: 0,
             back: 0,
+            met: VecDeque::new(),
             lost: 0,
         }
     }
@@ -190,14 +133,26 @@ impl Crew {
     }
 
     fn notes(&self) -> Vec<&'static str> {
-        let nameless = |slot: &Slot| slot.tally.start.is_none() && slot.tally.mark.is_none();
+        let nameless = |slot: &Slot| {
+            let Tally { start, pid, target, .. } = &slot.tally;
+            start.is_none() && pid.is_none() && target.is_none()
+        };
         let notes = [
             ((1..self.workers).contains(&self.heard()), NOT_ALL),
             (self.workers > 1 && self.slots.iter().any(nameless), NAMELESS),
             (self.strays > 0 || self.back > 2 * self.workers as u64, TOO_MANY),
+            (self.restarts_all_the_time(), RESTARTS),
             (self.lost > 0, LOST),
         ];
         notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note).collect()
+    }
+
+    fn restarts_all_the_time(&self) -> bool {
+        let many = self.met.len() == 2 * self.workers + 3;
+        many && self
+            .met
+            .front()
+            .is_some_and(|first| self.scrape - first < 2 * self.met.len() as u64)
     }
 
     fn tally(&self, body: &Body) -> Result<Tally, Cause> {
@@ -230,6 +185,10 @@ impl Crew {
             let number = (1..=self.slots.len() + 1).find(|number| !taken(number));
             let number = number.unwrap_or_default();
             let held = Arc::default();
+            if self.met.len() == 2 * self.workers + 3 {
+                self.met.pop_front();
+            }
+            self.met.push_back(self.scrape);
             self.slots.push(Slot { number, body, tally, held, seen });
         }
     }
@@ -256,15 +215,12 @@ impl Crew {
         };
         let certain = |likeness, _: &Change| likeness == Likeness::Same;
         let grown = |_, change: &Change| change.only_grew();
-        let kept = |_, change: &Change| change.lower.is_empty() || !change.looks_like_a_restart();
+        let kept = |_, change: &Change| change.lower.is_empty() || !change.looks_like_another();
         let found = best(&certain).or_else(|| best(&grown));
         // A process may stop telling of a series, or begin it anew. But while not all are known,
         // one that tells of other series is more likely another process.
         let full = self.slots.len() >= self.workers;
         let found = found.or_else(|| best(&kept).filter(|_| full));
-        // Where there is but one process, the time it started tells that it is the same.
-        let alike = |likeness, _: &Change| likeness == Likeness::Alike;
-        let found = found.or_else(|| best(&alike).filter(|_| self.workers == 1));
         found.map(|(at, _, change)| (*at, change.clone()))
     }
 
@@ -363,41 +319,6 @@ fn samples(exposition: &Exposition<'_>) -> u64 {
     exposition.families.iter().map(|family| family.samples().len() as u64).sum()
 }
 
-/// How sure it is that two scrapes are of one process, counts aside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Likeness {
-    /// They are not.
-    Other,
-    /// Nothing speaks against it.
-    Maybe,
-    /// They started at the same time.
-    Alike,
-    /// They have the same process id, or what else is one process's own.
-    Same,
-}
-
-fn likeness(one: &Tally, other: &Tally) -> Likeness {
-    let marks = match (one.mark, other.mark) {
-        (Some(a), Some(b)) if a != b => return Likeness::Other,
-        (Some(_), Some(_)) => Likeness::Same,
-        _ => Likeness::Maybe,
-    };
-    let starts = match (one.start, other.start) {
-        (Some(a), Some(b)) if a.total_cmp(&b).is_eq() => Likeness::Alike,
-        // Some libraries take the machine's start time anew each time, in whole seconds that the
-        // kernel may round to one side and to the other. Others tell whole seconds, once.
-        (Some(a), Some(b)) if a.fract() != 0.0 && is_whole_step(a - b) => Likeness::Maybe,
-        (Some(_), Some(_)) => return Likeness::Other,
-        _ => Likeness::Maybe,
-    };
-    marks.max(starts)
-}
-
-fn is_whole_step(seconds: f64) -> bool {
-    let seconds = seconds.abs();
-    (0.5..2.5).contains(&seconds) && (seconds - seconds.round()).abs() < 0.001
-}
-
 const NOT_ALL: &str = "not every process was reached by the last scrape; of the others counts what \
                        they last said";
 const NAMELESS: &str = "the processes tell no process_start_time_seconds or anything else that is \
@@ -405,12 +326,11 @@ const NAMELESS: &str = "the processes tell no process_start_time_seconds or anyt
                         have counted the same look like one";
 const TOO_MANY: &str = "processes that had been taken for gone answer again; are there more than \
                         workers= says?";
+const RESTARTS: &str = "a process seems to restart at every scrape or two; if there are more than \
+                        workers= says, they look like that";
 const LOST: &str = "some counts of processes that are gone were not kept, because all of them \
                     together would take more than --app-metrics-max-bytes or max-bytes=";
 /// After so many scrapes without a word, a process's gauges are of the past.
 const FORGOTTEN: u64 = 5;
 /// How many of those that are gone would be known again.
 const BURIED: usize = 256;
-
-#[cfg(test)]
-mod tests;

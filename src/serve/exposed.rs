@@ -79,6 +79,7 @@ impl Exposed {
 
     /// Appends more to `out`, until there are so many bytes in it; false at the end.
     pub(super) fn advance(&mut self, bytes: usize, out: &mut Vec<u8>) -> bool {
+        self.share.taken();
         if out.is_empty() {
             *out = std::mem::take(&mut self.start);
         } else {

@@ -107,7 +107,8 @@ impl<'a> Sums<'a> {
     }
 }
 
-fn gauge_rules(rules: &SumRules) -> GaugeRules {
+/// The rules as the exposition takes them.
+pub(crate) fn gauge_rules(rules: &SumRules) -> GaugeRules {
     let mut gauges = GaugeRules::new(rule(rules.gauges));
     for (family, of_family) in &rules.gauge {
         gauges.set(family, rule(*of_family));

@@ -5,15 +5,25 @@ import http2 from 'node:http2';
 const { constants } = http2;
 const say = (what) => console.log(JSON.stringify(what));
 
+const TEXT = [0x81, 2, 104, 105];
+const CLOSE = [0x88, 2, 3, 232];
+const masked = ([opcode, length, ...payload]) => Buffer.from([opcode, 128 | length, 0, 0, 0, 0, ...payload]);
+
 function serve() {
   const counts = {};
-  const server = http2.createServer({ settings: { headerTableSize: 0, maxConcurrentStreams: 500 } });
+  const settings = { headerTableSize: 0, maxConcurrentStreams: 500, enableConnectProtocol: true };
+  const server = http2.createServer({ settings });
   server.on('stream', (stream, headers) => {
     const [, action, status] = headers[':path'].split('/');
     stream.on('error', () => {});
     const key = `${action} ${status}`;
     counts[key] = (counts[key] ?? 0) + 1;
-    if (action === 'reset') {
+    if (headers[':method'] === 'CONNECT') {
+      // A text frame for each that comes, and the close frame back (RFC 8441, 5; RFC 6455, 5.2).
+      stream.respond({ ':status': Number(status) });
+      stream.on('data', (bytes) => stream.write(Buffer.from(bytes[0] === 0x88 ? CLOSE : TEXT)));
+      stream.on('end', () => stream.end());
+    } else if (action === 'reset') {
       if (status !== '0') stream.respond({ ':status': Number(status) });
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     } else if (action === 'hold') {
@@ -57,11 +67,31 @@ function once(client, path, body, leave) {
   });
 }
 
+function chat(client) {
+  return new Promise((resolve) => {
+    const stream = client.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/chat/200' });
+    let heard = 0;
+    stream.on('response', () => stream.write(masked(TEXT)));
+    stream.on('data', () => {
+      heard += 1;
+      if (heard < 3) stream.write(masked(TEXT));
+      else if (heard === 3) stream.write(masked(CLOSE));
+      else stream.end();
+    });
+    stream.on('close', () => resolve(heard));
+  });
+}
+
 async function call(address) {
   const client = http2.connect(`http://${address}`, { settings: { enablePush: true } });
   client.on('stream', (pushed) => pushed.resume());
   const counts = {};
   const note = (what) => { counts[what] = (counts[what] ?? 0) + 1; };
+  await new Promise((resolve) => client.once('remoteSettings', resolve));
+  for (let n = 0; n < 3; n++) {
+    if (await chat(client) !== 4) throw new Error('the chat ended early');
+    note('200 -');
+  }
   for (let round = 0; round < 5; round++) {
     const all = [];
     for (const status of [200, 201, 404, 500, 503]) {

@@ -178,5 +178,6 @@ fn ends_with_eof(bytes: &[u8]) -> bool {
 fn written(merged: &Merged<'_>, format: Format) -> String {
     let mut out = Vec::new();
     render(merged, format, &mut out);
-    String::from_utf8(out).unwrap_or_else(|error| panic!("not UTF-8: {error}"))
+    // What is not UTF-8 is then not valid either.
+    String::from_utf8(out).unwrap_or_else(|error| format!("not UTF-8: {error}"))
 }

@@ -30,7 +30,7 @@ pub(crate) fn read(body: &[u8], strict: bool) -> (Vec<Sample>, u64) {
         let line = if strict { line } else { line.trim_end_matches(['\r', ' ', '\t']) };
         let begin = if strict { line } else { line.trim_start_matches([' ', '\t']) };
         // Other white space at the beginning hides a comment from nobody.
-        let shown = if strict { line } else { line.trim_start() };
+        let shown = if strict { line } else { line.trim_ascii_start() };
         if line.is_empty() || shown.starts_with('#') || !strict && line.trim_ascii().is_empty() {
             continue;
         }

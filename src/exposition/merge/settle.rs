@@ -1,13 +1,14 @@
 //! Looks at samples one by one: each series once, and histograms and summaries that add up.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 
 use super::relabel::{drop_empty_labels, has_bounds, has_label, rehash};
 use super::{Merger, Piece};
 use crate::exposition::keyed::ByHash;
-use crate::exposition::labels::{Pairs, hash_bound};
+use crate::exposition::labels::{Pairs, hash_bound, hash_pair};
 use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
 
@@ -51,6 +52,9 @@ impl Merger<'_> {
                 } else {
                     family.strict &= piece.samples.iter().all(legal);
                 }
+            }
+            if kind == Kind::StateSet {
+                family.strict &= stand_together(&family.name, &family.pieces, &self.labels);
             }
             if kind == Kind::Info {
                 let mut samples = family.pieces.iter().flat_map(|piece| &piece.samples);
@@ -107,6 +111,32 @@ fn is_legal(kind: Kind, name: &str, sample: &Sample<'_>) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether the states of each label set stand together, their times in order: OpenMetrics wants it
+/// so, and gauges, which a state set is otherwise, do not need it.
+fn stand_together(name: &str, pieces: &[Piece<'_>], labels: &[Option<String>]) -> bool {
+    let mut seen = HashSet::new();
+    let mut last: (Option<(u64, Option<usize>)>, Option<i64>) = (None, None);
+    let samples = pieces.iter().flat_map(|piece| piece.samples.iter().map(move |s| (piece, s)));
+    for (piece, sample) in samples {
+        let pairs = Pairs(sample.labels.as_str()).filter(|pair| pair.name != name);
+        let group = pairs
+            .fold(0_u64, |sum, pair| sum.wrapping_add(hash_pair(pair.name, pair.value, false)));
+        // A label of its own keeps a source's samples apart from the others'.
+        let group = (group, labels[piece.source].as_ref().map(|_| piece.source));
+        let time = sample.timestamp().and_then(Timestamp::millis);
+        let fits = if last.0 == Some(group) {
+            time.is_some() == last.1.is_some() && time >= last.1
+        } else {
+            seen.insert(group)
+        };
+        if !fits {
+            return false;
+        }
+        last = (Some(group), time);
+    }
+    true
 }
 
 /// Exactly this number: what readers compare, they compare so.

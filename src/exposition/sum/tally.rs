@@ -18,8 +18,10 @@ pub(crate) struct Tally {
     readings: Vec<Reading>,
     /// When the process says that it started, in seconds since the epoch.
     pub(crate) start: Option<f64>,
-    /// Of what else tells it from others: a process id, or the labels of `target_info`.
-    pub(crate) mark: Option<u64>,
+    /// Its process id, hashed.
+    pub(crate) pid: Option<u64>,
+    /// The labels of `target_info`, hashed: another one's may be the same.
+    pub(crate) target: Option<u64>,
     /// Whether samples were lost, so that what is missing may be there all the same.
     patchy: bool,
 }
@@ -135,15 +137,11 @@ impl Tally {
         match family.name() {
             "process_start_time_seconds" => self.start = Some(first.value.as_f64()),
             "process_pid" | "process_id" => {
-                self.mark(hash_bytes(b"pid", first.value.to_text().as_bytes()));
+                self.pid = Some(hash_bytes(b"pid", first.value.to_text().as_bytes()));
             }
-            "target_info" => self.mark(hash_all(first.labels.as_str(), false)),
+            "target_info" => self.target = Some(hash_all(first.labels.as_str(), false)),
             _ => {}
         }
-    }
-
-    fn mark(&mut self, mark: u64) {
-        self.mark = Some(self.mark.unwrap_or(0).wrapping_add(mark));
     }
 }
 
@@ -180,9 +178,10 @@ impl Change {
         self.lower.is_empty() && self.missing.is_empty()
     }
 
-    /// Whether it looks as if all of it was counted anew, rather than a series or two.
-    pub(crate) fn looks_like_a_restart(&self) -> bool {
-        self.less > 0 && self.less >= self.not_less
+    /// Whether it looks as if all of it was counted anew, or by another process, rather than a
+    /// series or two: more than a quarter of what had counted has fallen.
+    pub(crate) fn looks_like_another(&self) -> bool {
+        self.less * 3 > self.not_less
     }
 }
 
@@ -270,8 +269,9 @@ mod tests {
         let one = tally("process_start_time_seconds 1.7e9\ntarget_info{instance=\"a\"} 1\n");
         let two = tally("process_start_time_seconds 1.7e9\ntarget_info{instance=\"b\"} 1\n");
         assert_eq!(one.start, Some(1.7e9));
-        assert!(one.mark.is_some() && one.mark != two.mark);
-        assert!(tally("a 1\n").mark.is_none());
+        assert!(one.target.is_some() && one.target != two.target);
+        let other = tally("process_pid 7\n");
+        assert!(other.pid.is_some() && other.start.is_none() && other.target.is_none());
     }
 
     #[test]
