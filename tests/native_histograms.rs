@@ -1,6 +1,7 @@
 //! A native histogram of an app goes through a sidecar into a real Prometheus, which asks for
-//! protobuf, and says in PromQL what the app observed.
+//! protobuf, and says in `PromQL` what the app observed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::print_stdout, reason = "what programs said is shown when a test fails")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

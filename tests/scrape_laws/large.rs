@@ -87,6 +87,8 @@ fn readers_who_leave_in_the_middle_cost_others_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut sidecar, body) = sidecar(folder.path());
     let fds = || std::fs::read_dir(format!("/proc/{}/fd", sidecar.process.id())).unwrap().count();
+    // Whoever answers has started all of itself.
+    assert_eq!(get(sidecar.stats, "/stats/prometheus").status, 200);
     let before = fds();
     for round in 0..20 {
         let mut socket = TcpStream::connect(sidecar.stats).unwrap();
