@@ -1,9 +1,9 @@
 //! Brings a pod's traffic to the proxy: what `podmeter redirect` does to a network namespace.
 //!
-//! A [`Plan`] says what to intercept. [`rules`] turns it into chains of rules, which are data and
-//! know no tool. A backend writes them: [`nft`] tells the kernel by netlink, in one transaction and
-//! in a table of its own; [`iptables`] has `iptables-restore` do it, for kernels without nftables.
-//! TPROXY mode needs a route besides ([`route`]).
+//! A [`Plan`] says what to intercept. `rules` turns it into chains of rules, which are data and
+//! know no tool. A backend writes them: `nft` tells the kernel by netlink, in one transaction and
+//! in a table of its own; `iptables` has `iptables-restore` do it, for kernels without nftables.
+//! TPROXY mode needs a route besides (`route`).
 //!
 //! Only connections that are opened from now on are intercepted; whatever is open stays as it is.
 

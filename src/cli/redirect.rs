@@ -23,6 +23,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Apply(Box<Apply>),
+    /// Intercept nothing any more: take away all that `apply` has put in place.
     Remove,
     Show(Show),
 }

@@ -19,7 +19,7 @@ pub struct Snapshot {
     pub messages: BTreeMap<MessagesKey, MessagesTotals>,
     /// Connections metered as TCP.
     pub tcp: BTreeMap<TcpKey, TcpTotals>,
-    /// Every port that is metered; its position is its [`RouteId`](super::RouteId).
+    /// Every port that is metered; its position is its [`RouteId`].
     pub ports: Vec<Route>,
     /// What is counted of each, in the same order.
     pub routes: Vec<RouteTotals>,

@@ -239,3 +239,24 @@ fn a_body_may_be_larger_than_any_counter_of_32_bits() {
     assert_eq!((exchange.status, exchange.flags), (200, Flags::None));
     assert_eq!(exchange.response_bytes, head.len() as u64 + length);
 }
+
+#[test]
+fn a_probe_of_the_kubelet_is_told_apart_whatever_becomes_of_it() {
+    let probe = "GET /healthz HTTP/1.1\r\nUser-Agent:  kube-probe/1.31\r\nHost: a\r\n\r\n";
+    let other = "GET / HTTP/1.1\r\nUser-Agent: like kube-probe/1.31\r\nHost: a\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let told = Talk::new()
+        .client([probe, other, probe].concat())
+        .app([answer, answer].concat())
+        .client_resets()
+        .counts(&["200 -", "200 -", "0 DC"]);
+    let probes: Vec<_> = (0..3).map(|index| told.exchange(index).probe).collect();
+    assert_eq!(probes, [true, false, true]);
+    // After an answer that is the last, what was asked besides was no request, nor a probe.
+    Talk::new()
+        .client([other, probe].concat())
+        .app("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        .closes()
+        .counts(&["200 -"])
+        .drops(0);
+}

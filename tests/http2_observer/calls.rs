@@ -77,3 +77,29 @@ fn grpc_web_is_grpc_too() {
         .carries_messages(1, 2)
         .calls(&["grpc 9"]);
 }
+
+#[test]
+fn a_probe_of_the_kubelet_is_told_apart_and_carries_no_messages() {
+    let probe = |stream| {
+        let fields = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/grpc.health.v1.Health/Check"),
+            (":authority", "10.0.0.9:8080"),
+            ("content-type", "application/grpc"),
+            ("user-agent", "kube-probe/1.31 grpc-go/1.65.0"),
+        ];
+        headers(stream, 0, &fields)
+    };
+    let told = open()
+        .client([probe(1), data(1, END_STREAM, message(b"")), call(3)].concat())
+        .app([status(1, 0, "200"), data(1, 0, message(b"\x08\x01"))].concat())
+        .app([trailers(1, &[("grpc-status", "0")]), status(3, END_STREAM, "200")].concat())
+        .client(probe(5))
+        // What the app has not looked at when it goes away in order was no request, nor a probe.
+        .app(goaway(3, NO_ERROR))
+        .closes()
+        .counts_only(&["200 -", "200 -"])
+        .carries_messages(0, 0);
+    assert!(told.exchange(0).probe && !told.exchange(1).probe);
+}
