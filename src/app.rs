@@ -3,6 +3,7 @@
 
 mod doors;
 
+use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dialect::Dialects;
@@ -110,6 +111,7 @@ impl App {
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),
+            aside: Aside::default(),
             lifecycle: Arc::clone(&lifecycle),
             started: Instant::now(),
         });

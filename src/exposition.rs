@@ -28,6 +28,7 @@
 mod block;
 mod build;
 mod format;
+mod keyed;
 mod labels;
 mod lint;
 mod merge;
@@ -39,6 +40,7 @@ mod parse;
 mod problem;
 mod render;
 mod select;
+mod sum;
 mod value;
 
 pub use build::FamilyBuilder;
@@ -54,4 +56,6 @@ pub use parse::{InputFormat, Limits, parse, parse_with, scan_for};
 pub use problem::{Counts, Problem, Problems, Reason};
 pub use render::{Rendering, render};
 pub use select::keep_used;
+pub(crate) use sum::{Change, Tally, keep, kept_bytes, points_of};
+pub use sum::{GaugeRule, GaugeRules, Member, Summed, sum};
 pub use value::Number;

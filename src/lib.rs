@@ -11,6 +11,9 @@
 //! [exchanges](observe::Exchange) happened. The connection's [`meter::Recorder`] adds them to its
 //! thread's shard of the [`meter::Meter`].
 //!
+//! In a pod it comes from anywhere: [`redirect`] has put rules into the kernel that bring it, and
+//! it is carried to where it was going.
+//!
 //! # A scrape
 //!
 //! `serve` answers it. `scrape` fetches the app's own expositions side by side under the scraper's
@@ -26,6 +29,7 @@
 //! and drains.
 
 pub mod app;
+mod aside;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -125,6 +125,14 @@ fn write(chains: &[Chain], backend: Option<Backend>) -> Result<Backend, Redirect
     }
 }
 
+/// Whether this is the network namespace of the machine itself, as far as can be seen: that of the
+/// first process, on a system that shows its kernel's threads, as no pod does.
+pub fn is_host() -> bool {
+    let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/net")).ok();
+    let kernel = std::fs::read_to_string("/proc/2/comm").is_ok_and(|name| name == "kthreadd\n");
+    kernel && namespace("1").is_some_and(|first| namespace("self") == Some(first))
+}
+
 /// Takes away whatever [`apply`] has put in place, by any backend. Nothing there is no error.
 pub fn remove() -> Result<(), RedirectError> {
     nft::remove_if_supported()?;

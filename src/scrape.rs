@@ -14,6 +14,7 @@
 mod accept;
 mod client;
 mod connect;
+mod crew;
 mod deadline;
 mod error;
 mod file;
@@ -22,21 +23,26 @@ mod intake;
 mod line;
 mod patience;
 mod request;
+mod sip;
 mod source;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod workers;
 
 pub(crate) use accept::Wants;
+pub(crate) use crew::{Muster, Words};
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
+use crate::exposition::Limits;
 use bytes::Bytes;
 use client::Client;
 use health::Families;
 use http::HeaderValue;
+use intake::ByteLimit;
 use prometheus_client::registry::Registry;
 use source::Source;
 use std::future::poll_fn;
@@ -65,7 +71,8 @@ impl Scraper<'_> {
 /// nothing at all. To be asked before anything is started.
 pub(crate) fn check(sources: &[AppMetrics]) -> Result<(), ConfigError> {
     for source in sources {
-        let useful = Client::new(source, u64::MAX).check();
+        let most = ByteLimit { bytes: u64::MAX, setting: MAX_BYTES };
+        let useful = Client::new(source, most).check();
         useful.map_err(|cause| source.refused(cause.to_string()))?;
     }
     Ok(())
@@ -80,7 +87,8 @@ pub(crate) async fn fetch_once(
 ) -> Result<Body, FetchError> {
     let own = source.limits.timeout.map(|timeout| Instant::now() + timeout);
     let deadline = own.map_or(scraper.deadline, |own| own.min(scraper.deadline));
-    let outcome = Client::new(source, max_bytes).fetch(&Scraper { deadline, ..*scraper }).await;
+    let most = ByteLimit { bytes: max_bytes, setting: "--max-bytes" };
+    let outcome = Client::new(source, most).fetch(&Scraper { deadline, ..*scraper }).await;
     outcome.map_err(|cause| FetchError { url: source.url.to_string(), cause })
 }
 
@@ -97,7 +105,8 @@ impl Sources {
     /// after it. Registers the `podmeter_app_*` families, in which each source is down so far.
     pub(crate) fn new(sources: &[AppMetrics], max_bytes: u64, registry: &mut Registry) -> Self {
         let families = Families::register(registry);
-        let source = |source| Source::new(source, max_bytes, &families);
+        let most = ByteLimit { bytes: max_bytes, setting: MAX_BYTES };
+        let source = |source| Source::new(source, most, &families);
         Self { sources: sources.iter().map(source).collect() }
     }
 
@@ -136,7 +145,9 @@ impl Sources {
         dropped: &[Dropped<'_>],
     ) -> bool {
         let Some(source) = self.sources.get(index) else { return false };
-        if let Some(most) = source.max_samples.filter(|most| samples > *most as u64) {
+        // Processes that are added up were looked at one by one.
+        let most = source.max_samples.filter(|_| source.workers.is_none());
+        if let Some(most) = most.filter(|most| samples > *most as u64) {
             source.ledger.refused(Cause::TooManySamples(most));
             return false;
         }
@@ -167,7 +178,7 @@ impl Sources {
 
     /// How each source is doing, for `/sources`.
     pub(crate) fn health(&self) -> Vec<Health> {
-        let health = |source: &Source| source.ledger.health(source.impatient_for());
+        let health = |source: &Source| source.health();
         self.sources.iter().map(health).collect()
     }
 
@@ -177,13 +188,14 @@ impl Sources {
     }
 
     async fn fetch_one(index: usize, source: &Source, scraper: &Scraper<'_>) -> Fetched {
-        let outcome = source.fetch(scraper).await;
+        let (outcome, words) = source.fetch(scraper).await;
         Fetched {
             index,
             name: source.ledger.name().to_owned(),
             mode: source.mode.clone(),
             max_samples: source.max_samples,
             outcome,
+            words,
         }
     }
 }
@@ -199,8 +211,32 @@ pub(crate) struct Fetched {
     pub(crate) mode: SourceMode,
     /// The most samples that it may have; no more than one beyond need be read.
     pub(crate) max_samples: Option<usize>,
-    /// Its exposition, or why there is none.
+    /// Its exposition, or why there is none; of several processes, one of theirs.
     pub(crate) outcome: Result<Body, FetchError>,
+    /// What its processes said, where they are to be added up.
+    pub(crate) words: Option<Words>,
+}
+
+impl Fetched {
+    /// How much of each of its bodies is to be read.
+    pub(crate) fn limits(&self) -> Limits {
+        limits(self.max_samples)
+    }
+
+    /// Bytes of what it has to say.
+    pub(crate) fn bytes(&self) -> u64 {
+        match (&self.words, &self.outcome) {
+            (Some(words), _) => words.bytes(),
+            (None, Ok(body)) => body.bytes.len() as u64,
+            (None, Err(_)) => 0,
+        }
+    }
+}
+
+fn limits(max_samples: Option<usize>) -> Limits {
+    let usual = Limits::default();
+    let samples = max_samples.map_or(usual.samples, |most| most.saturating_add(1));
+    Limits { samples, ..usual }
 }
 
 /// One exposition as it was sent, whole and decompressed.
@@ -232,3 +268,6 @@ pub(crate) async fn side_by_side<F: Future + Unpin>(work: Vec<F>) -> Vec<F::Outp
     .await;
     work.into_iter().filter_map(|(_, done)| done).collect()
 }
+
+/// The setting that limits every source.
+const MAX_BYTES: &str = "--app-metrics-max-bytes";

@@ -7,7 +7,6 @@
 //! and [`readers`] bound what answers on their way may hold.
 
 mod admin;
-mod aside;
 mod coding;
 mod exposed;
 mod health;
@@ -18,12 +17,14 @@ mod reply;
 mod room;
 mod selection;
 mod stats;
+mod sums;
 
 pub(crate) use self::http::serve;
 pub(crate) use admin::Admin;
 pub(crate) use health::Health;
 pub(crate) use room::Room;
 pub(crate) use stats::Stats;
+pub(crate) use sums::gauge_rules;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;

@@ -12,7 +12,7 @@ fn a_bad_command_line_is_one_line_and_exit_code_2() {
     for (line, sentence) in [
         ("", "a command is missing, such as podmeter proxy; podmeter --help names them"),
         ("prox", "prox is no command; did you mean proxy?"),
-        ("serve", "serve is no command; podmeter --help names them"),
+        ("launch", "launch is no command; podmeter --help names them"),
         ("--frob", "--frob is not known; --help names what is"),
         ("proxy --forwrd 1=2", "--forwrd is not known; did you mean --forward?"),
         ("proxy --stats_listen 1", "--stats_listen is not known; did you mean --stats-listen?"),
@@ -69,10 +69,6 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("stats-listen", "OFF", listen),
         ("health-listen", "false", listen),
         ("admin-listen", "a b:80", admin),
-        ("inbound-listen", "127.0.0.1", listen),
-        ("inbound-mode", "nat", "redirect or tproxy"),
-        ("outbound-listen", "on", admin),
-        ("probes", "off", "apart or requests"),
         ("opaque-ports", "0", ports),
         ("opaque-ports", "9-8", ports),
         ("opaque-ports", "mysql", ports),
@@ -393,6 +389,29 @@ fn help_and_version_are_answers_on_standard_output() {
     }
     let version = String::from_utf8(podmeter("--version").stdout).unwrap();
     assert_eq!(version, format!("podmeter {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_interception_takes_is_named_too() {
+    for (setting, value, expected) in [
+        (
+            "inbound-listen",
+            "127.0.0.1",
+            "an address and port such as 0.0.0.0:15099, a port alone, or off",
+        ),
+        ("inbound-mode", "nat", "redirect or tproxy"),
+        (
+            "outbound-listen",
+            "on",
+            "an address and port such as 127.0.0.1:15099, a port alone, or off",
+        ),
+        ("probes", "off", "apart or requests"),
+    ] {
+        assert_refused(
+            &podmeter(&format!("{PROXY} --{setting}={value}")),
+            &format!("--{setting} is {value:?}, but it takes {expected}"),
+        );
+    }
 }
 
 #[test]

@@ -32,6 +32,22 @@ fn a_counter_is_named_with_total_in_text_and_without_in_openmetrics() {
 }
 
 #[test]
+fn a_sample_that_is_called_as_its_counter_but_for_total_keeps_its_name() {
+    let om = "# TYPE a counter\na_total 1\na 3\n# EOF\n";
+    assert_eq!(text(om), "# TYPE a_total counter\na_total 1\n# TYPE a untyped\na 3\n");
+}
+
+#[test]
+fn a_state_set_whose_label_sets_are_scattered_is_a_gauge() {
+    let om = "# TYPE s stateset\ns{a=\"1\",s=\"on\"} 1\ns{a=\"2\",s=\"on\"} 0\ns{a=\"1\",s=\"off\"} 0\n# EOF\n";
+    assert_eq!(openmetrics(om), om.replace("stateset", "gauge"));
+    let back = "# TYPE s stateset\ns{s=\"on\"} 1 2\ns{s=\"off\"} 0 1\n# EOF\n";
+    assert_eq!(openmetrics(back), back.replace("stateset", "gauge"));
+    let sound = "# TYPE s stateset\ns{a=\"1\",s=\"on\"} 1\ns{a=\"1\",s=\"off\"} 0\ns{a=\"2\",s=\"on\"} 0\n# EOF\n";
+    assert_eq!(openmetrics(sound), sound);
+}
+
+#[test]
 fn creation_times_are_gauges_in_text_and_come_back() {
     let om = "# TYPE a counter\na_total{x=\"1\"} 1\na_created{x=\"1\"} 12.5\na_total{x=\"2\"} 1\n# EOF\n";
     let as_text = "# TYPE a_total counter\na_total{x=\"1\"} 1\na_total{x=\"2\"} 1\n\

@@ -62,6 +62,32 @@ proptest! {
     }
 
     #[test]
+    fn a_part_of_an_answer_is_as_valid_as_the_whole(
+        sources in prop::collection::vec((body(), declared(), any::<bool>()), 1..3),
+        part in "[a-z_]{1,3}",
+    ) {
+        let mut merged = merge(own(), sources.iter().enumerate().map(read).collect());
+        let whole = shown(&written(&merged, Format::TEXT));
+        let whole: BTreeSet<_> = whole.lines().collect();
+        merged.keep_named(|name| name.contains(&part));
+        for (format, _) in &FORMATS[..2] {
+            let text = shown(&written(&merged, *format));
+            let lines = checker::check(&text, *format);
+            prop_assert!(lines.is_ok(), "{format:?}: {}\n{text}", lines.unwrap_err());
+            prop_assert_eq!(lines.unwrap().len(), merged.samples());
+        }
+        let text = shown(&written(&merged, Format::TEXT));
+        for line in text.lines() {
+            prop_assert!(whole.contains(line), "{}", line);
+        }
+        // Whatever was left out has nothing to do with what was asked for.
+        for line in whole.iter().filter(|line| !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            prop_assert!(!name.contains(&part) || text.lines().any(|kept| kept == *line), "{}", line);
+        }
+    }
+
+    #[test]
     fn every_valid_sample_of_an_app_arrives(body in body_of(&[""]), declared in declared()) {
         let read = parse(body.as_bytes(), declared);
         let names = escaped_series(&read);

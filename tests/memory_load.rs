@@ -12,6 +12,7 @@
 mod support;
 
 use rustix::event::PollFlags;
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -111,6 +112,59 @@ fn clients_that_take_nothing_cannot_pin_much_memory() {
     let after = program.rss_kib();
     println!("{before} KiB became {after} KiB with 400 clients that take nothing");
     assert!(after < before + 24 * 1024, "{before} KiB became {after} KiB");
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "load: runs with --release")]
+fn a_large_exposition_is_in_memory_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let source = TcpListener::bind("127.0.0.1:0").unwrap();
+    let flags = format!(
+        "--stats-listen 127.0.0.1:0 --app-metrics http://{}/,name=app --app-metrics-max-bytes 64MiB",
+        source.local_addr().unwrap()
+    );
+    let program = Program::before(listener.local_addr().unwrap(), &flags);
+    let line = program.await_log("serving stats");
+    let stats = line.split("listen=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let stats: SocketAddr = stats.parse().unwrap();
+    let idle = program.rss_kib();
+
+    let mut body = String::new();
+    for family in 0..700 {
+        writeln!(body, "# TYPE app_family_{family}_total counter").unwrap();
+        for series in 0..500 {
+            let path = format!("/api/v1/resource/{series}");
+            writeln!(body, "app_family_{family}_total{{path=\"{path}\",method=\"GET\"}} 1")
+                .unwrap();
+        }
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..2 {
+                let mut scraper = accept(&source);
+                assert!(scraper.read(&mut [0; 4096]).unwrap() > 0);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                scraper.write_all(head.as_bytes()).unwrap();
+                scraper.write_all(body.as_bytes()).unwrap();
+                scraper.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+        });
+        for coding in ["identity", "gzip"] {
+            let mut scraper = connect(stats);
+            let request = format!(
+                "GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAccept-Encoding: {coding}\r\n\r\n"
+            );
+            scraper.write_all(request.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            scraper.read_to_end(&mut answer).unwrap();
+            assert!(answer.ends_with(b"\r\n0\r\n\r\n"), "the answer is whole");
+            assert!(coding == "gzip" || answer.len() > body.len());
+        }
+    });
+    let (peak, size) = (program.peak_rss_kib() - idle, body.len() as u64 / 1024);
+    println!("{size} KiB of an app's metrics cost {peak} KiB at most");
+    // The bodies once, and what was read of them, which borrows their text.
+    assert!(peak < size * 5 / 2, "{size} KiB cost {peak} KiB");
 }
 
 /// Passes a gigabyte to a reader that often waits until nobody takes any more; gives the most

@@ -1,7 +1,8 @@
 //! `podmeter merge`, the built program, as it is used from a shell.
 #![expect(clippy::unwrap_used, reason = "a case that cannot be read fails the test")]
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
 use std::process::{Command, Output, Stdio};
 
 use podmeter::exposition::{InputFormat, lint};
@@ -30,7 +31,8 @@ fn two_files_become_one_valid_exposition() {
 #[test]
 fn the_order_is_the_sources_every_time() {
     let folder = Folder::new();
-    let body: String = (0..500).map(|n| format!("m{}{{l=\"{n}\"}} {n}\n", n % 7)).collect();
+    let lines: Vec<_> = (0..500).map(|n| format!("m{}{{l=\"{n}\"}} {n}\n", n % 7)).collect();
+    let body = lines.concat();
     let paths: Vec<_> = (0..5).map(|n| folder.file(&format!("{n}.prom"), &body)).collect();
     let args: Vec<&str> =
         ["--mode", "label"].into_iter().chain(paths.iter().map(String::as_str)).collect();
@@ -93,6 +95,25 @@ fn names_of_any_script_are_spelt_as_asked() {
 }
 
 #[test]
+fn protobuf_goes_out_and_comes_back() {
+    let body = "# HELP a_total Some.\n# TYPE a_total counter\na_total{x=\"1\"} 1 5000\n\
+                # HELP h Some.\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n\
+                h_sum 3.5\nh_count 2\n# HELP s Some.\n# TYPE s summary\ns{quantile=\"0.5\"} NaN\n\
+                s_sum 0\ns_count 0\n";
+    let messages = merge(&["--to", "protobuf", "-"], body.as_bytes());
+    assert_eq!((messages.status.code(), text(&messages.stderr)), (Some(0), String::new()));
+    let report = lint(&messages.stdout, InputFormat::Unknown, 9);
+    assert_eq!(report.format, InputFormat::Protobuf);
+    assert_eq!((report.errors(), report.families), (0, 3), "{:?}", report.findings());
+    assert_eq!(text(&merge(&["-"], &messages.stdout).stdout), body);
+    let half = &messages.stdout[..messages.stdout.len() / 2];
+    let output = merge(&["-"], half);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("standard input:2:"), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("a_total{x=\"1\"} 1 5000\n"));
+}
+
+#[test]
 fn nothing_is_written_where_a_source_cannot_be_read() {
     let folder = Folder::new();
     let good = folder.file("good.prom", "a 1\n");
@@ -109,17 +130,51 @@ fn nothing_is_written_where_a_source_cannot_be_read() {
 }
 
 #[test]
-fn without_a_source_there_is_one_sentence() {
+fn without_a_source_and_with_what_is_not_there_yet_there_is_one_sentence() {
     let output = merge(&[], b"");
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(text(&output.stderr).lines().count(), 1, "{}", text(&output.stderr));
+    let output = merge(&["http://127.0.0.1:1/metrics,mode=sum,workers=4"], b"");
+    assert_eq!(
+        (output.status.code(), text(&output.stderr).as_str()),
+        (
+            Some(2),
+            "podmeter: http://127.0.0.1:1/metrics has workers=, but merge asks each source once; \
+             name one source for each process\n"
+        )
+    );
+}
+
+#[test]
+fn processes_of_one_app_are_added_up() {
+    let folder = Folder::new();
+    let body = |jobs: u64| {
+        format!(
+            "# TYPE jobs_total counter\njobs_total {jobs}\n# TYPE size gauge\nsize {jobs}\n\
+             # TYPE s summary\ns{{quantile=\"0.5\"}} 1\ns_sum 2\ns_count {jobs}\n"
+        )
+    };
+    let (one, two) = (folder.file("one.prom", &body(3)), folder.file("two.prom", &body(4)));
+    let output = merge(&["--mode", "sum", &one, &two], b"");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        text(&output.stdout),
+        "# TYPE jobs_total counter\njobs_total 7\n# TYPE size gauge\nsize 7\n\
+         # TYPE s summary\ns_sum 4\ns_count 7\n"
+    );
+    let told = text(&output.stderr);
+    assert!(told.starts_with(&format!("{one}: 1 sample dropped: ")), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+    let said = text(&merge(&["--mode", "sum", "--gauges", "max", &one, &two], b"").stdout);
+    assert!(said.contains("\nsize 4\n"), "{said}");
+    assert_eq!(merge(&["--mode", "sum", "--strict", &one, &two], b"").status.code(), Some(1));
 }
 
 #[test]
 fn a_long_body_goes_through_and_back() {
     let mut body = String::from("# TYPE a gauge\n");
     for n in 0..200_000 {
-        body += &format!("a{{n=\"{n}\"}} {n}\n");
+        writeln!(body, "a{{n=\"{n}\"}} {n}").unwrap();
     }
     let output = merge(&["-"], body.as_bytes());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -129,7 +184,8 @@ fn a_long_body_goes_through_and_back() {
 #[test]
 fn a_reader_that_has_enough_ends_it_quietly() {
     let folder = Folder::new();
-    let body: String = (0..200_000).map(|n| format!("a{{n=\"{n}\"}} {n}\n")).collect();
+    let lines: Vec<_> = (0..200_000).map(|n| format!("a{{n=\"{n}\"}} {n}\n")).collect();
+    let body = lines.concat();
     let path = folder.file("long.prom", &body);
     let mut program = program(&[&path]);
     let mut child = program.spawn().unwrap();

@@ -34,6 +34,7 @@ mod nginx;
 #[expect(dead_code, reason = "each suite takes what it needs")]
 mod process;
 #[path = "support/prom.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
 mod prom;
 #[path = "prometheus/promtool.rs"]
 mod promtool;

@@ -10,6 +10,8 @@
 mod exposition_checker;
 #[path = "support/http.rs"]
 mod http;
+#[path = "scrape_laws/large.rs"]
+mod large;
 #[path = "scrape_laws/merged.rs"]
 mod merged;
 #[path = "scrape_laws/negotiated.rs"]
@@ -23,6 +25,8 @@ mod process;
 mod scrape;
 #[path = "scrape_laws/scripted.rs"]
 mod scripted;
+#[path = "scrape_laws/selected.rs"]
+mod selected;
 #[path = "support/sidecar.rs"]
 mod sidecar;
 #[path = "support/skip.rs"]

@@ -114,7 +114,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     };
     match written.and_then(|()| out.flush()) {
         // `podmeter lint | head` has read all it wants, and the verdict stands.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Run(error.into())),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(source::unwritten(&error)),
         _ => Ok(verdict.code()),
     }
 }
@@ -136,7 +136,7 @@ pub(super) trait Tell {
 fn judge(
     args: &Args,
     sources: &[Given],
-    limits: Limits,
+    limits: Limits<'_>,
     verdict: &mut Verdict,
     tell: &mut dyn Tell,
     out: &mut dyn Write,

@@ -1,17 +1,20 @@
 //! `podmeter merge`: one valid exposition of many.
 
+mod sums;
+
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use self::sums::Groups;
 use super::Failure;
 use super::source::{self, Body, Given, Reading, one_line};
-use crate::config::SourceMode;
+use crate::config::{GaugeRule, SourceMode, SumRules};
 use crate::exposition::{
-    Counts, Escaping, Format, InputFormat, Limits, Outcome, Problems, Rendering, Scanned, Source,
-    Syntax, detect, merge_for, scan_for,
+    Counts, Escaping, Format, InputFormat, Limits, Problems, Rendering, Source, Syntax, detect,
+    merge_for, parse_with, scan_for,
 };
 use crate::scrape::Wants;
 
@@ -38,9 +41,14 @@ pub(super) struct Args {
     escaping: Spelling,
 
     /// What happens to series that several sources have: `plain` keeps the first source's, `label`
-    /// adds `source="NAME"` to all. A URL's own `mode=` goes before it.
+    /// adds `source="NAME"` to all, `sum` adds them up as those of processes of one app. A URL's
+    /// own `mode=` goes before it.
     #[arg(long, value_enum, value_name = "MODE", default_value = "plain")]
     mode: Mode,
+
+    /// What several processes' gauges come to in a sum; a URL's own `gauges=` goes before it.
+    #[arg(long, value_enum, value_name = "RULE", default_value = "sum")]
+    gauges: Gauges,
 
     /// Exit code 1 where a sample was dropped.
     #[arg(long)]
@@ -59,6 +67,7 @@ const EXAMPLES: &str = "\
 Examples:
   podmeter merge a.prom b.prom                        the union of two files
   podmeter merge --mode label a.prom b.prom           each sample says which file it is of
+  podmeter merge --mode sum worker-*.prom             processes of one app as one
   curl -s localhost:9102/metrics | podmeter merge --to openmetrics -
   podmeter merge http://localhost:9102/metrics,name=web http://localhost:9103/metrics > all.prom";
 
@@ -92,9 +101,37 @@ enum Mode {
     Plain,
     /// A label tells them apart.
     Label,
+    /// They are added up.
+    Sum,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Gauges {
+    /// Their sum, unless the name says that it is no amount.
+    Sum,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// That with the newest timestamp, else the last source's.
+    Last,
+    /// Each by itself, with a label `process`.
+    Label,
 }
 
 impl Args {
+    /// The rules of a sum, if all sources are added up.
+    fn sum(&self) -> Option<SumRules> {
+        let gauges = match self.gauges {
+            Gauges::Sum => GaugeRule::Sum,
+            Gauges::Max => GaugeRule::Max,
+            Gauges::Min => GaugeRule::Min,
+            Gauges::Last => GaugeRule::Last,
+            Gauges::Label => GaugeRule::Label,
+        };
+        matches!(self.mode, Mode::Sum).then(|| SumRules { gauges, ..SumRules::default() })
+    }
+
     fn format(&self) -> Format {
         let escaping = match self.escaping {
             Spelling::Underscores => Escaping::Underscores,
@@ -118,6 +155,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let limits = args.reading.limits(wants)?;
     let mut sources =
         args.sources.iter().map(|text| Given::read(text)).collect::<Result<Vec<_>, _>>()?;
+    let all = args.sum();
+    sums::check(&sources, all.as_ref())?;
     name_apart(&mut sources);
     let mut bodies = Vec::with_capacity(sources.len());
     let mut unread = false;
@@ -135,24 +174,47 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     }
     let mut errors = BufWriter::new(io::stderr().lock());
     let format = args.format();
-    let (mut read, mut unreadable) = (Vec::new(), Vec::new());
-    for (given, body) in sources.iter().zip(&bodies) {
-        let scanned = scan(body, format);
-        tell_problems(given, &scanned.problems, &mut errors);
-        unreadable.push(*scanned.problems.dropped());
+    let mut lost = Lost { sources: &sources, any: false };
+    let (mut entries, mut groups, mut places) = (Vec::new(), Groups::default(), Vec::new());
+    for (at, (given, body)) in sources.iter().zip(&bodies).enumerate() {
+        if let Some(rules) = sums::rules(given, all.as_ref()) {
+            let read = parse_with(&body.bytes, body.format(), &LIMITS);
+            lost.problems(at, &read.problems, &mut errors);
+            let (_, new) = groups.add(at, &given.name, read, &rules);
+            if new {
+                places.push(entries.len());
+                entries.push(None);
+            }
+            continue;
+        }
+        let scanned = scan_for(format, &body.bytes, body.format(), &LIMITS);
+        lost.problems(at, &scanned.problems, &mut errors);
+        let before = *scanned.problems.dropped();
         let source = Source::new(given.name.as_str(), scanned);
         let labelled = match &given.mode {
             None => matches!(args.mode, Mode::Label),
             Some(mode) => *mode == SourceMode::Label,
         };
-        read.push(if labelled { source.labelled() } else { source });
+        entries.push(Some((at, before, if labelled { source.labelled() } else { source })));
+    }
+    for (total, place) in groups.finish().into_iter().zip(places) {
+        for (at, dropped) in &total.dropped {
+            lost.samples(*at, Counts::default(), dropped, &mut errors);
+        }
+        let first = total.dropped.first().map_or(0, |(at, _)| *at);
+        let source = Source::new(sources[first].name.as_str(), total.exposition);
+        entries[place] = Some((first, Counts::default(), source));
+    }
+    let (mut owners, mut read) = (Vec::new(), Vec::new());
+    for (at, before, source) in entries.into_iter().flatten() {
+        owners.push((at, before));
+        read.push(source);
     }
     let merged = merge_for(format.escaping(), Vec::new(), read);
-    let mut complete = true;
-    for ((given, before), outcome) in sources.iter().zip(unreadable).zip(merged.outcomes()) {
-        complete &= outcome.dropped.total() == 0;
-        tell_dropped(given, before, outcome, &mut errors);
+    for ((at, before), outcome) in owners.into_iter().zip(merged.outcomes()) {
+        lost.samples(at, before, &outcome.dropped, &mut errors);
     }
+    let complete = !lost.any;
     // Said before anything is written, so that the two do not mix where both go to one terminal.
     let _ = errors.flush();
     let mut out = io::stdout().lock();
@@ -164,14 +226,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             match out.write_all(&part) {
                 // `podmeter merge ... | head` has read all it wants.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-                written => written.map_err(|error| Failure::Run(error.into()))?,
+                written => written.map_err(|error| source::unwritten(&error))?,
             }
             part.clear();
         }
         if !more {
             match out.flush() {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    return Err(Failure::Run(error.into()));
+                    return Err(source::unwritten(&error));
                 }
                 _ => break,
             }
@@ -180,40 +242,46 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     Ok(if args.strict && !complete { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn scan(body: &Body, to: Format) -> Scanned<'_> {
-    let format = match body.format {
-        InputFormat::Unknown => detect(&body.bytes),
-        told => told,
-    };
-    // What is read is bounded by its bytes alone: a person asked for this very file.
-    let limits = Limits {
-        line_bytes: usize::MAX,
-        samples: usize::MAX,
-        families: usize::MAX,
-        problems: KEPT,
-    };
-    scan_for(to, &body.bytes, format, &limits)
-}
-
-fn tell_problems(given: &Given, problems: &Problems, out: &mut dyn Write) {
-    let first = problems.first();
-    for problem in first {
-        let _ = writeln!(out, "{}:{problem}", given.shown);
-    }
-    let more = problems.total() - first.len() as u64;
-    if more > 0 {
-        let _ = writeln!(out, "{}: and {more} more", given.shown);
+impl Body {
+    /// What it is, as far as that is known.
+    fn format(&self) -> InputFormat {
+        match self.format {
+            InputFormat::Unknown => detect(&self.bytes),
+            told => told,
+        }
     }
 }
 
-/// Tells what was dropped by merging, reading apart.
-fn tell_dropped(given: &Given, before: Counts, outcome: &Outcome, out: &mut dyn Write) {
-    for (reason, count) in outcome.dropped.iter() {
-        let count = count - before.get(reason);
-        if count > 0 {
-            let samples = if count == 1 { "sample" } else { "samples" };
-            let sentence = reason.sentence();
-            let _ = writeln!(out, "{}: {count} {samples} dropped: {sentence}", given.shown);
+/// Tells what was lost, and remembers whether anything was.
+struct Lost<'a> {
+    sources: &'a [Given],
+    any: bool,
+}
+
+impl Lost<'_> {
+    /// Tells what could not be read.
+    fn problems(&mut self, at: usize, problems: &Problems, out: &mut dyn Write) {
+        let shown = &self.sources[at].shown;
+        self.any |= problems.dropped().total() > 0;
+        for problem in problems.first() {
+            let _ = writeln!(out, "{shown}:{problem}");
+        }
+        let more = problems.total() - problems.first().len() as u64;
+        if more > 0 {
+            let _ = writeln!(out, "{shown}: and {more} more");
+        }
+    }
+
+    /// Tells which samples went although they could be read, beyond those of `before`.
+    fn samples(&mut self, at: usize, before: Counts, dropped: &Counts, out: &mut dyn Write) {
+        let shown = &self.sources[at].shown;
+        for (reason, count) in dropped.iter() {
+            let count = count - before.get(reason);
+            if count > 0 {
+                self.any = true;
+                let samples = if count == 1 { "sample" } else { "samples" };
+                let _ = writeln!(out, "{shown}: {count} {samples} dropped: {}", reason.sentence());
+            }
         }
     }
 }
@@ -233,5 +301,7 @@ fn name_apart(sources: &mut [Given]) {
 
 /// How much is written at once.
 const PART: usize = 64 << 10;
-/// How many problems of one source are told; of what goes beyond, the number.
-const KEPT: usize = 10_000;
+/// What is read is bounded by its bytes alone: a person asked for this very file. Of what is wrong
+/// with it, so much is told; of what goes beyond, the number.
+const LIMITS: Limits =
+    Limits { line_bytes: usize::MAX, samples: usize::MAX, families: usize::MAX, problems: 10_000 };

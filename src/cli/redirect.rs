@@ -55,6 +55,9 @@ struct Show {
     json: bool,
 }
 
+const HOST: &str = "warning: this is the network of the whole machine and not of a pod, so every \
+                    new connection to it is intercepted; podmeter redirect remove undoes it";
+
 const EXAMPLES: &str = "\
 Examples:
   podmeter redirect apply                              every port of the app
@@ -86,6 +89,10 @@ fn applied(args: &Apply) -> Result<String, Failure> {
     let backend = config::backend(args.backend.as_deref()).map_err(usage)?;
     if args.dry_run {
         return Ok(redirect::describe(&plan, backend.unwrap_or(Backend::Nftables)));
+    }
+    if redirect::is_host() {
+        // It may be meant, on a machine for trying things out.
+        let _ = writeln!(io::stderr(), "podmeter: {HOST}");
     }
     let used = redirect::apply(&plan, backend).map_err(failed)?;
     Ok(format!("{}, with {}\n", sentence(&plan), used.as_str()))

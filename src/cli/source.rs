@@ -54,25 +54,27 @@ pub(super) struct Reading {
 
 impl Reading {
     /// The limits, if they are some.
-    pub(super) fn limits(&self, wants: Wants) -> Result<Limits, Failure> {
+    pub(super) fn limits(&self, wants: Wants) -> Result<Limits<'_>, Failure> {
         let usage = |error: config::ConfigError| Failure::Usage(error.to_string());
         let most = size("max-bytes", &self.max_bytes, MOST_BYTES).map_err(usage)?;
         let bounds = Duration::from_millis(1)..=Duration::from_secs(3600);
         let timeout = config::duration("timeout", &self.timeout, bounds).map_err(usage)?;
-        Ok(Limits { most, timeout, wants })
+        Ok(Limits { most, shown: &self.max_bytes, timeout, wants })
     }
 }
 
 /// What reading may cost, and which formats URLs are asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct Limits<'a> {
     most: u64,
+    /// The same as it was written.
+    shown: &'a str,
     timeout: Duration,
     wants: Wants,
 }
 
 /// Reads all of each: files in their order, URLs side by side.
-pub(super) fn read(sources: &[Given], limits: Limits) -> Result<Vec<Outcome>, Failure> {
+pub(super) fn read(sources: &[Given], limits: Limits<'_>) -> Result<Vec<Outcome>, Failure> {
     let urls = sources.iter().filter_map(|given| match &given.place {
         Place::Url(source) => Some(&**source),
         _ => None,
@@ -80,9 +82,9 @@ pub(super) fn read(sources: &[Given], limits: Limits) -> Result<Vec<Outcome>, Fa
     let mut fetched = fetch(&urls.collect::<Vec<_>>(), limits)?.into_iter();
     let one = |given: &Given| {
         let outcome = match &given.place {
-            Place::Stdin => all_of(io::stdin().lock(), limits.most).map(Body::from),
+            Place::Stdin => all_of(io::stdin().lock(), limits).map(Body::from),
             Place::File(path) => open(path).map_err(Cause::Io).and_then(|file| {
-                Ok(Body { format: format_of(path), ..all_of(file, limits.most)?.into() })
+                Ok(Body { format: format_of(path), ..all_of(file, limits)?.into() })
             }),
             // As many as there are URLs.
             Place::Url(_) => fetched.next().unwrap_or(Err(Cause::Fetch(String::new()))),
@@ -154,8 +156,8 @@ pub(super) struct ReadError {
 pub(super) enum Cause {
     #[error("could not be read: {0}")]
     Io(io::Error),
-    #[error("is longer than --max-bytes, which is {0} bytes; raise it to read more")]
-    TooLong(u64),
+    #[error("is longer than --max-bytes, which is {0}; raise it to read more")]
+    TooLong(String),
     #[error("{0}")]
     Fetch(String),
 }
@@ -169,14 +171,15 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn all_of(input: impl Read, most: u64) -> Result<Vec<u8>, Cause> {
+fn all_of(input: impl Read, limits: Limits<'_>) -> Result<Vec<u8>, Cause> {
     let mut bytes = Vec::new();
-    input.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Cause::Io)?;
-    if bytes.len() as u64 > most { Err(Cause::TooLong(most)) } else { Ok(bytes) }
+    input.take(limits.most.saturating_add(1)).read_to_end(&mut bytes).map_err(Cause::Io)?;
+    let long = bytes.len() as u64 > limits.most;
+    if long { Err(Cause::TooLong(one_line(limits.shown))) } else { Ok(bytes) }
 }
 
 /// Asks URLs, side by side.
-fn fetch(urls: &[&AppMetrics], limits: Limits) -> Result<Vec<Result<Body, Cause>>, Failure> {
+fn fetch(urls: &[&AppMetrics], limits: Limits<'_>) -> Result<Vec<Result<Body, Cause>>, Failure> {
     if urls.is_empty() {
         return Ok(Vec::new());
     }
@@ -195,6 +198,11 @@ fn fetch(urls: &[&AppMetrics], limits: Limits) -> Result<Vec<Result<Body, Cause>
     };
     let cause = |error: scrape::FetchError| Cause::Fetch(one_line(&error.cause.to_string()));
     Ok(fetched.into_iter().map(|outcome| outcome.map(body).map_err(cause)).collect())
+}
+
+/// What is said where the answer could not be written.
+pub(super) fn unwritten(error: &io::Error) -> Failure {
+    Failure::Run(anyhow::anyhow!("could not write to standard output: {error}"))
 }
 
 /// A name as sentences show it: nothing in it moves the cursor or ends the line.

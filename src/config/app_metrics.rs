@@ -2,7 +2,7 @@
 //! what becomes of what it says.
 //!
 //! [`words`] cuts what a person wrote into sources and options, [`url`] reads where a source is,
-//! [`options`] reads the rest, [`written`] takes a mapping of the YAML file to the same notation,
+//! [`options`] reads the rest, [`mod@written`] takes a mapping of the YAML file to the same notation,
 //! and [`show`] writes a source back.
 
 mod mode;
@@ -14,7 +14,7 @@ mod url;
 mod words;
 mod written;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -175,7 +175,24 @@ pub(super) fn read_all(texts: &[&str]) -> Result<Vec<AppMetrics>, ConfigError> {
             tls: source.tls,
         }
     });
-    Ok(named.collect())
+    let sources: Vec<AppMetrics> = named.collect();
+    check_groups(&sources)?;
+    Ok(sources)
+}
+
+/// Refuses sources that are added up with each other, but not by the same rules.
+fn check_groups(sources: &[AppMetrics]) -> Result<(), ConfigError> {
+    let mut groups: BTreeMap<Option<&str>, SumRules> = BTreeMap::new();
+    for source in sources {
+        let SourceMode::Sum(rules) = &source.mode else { continue };
+        let group = groups.entry(rules.group.as_deref()).or_default();
+        if !group.take_over(rules) {
+            let problem = "has another rule for gauges than a source that it is added up with; \
+                           give both the same, or each a group= of its own";
+            return Err(source.refused(problem.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses sources that are this very process.

@@ -92,9 +92,11 @@ pub struct ProxyArgs {
     /// - `name=NAME`: what the source is called; else its host, port and path
     /// - `mode=label`: add the label `source="NAME"` to each of its samples
     /// - `mode=sum`: add up the samples of all such sources, worker processes of one app
+    /// - `group=NAME`: add up only with sources of the same group (`mode=sum`)
     /// - `gauges=RULE`, `gauge.FAMILY=RULE`: how `mode=sum` adds up gauges, or those of one
     ///   family: `sum` (the default), `max`, `min`, `last`, or `label` for each by itself
-    /// - `workers=N`: N processes answer at this URL, each scrape reaching another (`mode=sum`)
+    /// - `workers=N`: N processes answer at this URL, each connection reaching another, and all
+    ///   are asked (`mode=sum`)
     /// - `basic-auth-file=FILE`: ask with the user and password of a file, `USER:PASSWORD`
     /// - `basic-auth-user=USER`, `basic-auth-password-file=FILE`: the same, of which only the
     ///   password is in a file

@@ -23,6 +23,11 @@ pub struct RedirectArgs {
     #[arg(long, value_name = "PORTS", help_heading = INBOUND)]
     pub exclude_inbound_ports: Vec<String>,
 
+    /// Leave ports alone on which nobody listens: the kernel refuses, as without a proxy. A
+    /// `tcpSocket` probe then tells the truth, and what was refused is not counted.
+    #[arg(long, help_heading = INBOUND)]
+    pub only_listening: bool,
+
     /// How inbound connections come to the proxy: `redirect`, where the app sees the pod's own
     /// address as its client's, or `tproxy`, where it sees its client's real one; for that the
     /// proxy needs `NET_ADMIN` and `--inbound-mode tproxy`.
@@ -123,7 +128,9 @@ fn inbound(args: &RedirectArgs, to: u16, own: &Ports) -> Result<Option<Inbound>,
     };
     let excluded = port_set("exclude-inbound-ports", &args.exclude_inbound_ports)?;
     let ports = included.map(|ports| ports.without(&excluded.unwrap_or_default()).without(own));
-    Ok(ports.filter(|ports| !ports.is_empty()).map(|ports| Inbound { mode, to, ports }))
+    let only_listening = args.only_listening;
+    let ports = ports.filter(|ports| !ports.is_empty());
+    Ok(ports.map(|ports| Inbound { mode, to, ports, only_listening }))
 }
 
 fn outbound(args: &RedirectArgs, to: u16) -> Result<Option<Outbound>, ConfigError> {

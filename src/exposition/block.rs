@@ -5,9 +5,12 @@
 //! the only way: [`Block::samples_from`] reads it again, one sample after another, for everything that
 //! wants to look at samples.
 
+use std::borrow::Cow;
+use std::io::Write as _;
+
 use memchr::{memchr, memrchr};
 
-use super::model::{Kind, Sample, Suffix};
+use super::model::{Kind, Sample, Suffix, Timestamp};
 use super::parse::{Dialect, reread};
 
 /// Whole lines that hold all samples of one family, each series once, in legal order.
@@ -17,8 +20,9 @@ use super::parse::{Dialect, reread};
 pub(crate) struct Block<'a> {
     /// Each line with its end.
     pub(super) text: &'a str,
-    /// The names of the samples, by suffix.
-    pub(super) names: [Option<&'a str>; Suffix::ALL.len()],
+    /// How long the names of the samples are, by suffix; 0 where there are none. No two names of
+    /// one family are of the same length.
+    pub(super) lengths: [u16; Suffix::ALL.len()],
     /// The kind by which it was judged.
     pub(super) kind: Kind,
     pub(super) samples: usize,
@@ -49,9 +53,18 @@ impl<'a> Block<'a> {
         self.samples
     }
 
-    /// What samples with this suffix are called, where there are some.
-    pub(crate) fn name(&self, suffix: Suffix) -> Option<&'a str> {
-        self.names[suffix as usize]
+    /// Whether there are samples with this suffix.
+    pub(crate) fn has(&self, suffix: Suffix) -> bool {
+        self.lengths[suffix as usize] > 0
+    }
+
+    /// Whether samples are called by these names, each in two parts.
+    pub(crate) fn is_called<'n>(&self, name: impl Fn(Suffix) -> [&'n str; 2]) -> bool {
+        Suffix::ALL.into_iter().all(|suffix| {
+            let [stem, ending] = name(suffix);
+            let length = usize::from(self.lengths[suffix as usize]);
+            length == 0 || length == stem.len() + ending.len() && self.text.starts_with(stem)
+        })
     }
 
     pub(crate) fn to_samples(&self) -> Vec<Sample<'a>> {
@@ -66,22 +79,27 @@ impl<'a> Block<'a> {
         let mut lines = Lines { text: self.text, at: from };
         std::iter::from_fn(move || {
             let line = lines.next()?;
-            let suffix = suffix_of(line, &self.names)?;
+            let length = line.bytes().position(|b| matches!(b, b'{' | b' '))?;
+            let called = |suffix: &Suffix| usize::from(self.lengths[*suffix as usize]) == length;
+            let suffix = Suffix::ALL.into_iter().find(called)?;
             let read = reread(line, suffix, self.kind, self.dialect);
             debug_assert!(read.is_some(), "{line} was read once");
             Some((lines.at, read?))
         })
     }
 
-    /// Whether the lines can be copied where times are told in `seconds` or not, and exemplars or
-    /// not.
-    pub(crate) fn is_copied(&self, seconds: bool, exemplars: bool) -> bool {
-        (!self.timed || self.dialect.openmetrics == seconds)
-            && match self.within {
-                Within::Nothing | Within::Commas => true,
-                Within::Exemplars => exemplars,
-                Within::Both => false,
-            }
+    /// Whether the lines can be copied to where exemplars are shown or not.
+    pub(crate) fn is_copied(&self, exemplars: bool, seconds: bool) -> bool {
+        match self.within {
+            Within::Nothing | Within::Commas => true,
+            Within::Exemplars => exemplars && self.has_times_in(seconds),
+            Within::Both => false,
+        }
+    }
+
+    /// Whether times, where there are any, are written as they stand.
+    fn has_times_in(&self, seconds: bool) -> bool {
+        !self.timed || self.dialect.openmetrics == seconds
     }
 
     /// Whether [`Block::copy`] can add a label to the lines.
@@ -92,15 +110,21 @@ impl<'a> Block<'a> {
     }
 
     /// Appends lines from the one that begins at `from` on until `out` is `full`, each with the
-    /// label, where one is given. Gives the end of the last one.
+    /// label, where one is given, and with times in seconds or in milliseconds. Gives the end of
+    /// the last one.
     pub(crate) fn copy(
         &self,
         from: usize,
         label: Option<&str>,
+        seconds: bool,
         full: usize,
         out: &mut Vec<u8>,
     ) -> usize {
-        if label.is_none() && matches!(self.within, Within::Nothing | Within::Exemplars) {
+        let same_times = self.has_times_in(seconds);
+        if label.is_none()
+            && same_times
+            && matches!(self.within, Within::Nothing | Within::Exemplars)
+        {
             let rest = &self.text.as_bytes()[from..];
             let room = full.saturating_sub(out.len());
             let end = if rest.len() <= room {
@@ -116,16 +140,25 @@ impl<'a> Block<'a> {
         while out.len() < full
             && let Some(line) = lines.next()
         {
-            copy_line(line.as_bytes(), label, out);
+            // Behind the labels of such lines there are only numbers.
+            let line = line.as_bytes();
+            let time = if same_times { None } else { memrchr(b' ', line) };
+            let (line, time) = line.split_at(time.unwrap_or(line.len()));
+            copy_line(line, label, out);
+            match time {
+                [] => {}
+                [_, time @ ..] if seconds => push_seconds(time, out),
+                [_, time @ ..] => push_millis(time, out),
+            }
+            out.push(b'\n');
         }
         lines.at
     }
 }
 
-/// Copies a line without exemplar, without the comma behind its last label.
+/// Copies a line without the comma behind its last label.
 fn copy_line(line: &[u8], label: Option<&str>, out: &mut Vec<u8>) {
     let label = label.unwrap_or("").as_bytes();
-    // Behind the labels there are only numbers.
     if let Some(brace) = memrchr(b'}', line) {
         let comma = line[..brace].last() == Some(&b',');
         out.extend_from_slice(&line[..brace - usize::from(comma)]);
@@ -144,12 +177,27 @@ fn copy_line(line: &[u8], label: Option<&str>, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(&line[name..]);
     }
-    out.push(b'\n');
 }
 
-fn suffix_of(line: &str, names: &[Option<&str>; Suffix::ALL.len()]) -> Option<Suffix> {
-    let end = line.bytes().position(|b| matches!(b, b'{' | b' '))?;
-    Suffix::ALL.into_iter().find(|suffix| names[*suffix as usize] == Some(&line[..end]))
+/// Appends a blank and whole milliseconds as seconds.
+fn push_seconds(millis: &[u8], out: &mut Vec<u8>) {
+    out.push(b' ');
+    let digits = millis.strip_prefix(b"-").unwrap_or(millis);
+    out.extend_from_slice(&millis[..millis.len() - digits.len()]);
+    let (whole, rest) = digits.split_at(digits.len().saturating_sub(3));
+    out.extend_from_slice(if whole.is_empty() { b"0" } else { whole });
+    if rest.iter().any(|digit| *digit != b'0') {
+        out.push(b'.');
+        out.extend_from_slice(&b"000"[rest.len()..]);
+        out.extend_from_slice(rest);
+    }
+}
+
+/// Appends a blank and seconds as whole milliseconds.
+fn push_millis(seconds: &[u8], out: &mut Vec<u8>) {
+    let text = std::str::from_utf8(seconds).unwrap_or_default();
+    let millis = Timestamp::Seconds(Cow::Borrowed(text)).millis().unwrap_or_default();
+    let _ = write!(out, " {millis}");
 }
 
 /// Lines without their ends.

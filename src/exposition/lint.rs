@@ -23,7 +23,7 @@ use memchr::{memchr, memmem};
 use self::families::Families;
 use self::line::Line;
 pub use self::rule::{Rule, Severity};
-use super::parse::InputFormat;
+use super::parse::{InputFormat, is_protobuf};
 
 /// One thing that is wrong, or that could be better.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +127,7 @@ pub fn lint(source: &[u8], format: InputFormat, keep: usize) -> Report {
 /// Tells what a body is by its content: protobuf where it begins with a whole family's head,
 /// OpenMetrics where a line begins with `# EOF`, text otherwise.
 pub fn detect(source: &[u8]) -> InputFormat {
-    if wire::is_likely(source) {
+    if wire::is_likely(source) || is_protobuf(source, false) {
         InputFormat::Protobuf
     } else if source.starts_with(EOF) || memmem::find(source, b"\n# EOF").is_some() {
         InputFormat::OpenMetrics

@@ -10,15 +10,16 @@ mod relabel;
 mod settle;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
 
 pub(super) use self::relabel::has_bounds;
 use self::relabel::rehash;
 pub(super) use self::settle::group_of;
 use super::block::Block;
 use super::format::Escaping;
+use super::keyed::{ByName, NameSet};
 use super::labels::is_metric_name;
-use super::model::{Family, Kind, Sample, Scanned, Suffix, sample_name};
+use super::model::{Family, Kind, Sample, Scanned, Suffix, sample_name, stem};
 use super::names::escape;
 use super::problem::{Counts, Reason};
 
@@ -34,6 +35,11 @@ impl<'a> Source<'a> {
     /// A source whose samples stay as they are.
     pub fn new(name: impl Into<Cow<'a, str>>, read: impl Into<Scanned<'a>>) -> Self {
         Self { name: name.into(), labelled: false, read: read.into() }
+    }
+
+    /// Takes what was read in place of what was read before.
+    pub(crate) fn replace(&mut self, read: impl Into<Scanned<'a>>) {
+        self.read = read.into();
     }
 
     /// Adds the label `source` with the source's name to each of its samples. A label of that name
@@ -78,7 +84,7 @@ impl Merged<'_> {
 }
 
 /// A family with the samples that each source has in it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct MergedFamily<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) kind: Kind,
@@ -91,7 +97,7 @@ pub(super) struct MergedFamily<'a> {
     pub(super) strict: bool,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Piece<'a> {
     /// 0 is the proxy, the apps follow.
     pub(super) source: usize,
@@ -116,7 +122,7 @@ impl Piece<'_> {
     /// Whether text would show samples of this suffix, in a family of this kind.
     fn has(&self, suffix: Suffix, kind: Kind) -> bool {
         if let Some(block) = &self.block {
-            return block.name(suffix).is_some();
+            return block.has(suffix);
         }
         let is_gauge = kind == Kind::GaugeHistogram;
         self.samples.iter().any(|sample| match sample.native() {
@@ -132,7 +138,8 @@ impl Piece<'_> {
         if let Some(block) = self.block.take() {
             self.samples = block.to_samples();
             let (kind, escaping) = (self.kind, Escaping::default());
-            relabel::relabel(&mut self.samples, label, kind, escaping, &mut Counts::default());
+            let dropped = &mut Counts::default();
+            relabel::relabel(&mut self.samples, &self.bounds, label, kind, escaping, dropped);
         }
     }
 }
@@ -141,6 +148,8 @@ impl<'a> MergedFamily<'a> {
     /// Adds samples to those that the family has of the same source. A block must be alone.
     fn push(&mut self, mut piece: Piece<'a>, labels: &[Option<String>]) {
         if self.pieces.is_empty() {
+            // Most families are those of one source.
+            self.pieces.reserve_exact(1);
             self.pieces.push(piece);
             return;
         }
@@ -170,14 +179,6 @@ impl<'a> MergedFamily<'a> {
         self.pieces.iter().all(Piece::is_empty)
     }
 
-    /// The family with samples in the place of a block, where it has one.
-    pub(super) fn expanded(&self, labels: &[Option<String>]) -> Option<Self> {
-        let [Piece { block: Some(_), .. }] = &*self.pieces else { return None };
-        let mut family = self.clone();
-        family.expand(labels);
-        Some(family)
-    }
-
     fn expand(&mut self, labels: &[Option<String>]) {
         for piece in &mut self.pieces {
             piece.expand(labels[piece.source].as_deref());
@@ -191,9 +192,14 @@ impl<'a> MergedFamily<'a> {
 
     pub(super) fn has_other_than(&self, suffix: Suffix) -> bool {
         self.pieces.iter().any(|piece| match &piece.block {
-            Some(block) => Suffix::ALL.iter().any(|s| *s != suffix && block.name(*s).is_some()),
+            Some(block) => Suffix::ALL.iter().any(|s| *s != suffix && block.has(*s)),
             None => piece.samples.iter().any(|s| s.suffix != suffix),
         })
+    }
+
+    /// As [`Self::sample_name`], in two parts.
+    pub(super) fn sample_name_parts(&self, suffix: Suffix) -> [&str; 2] {
+        [stem(&self.name, self.kind, suffix), suffix.as_str()]
     }
 
     pub(super) fn sample_name(&self, suffix: Suffix) -> String {
@@ -221,6 +227,9 @@ pub fn merge_for<'a>(
     let mut merger = Merger { escaping, ..Merger::default() };
     merger.labels.push(None);
     merger.dropped.push(Counts::default());
+    let sources_have = sources.iter().map(|source| source.read.families.len()).sum::<usize>();
+    merger.families.reserve(own.len() + sources_have);
+    merger.by_name.reserve(own.len() + sources_have);
     for family in own {
         merger.add(0, family);
     }
@@ -238,6 +247,7 @@ pub fn merge_for<'a>(
     }
     merger.separate_misfits();
     merger.adopt_created();
+    merger.drop_ambiguous_created();
     merger.separate_clashes();
     merger.settle();
 
@@ -257,9 +267,9 @@ pub fn merge_for<'a>(
 struct Merger<'a> {
     escaping: Escaping,
     families: Vec<MergedFamily<'a>>,
-    by_name: HashMap<Cow<'a, str>, usize>,
+    by_name: ByName<Cow<'a, str>, usize>,
     /// Sample names of the proxy's histograms and summaries, which no app's family may have.
-    reserved: HashSet<String>,
+    reserved: NameSet,
     labels: Vec<Option<String>>,
     dropped: Vec<Counts>,
 }
@@ -275,19 +285,20 @@ impl<'a> Merger<'a> {
         } else {
             Cow::Owned(escape(&name, self.escaping, is_metric_name))
         };
-        let (label, dropped) = (self.labels[source].as_deref(), &mut self.dropped[source]);
-        if source != 0 && self.reserved.contains(&*name) {
+        if source != 0 && !self.reserved.is_empty() && self.reserved.contains(&*name) {
             let gone = block.as_ref().map_or(samples.len(), |block| block.len());
-            dropped.add(Reason::NameClash, gone as u64);
+            self.dropped[source].add(Reason::NameClash, gone as u64);
             return;
         }
-        let known = self.by_name.get(&name).is_some_and(|at| !self.families[*at].is_empty());
+        let at = self.family(name, kind);
+        let (label, dropped) = (self.labels[source].as_deref(), &mut self.dropped[source]);
+        let known = !self.families[at].pieces.is_empty();
         if let Some(lines) =
             block.take_if(|block| known || label.is_some_and(|label| !block.takes_label(label)))
         {
             samples = lines.to_samples();
         }
-        relabel::relabel(&mut samples, label, kind, self.escaping, dropped);
+        relabel::relabel(&mut samples, &bounds, label, kind, self.escaping, dropped);
         samples.retain(|sample| {
             let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
             if !told {
@@ -295,7 +306,6 @@ impl<'a> Merger<'a> {
             }
             told
         });
-        let at = self.family(name, kind);
         let merged = &mut self.families[at];
         if source == 0 {
             merged.own = true;
@@ -323,10 +333,12 @@ impl<'a> Merger<'a> {
 
     /// The family of this name, a new one where there is none.
     fn family(&mut self, name: Cow<'a, str>, kind: Kind) -> usize {
-        if let Some(at) = self.by_name.get(&name) {
-            return *at;
-        }
-        self.by_name.insert(name.clone(), self.families.len());
+        let entry = match self.by_name.entry(name) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(entry) => entry,
+        };
+        let name = entry.key().clone();
+        entry.insert(self.families.len());
         self.families.push(MergedFamily {
             name,
             kind,
@@ -340,7 +352,8 @@ impl<'a> Merger<'a> {
     }
 }
 
-fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
+/// Whether a family of this kind has a place for such a sample.
+pub(super) fn fits(kind: Kind, sample: &Sample<'_>) -> bool {
     match sample.suffix {
         Suffix::Bare if sample.native().is_some() => {
             matches!(kind, Kind::Histogram | Kind::GaugeHistogram)

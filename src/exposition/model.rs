@@ -235,10 +235,8 @@ impl<'a> Family<'a> {
 
     /// Whether the samples in the block are called as those of the family are to be.
     pub(super) fn names_its_block(&self) -> bool {
-        let Some(block) = &self.block else { return true };
-        Suffix::ALL.into_iter().all(|suffix| {
-            let stem = stem(&self.name, self.kind, suffix);
-            block.name(suffix).is_none_or(|n| n.strip_suffix(suffix.as_str()) == Some(stem))
+        self.block.as_ref().is_none_or(|block| {
+            block.is_called(|suffix| [stem(&self.name, self.kind, suffix), suffix.as_str()])
         })
     }
 

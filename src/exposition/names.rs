@@ -1,11 +1,12 @@
 //! Spells names of any script in the classic alphabet, and back (Prometheus, "UTF-8 names").
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use super::format::Escaping;
 use super::labels::{LabelText, Pairs, hash_all, hash_bound, push_any, unescape_value};
 use super::merge::has_bounds;
-use super::model::{Exposition, Sample};
+use super::model::{Exposition, Family, Sample, Scanned};
 
 /// Spells a name that is not `legal`; one that is stays as it is in every escaping.
 pub(super) fn escape(name: &str, escaping: Escaping, legal: fn(&str) -> bool) -> String {
@@ -25,7 +26,9 @@ pub(super) fn escape(name: &str, escaping: Escaping, legal: fn(&str) -> bool) ->
             (Escaping::Dots, '.') => escaped.push_str("_dot_"),
             _ if is_legal => escaped.push(c),
             (Escaping::Dots, _) => escaped.push_str("__"),
-            (Escaping::Values, _) => escaped.push_str(&format!("_{:x}_", u32::from(c))),
+            (Escaping::Values, _) => {
+                let _ = write!(escaped, "_{:x}_", u32::from(c));
+            }
             _ => escaped.push('_'),
         }
     }
@@ -60,17 +63,32 @@ impl Exposition<'_> {
     /// `escaping=values`. A name that cannot have been escaped so stays as it is.
     #[must_use]
     pub fn unescaped(mut self) -> Self {
-        for family in &mut self.families {
-            if let Some(name) = unescape(&family.name).filter(|name| !name.is_empty()) {
-                family.name = Cow::Owned(name);
-            }
-            for sample in &mut family.samples {
-                let numeric = has_bounds(family.kind, sample.suffix);
-                let bound = sample.bound(&family.bounds).and_then(|bound| bound.parse().ok());
-                unescape_labels(sample, numeric, bound);
-            }
-        }
+        self.families.iter_mut().for_each(unescape_family);
         self
+    }
+}
+
+impl Scanned<'_> {
+    /// As [`Exposition::unescaped`].
+    #[must_use]
+    pub fn unescaped(mut self) -> Self {
+        self.families.iter_mut().for_each(unescape_family);
+        self
+    }
+}
+
+fn unescape_family(family: &mut Family<'_>) {
+    let meant = unescape(&family.name).filter(|name| !name.is_empty());
+    if meant.is_some() || family.block.as_ref().is_some_and(|block| block.text.contains("U__")) {
+        family.expand();
+    }
+    if let Some(name) = meant {
+        family.name = Cow::Owned(name);
+    }
+    for sample in &mut family.samples {
+        let numeric = has_bounds(family.kind, sample.suffix);
+        let bound = sample.bound(&family.bounds).and_then(|bound| bound.parse().ok());
+        unescape_labels(sample, numeric, bound);
     }
 }
 

@@ -178,7 +178,7 @@ impl<T> Side<T> {
     }
 
     /// Gives each bucket its number. Only of a side that [`fits`](Self::fits).
-    fn numbered<V>(&self, mut count: impl FnMut(&T) -> V) -> Vec<(i32, V)> {
+    pub(crate) fn numbered<V>(&self, mut count: impl FnMut(&T) -> V) -> Vec<(i32, V)> {
         let mut values = self.values.iter();
         let mut all = Vec::with_capacity(self.values.len());
         let mut number = 0_i32;

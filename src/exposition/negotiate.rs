@@ -29,7 +29,10 @@ pub fn negotiate<'v>(accept: impl IntoIterator<Item = &'v str>) -> Format {
         let named = offer.fit == Some(Fit::Named);
         (std::cmp::Reverse((offer.weight, named)), named.then_some(offer.order))
     });
-    best.map_or(Format::TEXT, |offer| Format::new(offer.syntax, offer.escaping))
+    best.map_or(Format::TEXT, |offer| {
+        let format = Format::new(offer.syntax, offer.escaping.unwrap_or_default());
+        if offer.escaping.is_some() { format.told() } else { format }
+    })
 }
 
 /// A weight in thousandths (RFC 9110, 12.4.2); what is no weight counts as 1, as if it were not
@@ -120,19 +123,19 @@ struct Offer {
     fit: Option<Fit>,
     weight: u16,
     order: usize,
-    escaping: Escaping,
+    escaping: Option<Escaping>,
 }
 
 impl Offer {
     fn new(syntax: Syntax) -> Self {
-        Self { syntax, fit: None, weight: 0, order: 0, escaping: Escaping::default() }
+        Self { syntax, fit: None, weight: 0, order: 0, escaping: None }
     }
 
     fn consider(&mut self, range: &Range<'_>, order: usize) {
         let fit = range.fit(self.syntax);
         if fit.is_some() && (fit, range.weight) > (self.fit, self.weight) {
-            let escaping = range.escaping.unwrap_or_default();
-            *self = Self { syntax: self.syntax, fit, weight: range.weight, order, escaping };
+            let Range { weight, escaping, .. } = *range;
+            *self = Self { syntax: self.syntax, fit, weight, order, escaping };
         }
     }
 }

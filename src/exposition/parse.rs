@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 pub(crate) use line::EXEMPLAR_CHARACTERS;
 use memchr::memchr;
+pub(crate) use protobuf::is_protobuf;
 
 use self::families::Table;
 use self::scan::{Bounds, Scanner};
@@ -114,7 +115,7 @@ fn read<'a>(
     limits: &Limits,
     scanner: Option<Scanner<'a>>,
 ) -> (Vec<Family<'a>>, Problems) {
-    if protobuf::is_protobuf(source, format == InputFormat::Protobuf) {
+    if is_protobuf(source, format == InputFormat::Protobuf) {
         let Exposition { families, problems } = protobuf::read(source, limits);
         return (families, problems);
     }
@@ -124,7 +125,8 @@ fn read<'a>(
     let mut parser = Parser {
         dialect,
         limits,
-        table: Table::new(dialect),
+        // What is said of a family takes some hundred bytes.
+        table: Table::new(dialect, limits.families.min(source.len() / 500)),
         scanner,
         problems: Problems::keeping(limits.problems),
         line: 0,

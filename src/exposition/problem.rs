@@ -66,11 +66,13 @@ pub enum Reason {
     Truncated,
     /// A protobuf message that cannot be read: an impossible length, key or value.
     BadMessage,
+    /// A quantile of one of several processes that are added up.
+    QuantileInSum,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -100,6 +102,7 @@ impl Reason {
         Self::Utf8Name,
         Self::Truncated,
         Self::BadMessage,
+        Self::QuantileInSum,
     ];
 
     /// The reason as a label value.
@@ -159,6 +162,9 @@ impl Reason {
             Self::Utf8Name => ("utf8_name", "the escaped name is already taken"),
             Self::Truncated => ("truncated", "the body ends within a message"),
             Self::BadMessage => ("bad_message", "the protobuf message cannot be read"),
+            Self::QuantileInSum => {
+                ("quantile_in_sum", "quantiles of several processes cannot be added up (mode=sum)")
+            }
         }
     }
 

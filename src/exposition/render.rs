@@ -48,7 +48,8 @@ enum Rest {
 #[derive(Debug)]
 struct Lines {
     sections: Vec<Section>,
-    names: Names,
+    /// Once they are needed; what is copied has them already.
+    names: Option<Names>,
     section: usize,
     /// Whether the head of the section is written.
     begun: bool,
@@ -90,13 +91,6 @@ impl Rendering {
                 return false;
             };
             self.family += 1;
-            if self.format.syntax() == Syntax::Protobuf
-                && let Some(family) = family.expanded(&merged.labels)
-            {
-                // A message is made of samples, which nobody keeps from one part to the next.
-                Message::new(merged, &family).advance(merged, &family, usize::MAX, out);
-                continue;
-            }
             self.rest = self.begin(merged, family);
         }
         true
@@ -109,10 +103,9 @@ impl Rendering {
                 let claims = self.claims.get_or_insert_with(|| Claims::new(merged));
                 openmetrics::sections(family, claims)
             }
-            Syntax::Protobuf => return Rest::Message(Message::new(merged, family)),
+            Syntax::Protobuf => return Rest::Message(Message::new(family)),
         };
-        let names = Names::new(family);
-        Rest::Lines(Lines { sections, names, section: 0, begun: false, piece: 0, sample: 0 })
+        Rest::Lines(Lines { sections, names: None, section: 0, begun: false, piece: 0, sample: 0 })
     }
 }
 
@@ -132,9 +125,20 @@ impl Lines {
             }
             while let Some(piece) = family.pieces.get(self.piece) {
                 let source = merged.labels[piece.source].as_deref();
+                if let Some(block) = &piece.block
+                    && section.copies(block, syntax)
+                {
+                    let seconds = syntax == Syntax::OpenMetrics;
+                    self.sample = block.copy(self.sample, source, seconds, full, out);
+                    if self.sample < block.text.len() {
+                        return false;
+                    }
+                    (self.piece, self.sample) = (self.piece + 1, 0);
+                    continue;
+                }
+                let names = self.names.get_or_insert_with(|| Names::new(family));
                 let is_gauge = family.kind == Kind::GaugeHistogram;
-                let writer =
-                    lines::Writer { section, names: &self.names, source, is_gauge, syntax };
+                let writer = lines::Writer { section, names, source, is_gauge, syntax };
                 if let Some(block) = &piece.block {
                     self.sample = writer.block(block, self.sample, full, out);
                     if self.sample < block.text.len() {

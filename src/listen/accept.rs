@@ -3,7 +3,7 @@
 use super::intercepted::{Intercepted, Interception, Verdict};
 use super::worker::Staff;
 use crate::drain::Place;
-use crate::meter::{Recorder, RouteId, Shard};
+use crate::meter::{Recorder, RouteId, Shard, Side};
 use crate::observe::{Rules, Watcher};
 use crate::pump::{Books, Carriage, Connection, Scratch, Socket, Target, carry};
 use std::io;
@@ -102,7 +102,7 @@ impl Door {
         let Some(place) = self.staff.connections.admit() else {
             return Recorder::overflow_intercepted(&self.shard, side, port);
         };
-        let target = Target::intercepted(destination, arrival, seen_as);
+        let target = Target::intercepted(destination, side == Side::Inbound, arrival, seen_as);
         let recorder = if verdict == Verdict::Bypass {
             Recorder::silent(&self.shard)
         } else if interception.is_opaque(port) {

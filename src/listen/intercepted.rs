@@ -131,6 +131,7 @@ fn with_scope(mut destination: SocketAddr, peer: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use super::Verdict::{Bypass, Meter, Refuse};
     use super::*;
 
     #[test]
@@ -140,7 +141,6 @@ mod tests {
             intercepting: vec![at("0.0.0.0:15006"), at("[::]:15006"), at("127.0.0.1:15001")],
             serving: vec![at("0.0.0.0:15090"), at("127.0.0.1:15000"), at("10.0.0.9:8080")],
         };
-        use Verdict::{Bypass, Meter, Refuse};
         for (destination, here, verdict) in [
             ("10.0.0.9:80", true, Meter),
             ("10.0.0.9:15006", true, Refuse),

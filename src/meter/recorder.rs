@@ -50,12 +50,11 @@ impl Recorder {
     /// For one that was intercepted on its way to `port`. The port gets series of its own once a
     /// connection to it succeeds, so that who tries all ports makes none.
     pub fn intercepted(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = match shard.known_route(side, port) {
-            Some(route) => Self::new(shard, route),
-            None => {
-                let route = shard.other_ports(side);
-                Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
-            }
+        let mut this = if let Some(route) = shard.known_route(side, port) {
+            Self::new(shard, route)
+        } else {
+            let route = shard.other_ports(side);
+            Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
         };
         this.peer = peer;
         this

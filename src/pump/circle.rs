@@ -7,7 +7,8 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Who connects, and to what.
@@ -19,6 +20,8 @@ pub(crate) struct Circle {
     pairs: Mutex<Pairs>,
     /// Where to look next for a port that is not in use.
     next: AtomicU16,
+    /// For how many connections more ports are chosen here, and not by the kernel.
+    short: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -49,17 +52,20 @@ impl Circle {
             .then(|| Arrival { circle: Arc::clone(self), pair })
     }
 
-    /// The ports from which a connection in a client's name may be made to the app, each once.
-    ///
-    /// They are not those of connections that the client has to the same app, as the two could not
-    /// be told apart; and they lie below those that hosts choose for their connections by
-    /// themselves, so that the client is not likely to open one from there later.
-    fn spare_ports(&self, client: IpAddr, to: SocketAddr) -> impl Iterator<Item = u16> {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let ports =
-            (0..SPARE_PORTS).map(move |n| FIRST_SPARE_PORT + start.wrapping_add(n) % SPARE_PORTS);
+    /// The ports of `range` from which a connection to `to` may be made, each once, beginning
+    /// where the last search left off. Those that `from` has a connection from are not among them,
+    /// as the kernel could not tell the two apart.
+    fn spare_ports(
+        &self,
+        from: IpAddr,
+        to: SocketAddr,
+        range: Range<u16>,
+    ) -> impl Iterator<Item = u16> {
+        let count = range.end.saturating_sub(range.start).max(1);
+        let skipped = self.next.fetch_add(1, Ordering::Relaxed) % count;
+        let ports = (range.start + skipped..range.end).chain(range.start..range.start + skipped);
         ports.filter(move |port| {
-            let pair = (SocketAddr::new(client, *port), to);
+            let pair = (SocketAddr::new(from, *port), to);
             self.with(|pairs| !pairs.came.contains(&pair) && !pairs.went.contains(&pair))
         })
     }
@@ -79,9 +85,20 @@ impl Arrival {
         noted.then(|| Departure { circle: Arc::clone(&self.circle), pair })
     }
 
-    /// The ports from which `client` may seem to connect to where this connection goes.
-    pub(crate) fn spare_ports(&self, client: IpAddr) -> impl Iterator<Item = u16> {
-        self.circle.spare_ports(client, self.pair.1)
+    /// The ports of `range` from which `from` may connect to where this connection goes.
+    pub(crate) fn spare_ports(&self, from: IpAddr, range: Range<u16>) -> impl Iterator<Item = u16> {
+        self.circle.spare_ports(from, self.pair.1, range)
+    }
+
+    /// Whether the kernel had no port to choose a short while ago: looking for one takes it long.
+    pub(crate) fn ports_are_short(&self) -> bool {
+        let less = |short: u32| short.checked_sub(1);
+        self.circle.short.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    /// Notes that it had none.
+    pub(crate) fn note_short_ports(&self) {
+        self.circle.short.store(CONNECTIONS_BY_HAND, Ordering::Relaxed);
     }
 }
 
@@ -97,10 +114,8 @@ impl Drop for Departure {
     }
 }
 
-/// From where applications may listen without a right to the end of what no host chooses for its
-/// own connections (`net.ipv4.ip_local_port_range` begins at 32768).
-const FIRST_SPARE_PORT: u16 = 1024;
-const SPARE_PORTS: u16 = 32768 - FIRST_SPARE_PORT;
+/// Connections for which the kernel is not asked again once it had no port.
+const CONNECTIONS_BY_HAND: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -137,11 +152,11 @@ mod tests {
             .map(|p| circle.arrived(client(p), to))
             .collect();
         let arrival = arrivals[0].as_ref().unwrap();
-        assert_eq!(arrival.spare_ports(client(1).ip()).collect::<Vec<_>>(), [7777]);
+        assert_eq!(arrival.spare_ports(client(1).ip(), 7000..8000).collect::<Vec<_>>(), [7777]);
         let departure = arrival.departed(client(7777)).unwrap();
-        assert_eq!(arrival.spare_ports(client(1).ip()).count(), 0);
+        assert_eq!(arrival.spare_ports(client(1).ip(), 7000..8000).count(), 0);
         drop(departure);
         let other: IpAddr = [10, 0, 0, 6].into();
-        assert_eq!(arrival.spare_ports(other).count(), usize::from(SPARE_PORTS));
+        assert_eq!(arrival.spare_ports(other, 7000..8000).count(), 1000);
     }
 }

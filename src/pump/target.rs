@@ -4,7 +4,8 @@ use super::circle::{Arrival, Departure};
 use crate::redirect::MARK;
 use socket2::SockRef;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Where a connection is carried.
@@ -22,6 +23,7 @@ struct Intercepted {
     departure: Option<Departure>,
     /// The connection has come back to us.
     is_circle: bool,
+    is_inbound: bool,
     /// Whom the app shall take for its client.
     client: Option<SocketAddr>,
 }
@@ -34,6 +36,7 @@ impl Target {
     /// Where an intercepted connection was going; in the name of `client`, if that is given.
     pub(crate) fn intercepted(
         address: SocketAddr,
+        is_inbound: bool,
         arrival: Arrival,
         client: Option<SocketAddr>,
     ) -> Self {
@@ -43,6 +46,7 @@ impl Target {
                 arrival,
                 departure: None,
                 is_circle: false,
+                is_inbound,
                 client,
             })),
         }
@@ -53,10 +57,7 @@ impl Target {
         let Some(intercepted) = &mut self.intercepted else {
             return TcpStream::connect(self.address).await;
         };
-        let app = match intercepted.client {
-            None => TcpStream::connect(self.address).await?,
-            Some(client) => connect_as(client, &intercepted.arrival, self.address).await?,
-        };
+        let app = intercepted.connect(self.address).await?;
         let departure = intercepted.arrival.departed(app.local_addr()?);
         // What has come back to us already is no app.
         intercepted.is_circle = departure.is_none();
@@ -70,49 +71,92 @@ impl Target {
     }
 }
 
-/// Connects so that the app sees `client` for its client, though from another port: that of the
-/// client's own connection is taken, by that.
-async fn connect_as(
-    mut client: SocketAddr,
-    arrival: &Arrival,
-    address: SocketAddr,
-) -> io::Result<TcpStream> {
-    let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
-    for port in arrival.spare_ports(client.ip()).take(TRIES) {
-        client.set_port(port);
-        outcome = match transparent(client) {
-            Ok(socket) => socket.connect(address).await,
-            Err(error) => Err(error),
-        };
-        match &outcome {
-            // Somebody was there before us.
-            Err(error) if is_taken(error) => {}
-            _ => break,
+impl Intercepted {
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        if let Some(client) = self.client {
+            // From another port than the client's own connection: that is taken, by that.
+            return self.connect_from(Source::Client(client), address).await;
+        }
+        if self.arrival.ports_are_short() {
+            return self.connect_from(Source::Own(address.ip()), address).await;
+        }
+        match Source::Any.socket(address)?.connect(address).await {
+            // The kernel gives no port a second time for a minute after it was closed, though each
+            // client would have had ports of its own. It does so where it is asked for that port.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && self.is_inbound => {
+                self.arrival.note_short_ports();
+                self.connect_from(Source::Own(address.ip()), address).await
+            }
+            outcome => outcome,
         }
     }
-    outcome
+
+    /// Connects from the first port of `source` that is free.
+    async fn connect_from(&self, source: Source, address: SocketAddr) -> io::Result<TcpStream> {
+        let (from, ports) = match source {
+            Source::Client(client) => (client, FOREIGN_PORTS),
+            Source::Own(ip) => (SocketAddr::new(ip, 0), OWN_PORTS),
+            Source::Any => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        let mut outcome = Err(io::ErrorKind::AddrNotAvailable.into());
+        for port in self.arrival.spare_ports(from.ip(), ports).take(TRIES) {
+            let mut from = from;
+            from.set_port(port);
+            outcome = match source.socket(address).and_then(|s| s.bind(from).map(|()| s)) {
+                Ok(socket) => socket.connect(address).await,
+                Err(error) => Err(error),
+            };
+            match &outcome {
+                // Somebody was there before us.
+                Err(error) if is_taken(error) => {}
+                _ => break,
+            }
+        }
+        outcome
+    }
 }
 
-/// A socket of an address that need not be ours (ip(7), `IP_TRANSPARENT`). It takes `NET_ADMIN`.
-fn transparent(client: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = if client.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    let options = SockRef::from(&socket);
-    if client.is_ipv4() {
-        options.set_ip_transparent_v4(true)?;
-    } else {
-        options.set_ip_transparent_v6(true)?;
+/// From where a connection is made.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// The kernel chooses.
+    Any,
+    /// An address of the pod.
+    Own(IpAddr),
+    /// The client's address.
+    Client(SocketAddr),
+}
+
+impl Source {
+    fn socket(self, address: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // One address may have connections to several ports of the app, and old ones that the
+        // kernel still remembers.
+        socket.set_reuseaddr(true)?;
+        if let Self::Client(client) = self {
+            // Of an address that need not be ours (ip(7), `IP_TRANSPARENT`). It takes `NET_ADMIN`.
+            let options = SockRef::from(&socket);
+            if client.is_ipv4() {
+                options.set_ip_transparent_v4(true)?;
+            } else {
+                options.set_ip_transparent_v6(true)?;
+            }
+            // The rules take the app's answers back to us by this.
+            options.set_mark(MARK)?;
+        }
+        Ok(socket)
     }
-    // The rules take the app's answers back to us by this.
-    options.set_mark(MARK)?;
-    // The same address may have connections to several ports of the app.
-    socket.set_reuseaddr(true)?;
-    socket.bind(client)?;
-    Ok(socket)
 }
 
 fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable)
 }
 
+/// Where servers may listen without a right up to where hosts begin to choose ports for their own
+/// connections by themselves (`net.ipv4.ip_local_port_range`): a client is not likely to open one
+/// from there later.
+const FOREIGN_PORTS: Range<u16> = 1024..32768;
+/// From where the kernel would choose itself.
+const OWN_PORTS: Range<u16> = 32768..61000;
 /// Ports that are tried before it is given up; the first is free nearly always.
 const TRIES: usize = 64;

@@ -24,6 +24,8 @@ pub struct Inbound {
     pub to: u16,
     /// The ports that are intercepted.
     pub ports: Ports,
+    /// Only connections for which somebody listens.
+    pub only_listening: bool,
 }
 
 /// The pod's own connections to others.

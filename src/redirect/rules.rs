@@ -40,6 +40,8 @@ pub(super) enum Match {
     ToInterface(Interface),
     /// To an address of this network namespace.
     ToHere,
+    /// There is a socket that takes it: open already, or listening.
+    Awaited,
     ToNetwork(Cidr),
     /// Sent by a process of this user.
     Uid(u32),
@@ -92,19 +94,25 @@ pub(super) fn chains(plan: &Plan) -> Vec<Chain> {
 
 fn redirect(inbound: &Inbound, plan: &Plan) -> Vec<Rule> {
     let mut rules = left_alone(inbound, plan);
-    rules.push(Rule::new([Match::Tcp, Match::ToHere], Action::Redirect(inbound.to)));
+    rules.push(Rule::new(taken(inbound), Action::Redirect(inbound.to)));
     rules
 }
 
 fn divert(inbound: &Inbound, plan: &Plan) -> Vec<Rule> {
     let mut rules = vec![Rule::new([Match::Tcp, Match::Marked], Action::MarkConnection)];
     rules.extend(left_alone(inbound, plan));
-    rules.push(Rule::new([Match::Tcp, Match::ToHere], Action::Tproxy(inbound.to)));
+    rules.push(Rule::new(taken(inbound), Action::Tproxy(inbound.to)));
     rules
 }
 
-/// What comes in and is none of our business. The rule after these takes only what is addressed to
-/// the pod, as a pod may itself pass packets on (Docker in a pod).
+/// What is intercepted of the rest: only what is addressed to the pod, as a pod may itself pass
+/// packets on (Docker in a pod).
+fn taken(inbound: &Inbound) -> Vec<Match> {
+    let awaited = inbound.only_listening.then_some(Match::Awaited);
+    [Match::Tcp, Match::ToHere].into_iter().chain(awaited).collect()
+}
+
+/// What comes in and is none of our business.
 fn left_alone(inbound: &Inbound, plan: &Plan) -> Vec<Rule> {
     let mut rules: Vec<Rule> = loopback()
         .iter()

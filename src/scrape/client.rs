@@ -6,12 +6,13 @@ use super::intake::{ByteLimit, Intake};
 use super::line::Line;
 use super::request::Requests;
 use super::{Body, Scraper};
-use crate::config::AppMetrics;
+use crate::config::{AppMetrics, SourceMode};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 /// The way to one source.
@@ -20,6 +21,8 @@ pub(super) struct Client {
     address: Address,
     requests: Requests,
     limit: ByteLimit,
+    /// Whether a connection may be used again: not where the next is to reach another process.
+    keeps: bool,
     /// A connection for the next request. Scrapes at the same time open further ones, of which
     /// one stays.
     idle: Mutex<Option<Line>>,
@@ -28,15 +31,13 @@ pub(super) struct Client {
 impl Client {
     /// A client that has not connected. `most` is the limit of all sources, which the source's
     /// own goes before.
-    pub(super) fn new(source: &AppMetrics, most: u64) -> Self {
-        let limit = match source.limits.max_bytes {
-            Some(bytes) => ByteLimit { bytes, setting: "max-bytes=" },
-            None => ByteLimit { bytes: most, setting: "--app-metrics-max-bytes" },
-        };
+    pub(super) fn new(source: &AppMetrics, most: ByteLimit) -> Self {
+        let own = source.limits.max_bytes.map(|bytes| ByteLimit { bytes, setting: "max-bytes=" });
         Self {
             address: Address::new(source),
             requests: Requests::new(source),
-            limit,
+            limit: own.unwrap_or(most),
+            keeps: !matches!(&source.mode, SourceMode::Sum(rules) if rules.workers > 1),
             idle: Mutex::new(None),
         }
     }
@@ -90,6 +91,8 @@ impl Client {
         let mut intake = Intake::new(&head.headers, announced, self.limit)?;
         *progress = Progress::Receiving(0);
         while let Some(frame) = line.frame(&mut body).await {
+            // One read can bring thousands of chunks, and the deadline is to be looked at, too.
+            consume_budget().await;
             let frame = frame.map_err(|error| Cause::of_reading(&error, intake.received()))?;
             if let Some(data) = frame.data_ref() {
                 intake.push(data)?;
@@ -130,6 +133,9 @@ impl Client {
     }
 
     async fn keep(&self, line: Line) {
+        if !self.keeps {
+            return;
+        }
         if let Some(line) = line.if_reusable().await {
             *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
         }

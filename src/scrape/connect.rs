@@ -1,6 +1,7 @@
 //! Finds a source and opens a stream of bytes to it: TCP, TLS over that, or a Unix socket.
 
 use super::error::Cause;
+use super::sip::Sip;
 use super::tls::Tls;
 use crate::config::{AppMetrics, Place};
 use std::fmt;
@@ -41,13 +42,13 @@ impl Address {
     /// the last of them has been tried at the deadline.
     pub(super) async fn connect(&self, deadline: Instant) -> Result<Box<dyn Stream>, Cause> {
         let stream = match &self.place {
-            Place::Socket(path) => return Ok(Box::new(socket(path).await?)),
+            Place::Socket(path) => return Ok(Box::new(Sip(socket(path).await?))),
             Place::Network { host, port } => network(host, *port, deadline).await?,
         };
         stream.set_nodelay(true).map_err(Cause::Unreachable)?;
         match &self.tls {
-            Some(tls) => Ok(Box::new(tls.connect(stream).await?)),
-            None => Ok(Box::new(stream)),
+            Some(tls) => Ok(Box::new(Sip(tls.connect(stream).await?))),
+            None => Ok(Box::new(Sip(stream))),
         }
     }
 }

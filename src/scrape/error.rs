@@ -147,7 +147,14 @@ impl Cause {
 
     /// Why there was no whole body.
     pub(super) fn of_reading(error: &hyper::Error, received: u64) -> Self {
-        Self::BrokenOff { received, why: innermost(error) }
+        let why = match innermost(error) {
+            // An orderly end says so in TLS; without that anybody between may have cut it.
+            why if why.contains("close_notify") => {
+                "the connection ended without the farewell of TLS".to_owned()
+            }
+            why => why,
+        };
+        Self::BrokenOff { received, why }
     }
 
     /// Whether the time ran out.

@@ -6,7 +6,7 @@ mod notes;
 
 pub(super) use families::Families;
 
-use super::{Body, Cause, FetchError};
+use super::{Body, Cause, FetchError, Muster};
 use crate::config::{AppMetrics, Trust};
 use families::{OfReason, OfSource};
 use prometheus_client::metrics::counter::Counter;
@@ -52,6 +52,9 @@ pub(crate) struct Health {
     pub(crate) notes: Vec<&'static str>,
     /// What was dropped since the program began, by reason.
     pub(crate) dropped: BTreeMap<&'static str, DroppedSoFar>,
+    /// Of the processes that are added up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workers: Option<Muster>,
 }
 
 /// Samples that were dropped for one reason since the program began.
@@ -158,8 +161,11 @@ impl Ledger {
             Ok(body) => {
                 self.bytes.set(gauged(body.bytes.len() as u64));
                 self.wire_bytes.set(gauged(body.received));
-                known.content_type.clone_from(&body.content_type);
-                known.content_encoding.clone_from(&body.content_encoding);
+                let short = |text: &Option<String>| {
+                    text.as_ref().map(|text| text.chars().take(SHOWN_CHARS).collect())
+                };
+                known.content_type = short(&body.content_type);
+                known.content_encoding = short(&body.content_encoding);
                 known.hurried = false;
             }
             Err(error) => {
@@ -177,6 +183,12 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// Notes what several processes have sent together: bytes, and bytes before decompression.
+    pub(super) fn all_sent(&self, (bytes, received): (u64, u64)) {
+        self.bytes.set(gauged(bytes));
+        self.wire_bytes.set(gauged(received));
     }
 
     /// Notes that a body is of no use for this cause.
@@ -247,6 +259,7 @@ impl Ledger {
             hurried_for_seconds: hurried_for.map(|left| left.as_secs_f64()),
             notes: self.notes.clone(),
             dropped: known.dropped.clone(),
+            workers: None,
         }
     }
 
@@ -276,3 +289,6 @@ impl Ledger {
 fn gauged(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+/// What is shown of a header that a source has written; a true one is shorter.
+const SHOWN_CHARS: usize = 200;

@@ -2,7 +2,7 @@
 //!
 //! A source that fails at once costs nothing, and is asked at every scrape. One that hangs costs
 //! every scrape all its time, and a scraper without the usual header may have given up by then. So
-//! a source that has hung [`HANGS`] times in a row gets a tenth of the time from then on, and all of
+//! a source that has hung [`HANGS`] times in a row, a second or longer, gets a tenth of the time from then on, and all of
 //! it once in [`PAUSE`]: one that is well again is seen at the next scrape if it answers as quickly
 //! as metrics are answered, and within a minute in any case.
 
@@ -55,7 +55,7 @@ impl Patience {
 }
 
 /// One wait for a source. Dropped before its end, it was given up by the scraper, which is a hang,
-/// too, if it took longer than a moment.
+/// too.
 #[derive(Debug)]
 pub(super) struct Waiting<'a> {
     patience: &'a Patience,
@@ -70,9 +70,15 @@ impl Waiting<'_> {
     /// Says whether the time ran out.
     pub(super) fn end(mut self, hung: bool) {
         self.ended = true;
-        if !hung {
+        if hung {
+            self.note();
+        } else {
             *self.patience.state() = State::default();
-        } else if !self.impatient {
+        }
+    }
+
+    fn note(&self) {
+        if !self.impatient && self.asked.elapsed() >= A_MOMENT {
             self.patience.hung();
         }
     }
@@ -80,8 +86,8 @@ impl Waiting<'_> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if !self.ended && !self.impatient && self.asked.elapsed() >= A_MOMENT {
-            self.patience.hung();
+        if !self.ended {
+            self.note();
         }
     }
 }
@@ -92,7 +98,8 @@ pub(super) const HANGS: u32 = 3;
 pub(super) const PAUSE: Duration = Duration::from_secs(60);
 /// The least that a source gets: some need as long with nothing wrong.
 const LEAST: Duration = Duration::from_millis(250);
-/// A scraper that gives up earlier never meant to wait.
+/// What takes less long costs nobody much, and a scraper that has no more time never meant to wait:
+/// it shall not take the time of those who do.
 const A_MOMENT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -109,9 +116,11 @@ mod tests {
         until
     }
 
-    fn hang(patience: &Patience) {
+    async fn hang(patience: &Patience) {
         let now = Instant::now();
-        patience.wait(now, now + TIME).end(true);
+        let waiting = patience.wait(now, now + TIME);
+        tokio::time::advance(waiting.until - now).await;
+        waiting.end(true);
     }
 
     #[tokio::test(start_paused = true)]
@@ -120,16 +129,17 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(waits(&patience), TIME);
             assert_eq!(patience.impatient_for(), None);
-            hang(&patience);
+            hang(&patience).await;
         }
         assert_eq!(waits(&patience), TIME / 10);
         assert_eq!(patience.impatient_for(), Some(PAUSE));
         // To hang within a tenth of the time says nothing new.
-        hang(&patience);
+        hang(&patience).await;
+        assert_eq!(patience.impatient_for(), PAUSE.checked_sub(TIME / 10));
         tokio::time::advance(PAUSE).await;
         assert_eq!(patience.impatient_for(), None);
         assert_eq!(waits(&patience), TIME);
-        hang(&patience);
+        hang(&patience).await;
         assert_eq!(waits(&patience), TIME / 10, "once is enough from then on");
     }
 
@@ -137,11 +147,11 @@ mod tests {
     async fn any_answer_makes_up_for_every_hang() {
         let patience = Patience::default();
         for _ in 0..10 {
-            hang(&patience);
+            hang(&patience).await;
         }
         patience.wait(Instant::now(), Instant::now() + TIME).end(false);
-        hang(&patience);
-        hang(&patience);
+        hang(&patience).await;
+        hang(&patience).await;
         assert_eq!(waits(&patience), TIME);
     }
 
@@ -160,9 +170,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_scraper_in_a_hurry_takes_no_time_from_the_others() {
+        let patience = Patience::default();
+        for _ in 0..10 {
+            let waiting = patience.wait(Instant::now(), Instant::now() + TIME / 20);
+            tokio::time::advance(TIME / 20).await;
+            waiting.end(true);
+        }
+        assert_eq!(waits(&patience), TIME);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_tenth_is_never_too_short_and_never_beyond_the_deadline() {
         let patience = Patience::default();
-        (0..3).for_each(|_| hang(&patience));
+        for _ in 0..3 {
+            hang(&patience).await;
+        }
         let now = Instant::now();
         let given = |millis| {
             let waiting = patience.wait(now, now + Duration::from_millis(millis));

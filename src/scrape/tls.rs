@@ -1,7 +1,7 @@
 //! TLS to a source: whom to believe, and who we are.
 //!
-//! The cryptography is ring's: it adds the least to the program, and a C compiler is all that
-//! building it takes, also for musl, where others want more.
+//! The cryptography is ring's: it is small, and a C compiler is all that building it takes, also for
+//! musl.
 
 mod trust;
 

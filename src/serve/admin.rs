@@ -4,6 +4,7 @@ use super::Stats;
 use super::health::ready;
 use super::http::Routes;
 use super::reply::{self, Reply};
+use super::selection::Selection;
 use crate::config::Config;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
@@ -37,7 +38,7 @@ impl Routes for Admin {
         match path {
             "/" => reply::text(StatusCode::OK, INDEX),
             "/ready" => ready(&request, &self.stats.lifecycle),
-            "/stats" => self.stats(request.uri().query().unwrap_or_default()).await,
+            "/stats" => self.stats(request.uri().query()).await,
             "/stats/prometheus" | "/metrics" => self.stats.scraped(&request).await,
             "/server_info" => self.server_info(),
             "/config_dump" => reply::json(self.config.as_ref()),
@@ -62,9 +63,16 @@ impl Routes for Admin {
 
 impl Admin {
     /// What was recorded, one number a line under Envoy's own names, or as JSON.
-    async fn stats(&self, query: &str) -> Reply {
-        let statistics = self.stats.statistics().await;
-        if query.split('&').any(|part| part == "format=json") {
+    async fn stats(&self, query: Option<&str>) -> Reply {
+        let selection = match Selection::read(query, &[]) {
+            Ok(selection) => selection,
+            Err(error) => return reply::text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let mut statistics = self.stats.statistics().await;
+        statistics.retain(|(name, value)| {
+            selection.wants_name(name) && !(selection.used_only() && value == "0")
+        });
+        if query.unwrap_or_default().split('&').any(|part| part == "format=json") {
             let stats = statistics.iter().map(|(name, value)| {
                 // A number where JSON has one for it; NaN and the infinities it has not.
                 let number = value.parse::<serde_json::Number>();
@@ -110,8 +118,9 @@ impl Admin {
 
 const INDEX: &str = "\
 podmeter
-  GET  /stats              what was recorded, one number a line; ?format=json
-  GET  /stats/prometheus   the same in every dialect, and the app's own metrics
+  GET  /stats              what was recorded, one number a line; ?format=json, ?filter=REGEX, ?usedonly
+  GET  /stats/prometheus   the same in every dialect, and the app's own metrics;
+                           ?filter=REGEX, ?usedonly, ?source=NAME
   GET  /ready              LIVE, or 503 while draining
   GET  /server_info        version, state, memory
   GET  /config_dump        the settings in force

@@ -28,8 +28,7 @@ impl Gathered {
 
     /// Bytes of the apps' bodies.
     pub(super) fn bytes(&self) -> u64 {
-        let bodies = self.fetched.iter().filter_map(|fetched| fetched.outcome.as_ref().ok());
-        bodies.map(|body| body.bytes.len() as u64).sum()
+        self.fetched.iter().map(Fetched::bytes).sum()
     }
 }
 
@@ -80,6 +79,7 @@ impl Exposed {
 
     /// Appends more to `out`, until there are so many bytes in it; false at the end.
     pub(super) fn advance(&mut self, bytes: usize, out: &mut Vec<u8>) -> bool {
+        self.share.taken();
         if out.is_empty() {
             *out = std::mem::take(&mut self.start);
         } else {

@@ -8,8 +8,9 @@ use http::Response;
 use http::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use http_body::{Body, Frame, SizeHint};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 /// A body that is being sent.
@@ -136,8 +137,9 @@ impl Parts {
         while !self.ended {
             if !std::mem::replace(&mut self.yielded, false) {
                 self.yielded = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+                // Wakes this task once the sockets have been looked at, not merely the tasks that
+                // are known to be ready; so it need not be kept.
+                return pin!(yield_now()).poll(cx).map(|()| None);
             }
             match self.part() {
                 Ok(part) if part.is_empty() => {}

@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// The room for bodies, in [`UNIT`]s.
@@ -31,7 +31,17 @@ pub(super) struct Share {
 #[derive(Debug)]
 struct Given {
     since: Instant,
+    /// When its reader took some of it last.
+    taken: Mutex<Instant>,
     recalled: CancellationToken,
+}
+
+impl Given {
+    /// When it is recalled if others wait.
+    fn due(&self) -> Instant {
+        let taken = *self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.since + GRACE).min(taken + STALLED)
+    }
 }
 
 impl Default for Room {
@@ -51,11 +61,14 @@ impl Room {
         // No more than there are, by `units`.
         let wanted = Arc::clone(&self.free).acquire_many_owned(u32::try_from(units).ok()?);
         let recall = async {
-            while let Some(oldest) = self.oldest() {
-                sleep_until(oldest.since + GRACE).await;
-                oldest.recalled.cancel();
+            loop {
+                match self.next_due() {
+                    Some(given) if given.due() <= Instant::now() => given.recalled.cancel(),
+                    Some(given) => sleep_until(given.due()).await,
+                    // What is given from now on is not due before.
+                    None => sleep(STALLED).await,
+                }
             }
-            std::future::pending::<()>().await;
         };
         tokio::select! {
             biased;
@@ -64,11 +77,11 @@ impl Room {
         }
     }
 
-    /// The oldest answer that is still being given and was not recalled.
-    fn oldest(&self) -> Option<Arc<Given>> {
+    /// The answer that is due first of those that were not recalled.
+    fn next_due(&self) -> Option<Arc<Given>> {
         let all = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = all.iter().filter_map(Weak::upgrade);
-        all.find(|given| !given.recalled.is_cancelled())
+        let all = all.iter().filter_map(Weak::upgrade);
+        all.filter(|given| !given.recalled.is_cancelled()).min_by_key(|given| given.due())
     }
 }
 
@@ -90,13 +103,21 @@ impl Share {
         self.permits.num_permits() > 0
     }
 
+    /// The reader has taken some more.
+    pub(super) fn taken(&self) {
+        if let Some(given) = &self.given {
+            *given.taken.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+    }
+
     /// From now on the answer is there for its reader, who is told to go by the token when others
     /// have waited long enough.
     pub(super) fn give(&mut self, recalled: CancellationToken) {
         if !self.counts() {
             return;
         }
-        let given = Arc::new(Given { since: Instant::now(), recalled });
+        let since = Instant::now();
+        let given = Arc::new(Given { since, taken: Mutex::new(since), recalled });
         let mut all = self.room.given.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|given| given.strong_count() > 0);
         all.push(Arc::downgrade(&given));
@@ -116,6 +137,8 @@ const UNIT: u64 = 1024 * 1024;
 const LARGEST: usize = 32;
 /// How long a reader may take over its answer while others wait for the room.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long it may take nothing of it.
+const STALLED: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -161,17 +184,66 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn who_comes_last_is_served_however_many_before_take_nothing() {
+        let room = Arc::new(Room::default());
+        let deadline = Instant::now() + Duration::from_secs(9);
+        let idle = async || {
+            let mut share = room.take(LARGE, deadline).await.unwrap();
+            let recalled = CancellationToken::new();
+            share.give(recalled.clone());
+            recalled.cancelled().await;
+        };
+        let six = async { tokio::join!(idle(), idle(), idle(), idle(), idle(), idle()) };
+        let last = room.take(LARGE, deadline);
+        let (_, last) = tokio::join!(timeout_at(deadline, six), last);
+        assert!(last.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_some_and_then_some_may_do_so_for_a_while() {
+        let room = Arc::new(Room::default());
+        let (recalled, kept) = (CancellationToken::new(), CancellationToken::new());
+        let mut steady = room.take(LARGE, soon()).await.unwrap();
+        let mut idle = room.take(LARGE, soon()).await.unwrap();
+        steady.give(kept.clone());
+        idle.give(recalled.clone());
+        let begun = Instant::now();
+        let reader = async {
+            loop {
+                sleep(STALLED / 2).await;
+                steady.taken();
+            }
+        };
+        let others = async {
+            let _first = room.take(LARGE, begun + 2 * GRACE).await.unwrap();
+            let _second = room.take(LARGE, begun + 2 * GRACE).await;
+        };
+        let freed = async {
+            recalled.cancelled().await;
+            assert_eq!(begun.elapsed(), STALLED);
+            drop(idle);
+            kept.cancelled().await;
+            assert_eq!(begun.elapsed(), GRACE);
+        };
+        tokio::select! {
+            () = reader => {}
+            () = others => panic!("there was no room for the second"),
+            () = freed => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_takes_long_over_an_answer_is_told_to_go_once_somebody_waits() {
         let room = Arc::new(Room::default());
         let (recalled, kept) = (CancellationToken::new(), CancellationToken::new());
         let mut slow = room.take(LARGE, soon()).await.unwrap();
         slow.give(recalled.clone());
-        tokio::time::sleep(10 * GRACE).await;
+        sleep(10 * GRACE).await;
         assert!(!recalled.is_cancelled(), "nobody waits");
 
         let mut quick = room.take(LARGE, soon()).await.unwrap();
         quick.give(kept.clone());
-        let mut waits = std::pin::pin!(room.take(LARGE, soon()));
+        let mut waits = std::pin::pin!(room.take(LARGE, Instant::now() + STALLED / 2));
         tokio::select! {
             biased;
             taken = waits.as_mut() => panic!("{taken:?}"),

@@ -1,16 +1,17 @@
 //! The scrape: what was recorded and what the apps say of themselves, as one valid exposition.
 
-use super::aside::aside;
 use super::exposed::{Exposed, Gathered};
 use super::health::ready;
 use super::http::{Routes, values};
 use super::reply::{self, Content, Reply};
 use super::selection::Selection;
+use super::sums::Sums;
 use super::{Lifecycle, Room};
+use crate::aside::Aside;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
-    self, Counts, Exposition, Format, InputFormat, Limits, Merged, Source, Syntax,
+    self, Counts, Escaping, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
 };
 use crate::listen::Settler;
 use crate::meter::Meter;
@@ -33,6 +34,7 @@ pub(crate) struct Stats {
     pub(crate) registry: Registry,
     pub(crate) settler: Settler,
     pub(crate) room: Arc<Room>,
+    pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
     pub(crate) started: Instant,
 }
@@ -93,17 +95,24 @@ impl Stats {
             let expected = self.sources.bytes(wanted);
             let mut share = self.room.take(expected, deadline).await?;
             let gathered = Gathered::new(self.sources.fetch(scraper, wanted).await);
-            share.fit(gathered.bytes(), deadline).await.then_some((share, gathered))
+            let bytes = gathered.bytes();
+            if !share.fit(bytes, deadline).await {
+                return None;
+            }
+            let turn = match bytes {
+                ..=AT_ONCE => None,
+                _ => Some(self.aside.turn(deadline).await?),
+            };
+            Some((share, gathered, turn))
         };
         let (asked, ()) = tokio::join!(asked, self.settler.settle());
-        let (share, gathered) = if let Some(asked) = asked {
+        let (share, gathered, turn) = if let Some(asked) = asked {
             asked
         } else {
-            // Without the apps' families there is always room, and so no wait.
+            // Without the apps' families there is always room, and no wait.
             self.sources.turned_away(wanted);
-            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()))
+            (self.room.take(0, deadline).await?, Gathered::new(Vec::new()), None)
         };
-        let is_long = gathered.bytes() > AT_ONCE;
         let stats = Arc::clone(self);
         let begin = move || {
             let lifecycle = Arc::clone(&stats.lifecycle);
@@ -115,7 +124,10 @@ impl Stats {
                 lifecycle,
             )
         };
-        let mut exposed = if is_long { aside(begin).await? } else { begin() };
+        let mut exposed = match turn {
+            Some(turn) => turn.work(begin).await?,
+            None => begin(),
+        };
         let whole = exposed.whole().map(Content::Whole);
         Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
     }
@@ -128,15 +140,32 @@ impl Stats {
     ) -> Merged<'g> {
         let mut sources = Vec::new();
         let mut read = Vec::new();
+        let mut sums = Sums::default();
+        // Of each group of sources that are added up, its place among the sources.
+        let mut places = Vec::new();
         for fetched in &gathered.fetched {
             let index = fetched.index;
+            if let (SourceMode::Sum(rules), Some(words)) = (&fetched.mode, &fetched.words) {
+                let (group, heard) = sums.add(index, fetched, rules, words);
+                if group == places.len() {
+                    places.push(sources.len());
+                    read.push((index, Counts::default()));
+                    sources.push(Source::new(fetched.name.as_str(), Exposition::default()));
+                }
+                if fetched.outcome.is_ok() {
+                    self.note_read(index, heard.samples, &heard.problems);
+                }
+                continue;
+            }
             let Ok(body) = &fetched.outcome else { continue };
             let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let usual = Limits::default();
-            let samples = fetched.max_samples.map_or(usual.samples, |most| most.saturating_add(1));
-            let limits = Limits { samples, ..usual };
-            let exposition = exposition::parse_with(&body.bytes, declared, &limits);
-            if !self.note_read(index, &exposition) {
+            let mut exposition =
+                exposition::scan_for(format, &body.bytes, declared, &fetched.limits());
+            if Escaping::from_content_type(body.content_type.as_deref()) == Some(Escaping::Values) {
+                exposition = exposition.unescaped();
+            }
+            let problems = std::slice::from_ref(&exposition.problems);
+            if !self.note_read(index, exposition.samples() as u64, problems) {
                 continue;
             }
             read.push((index, *exposition.problems.dropped()));
@@ -145,6 +174,12 @@ impl Stats {
                 SourceMode::Label => source.labelled(),
                 SourceMode::Plain | SourceMode::Sum(_) => source,
             });
+        }
+        for (sum, place) in sums.finish().into_iter().zip(places) {
+            for (index, dropped) in &sum.dropped {
+                self.note_merged(*index, dropped, &Counts::default());
+            }
+            sources[place].replace(sum.exposition);
         }
         let mut own = Vec::new();
         if selection.wants_own() {
@@ -165,15 +200,18 @@ impl Stats {
         merged
     }
 
-    /// Tells a source's ledger what was read of its body. Whether it may be merged.
-    fn note_read(&self, index: usize, exposition: &Exposition<'_>) -> bool {
-        let samples = exposition.families.iter().map(|family| family.samples().len() as u64).sum();
-        let problems = &exposition.problems;
-        let sentences: Vec<_> = problems
-            .dropped()
+    /// Tells a source's ledger what was read of its body, or of the bodies of its processes.
+    /// Whether it may be merged.
+    fn note_read(&self, index: usize, samples: u64, problems: &[Problems]) -> bool {
+        let first = || problems.iter().flat_map(Problems::first);
+        let mut lost = Counts::default();
+        for (reason, samples) in problems.iter().flat_map(|problems| problems.dropped().iter()) {
+            lost.add(reason, samples);
+        }
+        let sentences: Vec<_> = lost
             .iter()
             .map(|(reason, samples)| {
-                let first = problems.first().iter().find(|problem| problem.reason == reason);
+                let first = first().find(|problem| problem.reason == reason);
                 (
                     reason,
                     samples,
@@ -190,7 +228,7 @@ impl Stats {
             })
             .collect();
         // A page of HTML costs no sample, and is wrong all the same.
-        let problem = problems.first().first().map(ToString::to_string);
+        let problem = first().next().map(ToString::to_string);
         self.sources.parsed(index, samples, problem.as_deref(), &dropped)
     }
 

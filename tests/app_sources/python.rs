@@ -30,7 +30,6 @@ threading.Event().wait()";
     for (trust, up) in [
         (format!(",ca={}", cert.display()), 1),
         (",insecure-skip-verify=true".to_owned(), 1),
-        (String::new(), 0),
         (format!(",ca={},server-name=shop.example", cert.display()), 0),
     ] {
         let podmeter = sidecar(folder.path(), &[source(&trust)]);

@@ -1,5 +1,7 @@
 //! Answers are written in parts of a bounded size, however large a family is.
 
+use std::fmt::Write as _;
+
 use podmeter::exposition::{Format, Rendering};
 
 use crate::messages::{Message, delimited, families, family};
@@ -13,10 +15,11 @@ fn a_family_of_many_samples_is_written_in_parts_that_add_up() {
     let mut gauges = "# HELP g Help.\n# TYPE g gauge\n".to_owned();
     let mut histograms = "# TYPE h histogram\n".to_owned();
     for n in 0..5000 {
-        gauges += &format!("g{{n=\"{n}\",path=\"/some/path/that/is/not/short\"}} {n}\n");
-        histograms += &format!(
+        let _ = writeln!(gauges, "g{{n=\"{n}\",path=\"/some/path/that/is/not/short\"}} {n}");
+        let _ = writeln!(
+            histograms,
             "h_bucket{{n=\"{n}\",le=\"1\"}} 1\nh_bucket{{n=\"{n}\",le=\"+Inf\"}} 2\n\
-             h_sum{{n=\"{n}\"}} 1.5\nh_count{{n=\"{n}\"}} 2\n"
+             h_sum{{n=\"{n}\"}} 1.5\nh_count{{n=\"{n}\"}} 2"
         );
     }
     let small = "# TYPE s gauge\ns 1\n".to_owned();

@@ -192,7 +192,7 @@ fn limits_hold_for_messages_as_for_lines() {
         family("c", 1, [gauge("4"), gauge("5")]),
         family("d", 1, [gauge("6")]),
     ]);
-    let limits = Limits { line_bytes: 90, samples: 5, families: 4 };
+    let limits = Limits { line_bytes: 90, samples: 5, families: 4, ..Limits::default() };
     let read = parse_with(&body, InputFormat::Protobuf, &limits);
     assert_eq!(lines(&read), ["a{l=1} 0", "a{l=2} 0", "b{l=3} 0", "c{l=4} 0", "c{l=5} 0"]);
     let reasons: Vec<_> =

@@ -54,13 +54,13 @@ fn every_family_is_what_the_reference_decoder_saw() {
             let mut found: Vec<String> = family
                 .samples()
                 .iter()
-                .map(|sample| match sample.native() {
-                    Some(native) => format!("native {} {}", native.schema(), native.sum()),
-                    None => {
-                        let labels: BTreeMap<_, _> = family.labels(sample).into_iter().collect();
-                        let at = sample.timestamp().and_then(Timestamp::millis);
-                        told(&family.sample_name(sample), &labels, sample.value().as_f64(), at)
+                .map(|sample| {
+                    if let Some(native) = sample.native() {
+                        return format!("native {} {}", native.schema(), native.sum());
                     }
+                    let labels: BTreeMap<_, _> = family.labels(sample).into_iter().collect();
+                    let at = sample.timestamp().and_then(Timestamp::millis);
+                    told(&family.sample_name(sample), &labels, sample.value().as_f64(), at)
                 })
                 .collect();
             let mut told = reference_samples(expected, kind);

@@ -57,7 +57,8 @@ fn what_is_endless_is_cut_off_at_the_limit() {
         let output = lint(&["--max-bytes", limit, path], b"");
         assert_eq!(output.status.code(), Some(2));
         assert_eq!(text(&output.stdout), "");
-        assert!(text(&output.stderr).contains("is longer than --max-bytes"));
+        let sentence = format!("is longer than --max-bytes, which is {limit}; raise it");
+        assert!(text(&output.stderr).contains(&sentence), "{}", text(&output.stderr));
     }
     let body = b"# HELP a x\na 1\n";
     assert_eq!(lint(&["--max-bytes", "15"], body).status.code(), Some(0));

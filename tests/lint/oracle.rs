@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the environment tells tests where the judges are")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -35,7 +36,7 @@ fn what_is_valid_is_taken_by_the_python_client_and_by_promtool() {
             valid += 1;
             let body = std::fs::read_to_string(folder.path().join(name)).unwrap();
             // There the client refuses names in quotes of which no metadata was told.
-            if name.ends_with(".om") && body.contains("{\"") {
+            if is(name, "om") && body.contains("{\"") {
                 continue;
             }
             assert!(!refused.contains_key(name), "{}\n{body}", refused[name]);
@@ -48,8 +49,8 @@ fn what_is_valid_is_taken_by_the_python_client_and_by_promtool() {
         skip::skip(test, "promtool is not installed");
         return;
     }
-    let text = verdicts.iter().filter(|(name, valid)| **valid && name.ends_with(".prom"));
-    for (name, _) in text.take(80) {
+    let valid_text = verdicts.iter().filter(|(name, valid)| **valid && is(name, "prom"));
+    for (name, _) in valid_text.take(80) {
         let path = folder.path().join(name);
         let body = std::fs::read_to_string(&path).unwrap();
         // Debian's is older than names in quotes.
@@ -64,6 +65,10 @@ fn what_is_valid_is_taken_by_the_python_client_and_by_promtool() {
         let said = String::from_utf8_lossy(&judged.stderr);
         assert!(!said.contains("error while linting"), "{said}{body}");
     }
+}
+
+fn is(name: &str, end: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == end)
 }
 
 /// Writes bodies by name, those of OpenMetrics as `.om`, and tells which are valid.
@@ -120,20 +125,20 @@ const SPOILERS: &[char] =
 fn one_family(name: &str, kind: &str, samples: usize, more: u8) -> String {
     let mut body = String::new();
     if more & 1 == 0 {
-        body += &format!("# HELP {name} Some \\\\ text.\n");
+        writeln!(body, "# HELP {name} Some \\\\ text.").unwrap();
     }
     if more & 2 == 0 {
-        body += &format!("# TYPE {name} {kind}\n");
+        writeln!(body, "# TYPE {name} {kind}").unwrap();
     }
     let suffix = match (kind, more & 4) {
         ("counter", 0) => "_total",
         ("info", _) => "_info",
         _ => "",
     };
-    let time = if more & 24 == 8 { " 5" } else { "" };
+    let time = if more & 0x18 == 8 { " 5" } else { "" };
     for sample in 0..samples {
         let label = format!("a=\"{sample}\"");
-        body += &match kind {
+        let lines = match kind {
             "histogram" => format!(
                 "{name}_bucket{{{label},le=\"1\"}} 1{time}\n{name}_bucket{{{label},le=\"+Inf\"}} 2{time}\n\
                  {name}_sum{{{label}}} 3{time}\n{name}_count{{{label}}} 2{time}\n"
@@ -145,6 +150,7 @@ fn one_family(name: &str, kind: &str, samples: usize, more: u8) -> String {
             "stateset" => format!("{name}{{{label},{name}=\"on\"}} 1{time}\n"),
             _ => format!("{name}{suffix}{{{label}}} 1{time}\n"),
         };
+        body.push_str(&lines);
     }
     body
 }

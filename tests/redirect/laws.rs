@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use crate::pod;
 use crate::pod::TestPod;
+use crate::text_law;
 
 /// Ports and ranges, as one writes them.
 fn ports() -> impl Strategy<Value = String> {
@@ -89,4 +90,25 @@ fn the_tools_take_the_rules_of_any_configuration_and_the_kernel_does() {
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 1_000, ..Config::default() })]
+
+    #[test]
+    fn whatever_is_written_is_refused_in_one_line_or_becomes_rules_and_nothing_else(
+        wild in any::<[String; 11]>(),
+        tame in prop::array::uniform11("[-,:./*0-9a-f ]{0,20}|none|tproxy|eth0|[0-9]{1,5}"),
+        pick: [bool; 11],
+    ) {
+        let mut texts = tame;
+        for (index, wild) in wild.into_iter().enumerate() {
+            if pick[index] && pick.iter().filter(|pick| **pick).count() < 3 {
+                texts[index] = wild;
+            }
+        }
+        if let Err(broken) = text_law::check(&texts) {
+            return Err(TestCaseError::fail(broken));
+        }
+    }
 }

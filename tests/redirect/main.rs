@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a test stops at the first surprise"
 )]
 
@@ -15,8 +16,8 @@ mod outbound;
 mod probes;
 mod rules;
 mod scraped;
+mod text_law;
 
-#[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/pod.rs"]
@@ -41,15 +42,15 @@ fn pod(test: &str) -> Option<TestPod> {
 }
 
 /// The sum of the samples in the sidecar's answer whose line has all of `parts`.
-fn sum(pod: &TestPod, parts: &[&str]) -> f64 {
+fn sum(pod: &TestPod, parts: &[&str]) -> u64 {
     let text = pod.in_node(|| http::get(STATS, "/stats/prometheus").text().to_owned());
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let lines = samples.filter(|line| parts.iter().all(|part| line.contains(part)));
-    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
 /// The number of requests that the istio family has of these labels.
-fn requests(pod: &TestPod, reporter: &str, labels: &[&str]) -> f64 {
+fn requests(pod: &TestPod, reporter: &str, labels: &[&str]) -> u64 {
     let reporter = format!("reporter=\"{reporter}\"");
     let parts: Vec<&str> =
         ["istio_requests_total{", &reporter].into_iter().chain(labels.iter().copied()).collect();

@@ -1,10 +1,12 @@
 //! The pod's own connections to others.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::pod::{NODE, NODE_SIX, POD, POD_SIX, TestPod};
-use crate::process::eventually;
+use crate::process::{eventually, program};
+use crate::skip::skip;
 use crate::{pod, requests, sum};
 
 /// Has the app's user ask for something, as the app would; gives the answer's body.
@@ -33,7 +35,7 @@ fn what_the_app_asks_of_others_is_counted_under_the_names_it_asks_for() {
         }
         assert_eq!(other.log().len(), 4);
         let us = ["source_workload=\"cart\"", "source_workload_namespace=\"shop\""];
-        assert_eq!(requests(&pod, "source", &us), 4.0, "{backend}");
+        assert_eq!(requests(&pod, "source", &us), 4, "{backend}");
         for (service, name, namespace, code) in [
             ("reviews.default.svc.cluster.local", "reviews", "default", 200),
             ("reviews.default.svc.cluster.local", "reviews", "default", 404),
@@ -47,13 +49,10 @@ fn what_the_app_asks_of_others_is_counted_under_the_names_it_asks_for() {
                 format!("response_code=\"{code}\""),
             ];
             let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-            assert_eq!(requests(&pod, "source", &labels), 1.0, "{backend}: {labels:?}");
+            assert_eq!(requests(&pod, "source", &labels), 1, "{backend}: {labels:?}");
         }
-        assert_eq!(requests(&pod, "destination", &[]), 0.0, "{backend}");
-        assert_eq!(
-            sum(&pod, &["envoy_cluster_upstream_rq_completed{", "\"outbound|9000||\""]),
-            4.0
-        );
+        assert_eq!(requests(&pod, "destination", &[]), 0, "{backend}");
+        assert_eq!(sum(&pod, &["envoy_cluster_upstream_rq_completed{", "\"outbound|9000||\""]), 4);
     }
 }
 
@@ -84,15 +83,15 @@ fn what_stays_in_the_pod_or_is_excluded_or_is_no_tcp_is_left_alone() {
     let (_, from) = server.recv_from(&mut [0]).unwrap();
     server.send_to(b"!", from).unwrap();
     client.recv_from(&mut [0]).unwrap();
-    assert_eq!(sum(&pod, &["podmeter_connections_total{"]), 0.0);
+    assert_eq!(sum(&pod, &["podmeter_connections_total{"]), 0);
     app_asks(&pod, "http://10.77.0.1:9000/", "a");
-    assert_eq!(sum(&pod, &["podmeter_connections_total{", "direction=\"outbound\""]), 1.0);
+    assert_eq!(sum(&pod, &["podmeter_connections_total{", "direction=\"outbound\""]), 1);
 
     pod.redirect("apply --redirect-outbound --include-outbound-cidrs 10.77.0.0/16 --include-outbound-ports 9001");
     for url in ["http://10.77.0.1:9000/", "http://10.77.0.1:9001/", "http://[fd77::1]:9000/"] {
         app_asks(&pod, url, "a");
     }
-    assert_eq!(sum(&pod, &["podmeter_connections_total{", "direction=\"outbound\""]), 2.0);
+    assert_eq!(sum(&pod, &["podmeter_connections_total{", "direction=\"outbound\""]), 2);
 }
 
 #[test]
@@ -102,7 +101,7 @@ fn a_connection_to_nobody_is_reset_and_one_that_is_no_http_is_metered_by_its_add
     let _sidecar = pod.sidecar("--outbound-listen 15001");
     let output = pod.app_says("curl -sS -m 20 http://10.77.0.1:9/");
     assert!(!output.status.success());
-    assert_eq!(requests(&pod, "source", &["response_code=\"503\"", "\"UF\""]), 1.0);
+    assert_eq!(requests(&pod, "source", &["response_code=\"503\"", "\"UF\""]), 1);
     let server = pod.in_node(|| std::net::TcpListener::bind((NODE_SIX, 5432)).unwrap());
     // As root in the pod, who is not the proxy either.
     let mut app = pod.in_pod(|| TcpStream::connect((NODE_SIX, 5432)).unwrap());
@@ -113,10 +112,10 @@ fn a_connection_to_nobody_is_reset_and_one_that_is_no_http_is_metered_by_its_add
     drop((theirs, app));
     eventually("the connection is counted as closed", || {
         let parts = ["istio_tcp_connections_closed_total{", "reporter=\"source\"", "\"fd77::1\""];
-        if sum(&pod, &parts) == 1.0 { Ok(()) } else { Err("not yet".to_owned()) }
+        if sum(&pod, &parts) == 1 { Ok(()) } else { Err("not yet".to_owned()) }
     });
     let sent = ["istio_tcp_sent_bytes_total{", "reporter=\"source\"", "\"fd77::1\""];
-    assert_eq!(sum(&pod, &sent), 6.0);
+    assert_eq!(sum(&pod, &sent), 6);
 }
 
 #[test]
@@ -131,8 +130,8 @@ fn both_sides_at_once_are_kept_apart() {
         let addr = SocketAddr::new(POD, 8080);
         assert_eq!(pod.in_node(|| crate::http::get(addr, "/404")).status, 404);
     }
-    assert_eq!(requests(&pod, "source", &["response_code=\"200\""]), 5.0);
-    assert_eq!(requests(&pod, "destination", &["response_code=\"404\""]), 5.0);
+    assert_eq!(requests(&pod, "source", &["response_code=\"200\""]), 5);
+    assert_eq!(requests(&pod, "destination", &["response_code=\"404\""]), 5);
 }
 
 #[test]
@@ -146,14 +145,50 @@ fn a_proxy_whose_own_connections_are_intercepted_refuses_them_instead_of_going_i
         let output = pod.app_says("curl -sS -m 20 http://10.77.0.1:9000/");
         assert!(!output.status.success());
         let loops = sum(&pod, &["podmeter_loops_refused_total "]);
-        assert!(loops >= 1.0, "{loops}");
+        assert!(loops >= 1, "{loops}");
         let connections = sum(&pod, &["podmeter_connections_total{", "outbound"]);
-        assert!(connections < 200.0, "{connections} connections for one");
+        assert!(connections < 200, "{connections} connections for one");
         // Nothing of it is left.
         eventually("all are closed", || {
             let open = sum(&pod, &["podmeter_connections_active{", "outbound"]);
-            if open == 0.0 { Ok(()) } else { Err(format!("{open} are open")) }
+            if open == 0 { Ok(()) } else { Err(format!("{open} are open")) }
         });
         assert!(sidecar.is_running());
     }
+}
+
+#[test]
+fn what_is_encrypted_is_counted_under_the_name_that_the_app_asks_for() {
+    let Some(pod) = pod("encrypted") else { return };
+    let Some(openssl) = program("openssl") else {
+        return skip("encrypted", "openssl is not installed");
+    };
+    let openssl = openssl.display().to_string();
+    let request =
+        [&openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    let files = ["-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=other"];
+    let made = Command::new(request[0])
+        .args(&request[1..])
+        .args(files)
+        .current_dir(pod.folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let serve = ["s_server", "-accept", "9443", "-key", "key.pem", "-cert", "cert.pem", "-www"];
+    let line: Vec<&str> = std::iter::once(openssl.as_str()).chain(serve).collect();
+    let mut server = pod.on_node("server", &line);
+    server.wait_for("it listens", |_| pod.in_node(|| TcpStream::connect((NODE, 9443)).ok()));
+    pod.redirect("apply --redirect-outbound");
+    let _sidecar = pod.sidecar("--outbound-listen 15001");
+    let to = "--connect-to pay.example.com:443:10.77.0.1:9443";
+    let output = pod.app_says(&format!("curl -ksS -m 20 {to} https://pay.example.com/"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    eventually("the connection is counted", || {
+        let parts = [
+            "istio_tcp_connections_opened_total{",
+            "reporter=\"source\"",
+            "destination_service=\"pay.example.com\"",
+        ];
+        if sum(&pod, &parts) == 1 { Ok(()) } else { Err("not yet".to_owned()) }
+    });
 }

@@ -22,8 +22,8 @@ fn the_kubelets_probes_are_counted_apart_unless_asked_otherwise() {
             let labels = format!("port=\"8080\",response_code=\"{code}\",response_flags=\"-\"");
             sum(&pod, &["podmeter_probe_requests_total{", &labels])
         };
-        assert_eq!((probes("200"), probes("500")), (1.0, 1.0));
-        assert_eq!(requests(&pod, "destination", &[]), 1.0);
+        assert_eq!((probes("200"), probes("500")), (1, 1));
+        assert_eq!(requests(&pod, "destination", &[]), 1);
         // Whatever counts requests counts the one that was no probe.
         for family in [
             "envoy_cluster_upstream_rq{",
@@ -33,13 +33,13 @@ fn the_kubelets_probes_are_counted_apart_unless_asked_otherwise() {
             "istio_request_duration_milliseconds_count{",
             "podmeter_proxy_duration_seconds_count{",
         ] {
-            assert_eq!(sum(&pod, &[family]), 1.0, "{family}");
+            assert_eq!(sum(&pod, &[family]), 1, "{family}");
         }
-        assert_eq!(sum(&pod, &["envoy_cluster_upstream_rq_active{"]), 0.0);
+        assert_eq!(sum(&pod, &["envoy_cluster_upstream_rq_active{"]), 0);
     }
     assert_eq!(nginx.log().len(), 3);
     let _sidecar = pod.sidecar("--probes requests");
     assert_eq!(probe("/", "kube-probe/1.31"), 200);
-    assert_eq!(requests(&pod, "destination", &["response_code=\"200\""]), 1.0);
-    assert_eq!(sum(&pod, &["podmeter_probe_requests_total"]), 0.0);
+    assert_eq!(requests(&pod, "destination", &["response_code=\"200\""]), 1);
+    assert_eq!(sum(&pod, &["podmeter_probe_requests_total"]), 0);
 }

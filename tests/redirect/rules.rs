@@ -6,8 +6,9 @@ use crate::pod;
 use crate::pod::{POD, TestPod};
 
 /// Flags that between them make every kind of rule.
-const PLANS: [&str; 5] = [
+const PLANS: [&str; 6] = [
     "",
+    "--only-listening --exclude-inbound-ports 22",
     "--include-inbound-ports 80,443,8000-9000 --exclude-interfaces net1,net2",
     "--mode tproxy --exclude-inbound-ports 22",
     "--include-inbound-ports none --redirect-outbound --exclude-outbound-ports 5432 \
@@ -82,14 +83,10 @@ fn what_is_told_by_netlink_is_what_the_dry_run_says() {
         let said = pod.redirect(&format!("apply {plan}"));
         assert!(said.ends_with(", with nftables\n"), "{said}");
         let listed = pod.root("nft list table inet podmeter");
-        let script: String = script
-            .lines()
-            .filter(|l| !l.starts_with('#'))
-            .skip(2)
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let script: Vec<&str> =
+            script.lines().filter(|line| !line.starts_with('#')).skip(2).collect();
         // nft writes each table's routes nowhere, and priorities by name.
-        assert_eq!(plain(&listed), plain(&script), "{plan}");
+        assert_eq!(plain(&listed), plain(&script.join("\n")), "{plan}");
         pod.redirect("remove");
     }
 }
@@ -108,7 +105,7 @@ fn applying_twice_is_applying_once_and_removing_leaves_no_trace() {
             pod.redirect(&line);
             assert_eq!(everything(&pod), once, "{line}");
             // From another plan, by another backend, it comes to the same.
-            pod.redirect(&format!("apply {}", PLANS[2]));
+            pod.redirect(&format!("apply {}", PLANS[3]));
             pod.redirect(&line);
             // Chains are listed in the order in which they were first made.
             assert_eq!(sorted(&everything(&pod)), sorted(&once), "{line} after another");

@@ -44,7 +44,7 @@ fn the_format_that_weighs_most_is_given_and_named() {
 }
 
 #[test]
-fn gzip_is_given_to_those_who_take_it() {
+fn an_answer_is_compressed_for_those_who_take_that() {
     let folder = tempfile::tempdir().unwrap();
     let sidecar = Sidecar::start("podmeter", folder.path(), says(""), "");
     let encoded = |accept: &str| {
@@ -58,7 +58,14 @@ fn gzip_is_given_to_those_who_take_it() {
         assert!(reply.body.len() < text.len() / 3, "{} of {}", reply.body.len(), text.len());
         Scrape::read(&text, Format::TEXT);
     }
-    for accept in ["identity", "gzip;q=0", "zstd-unknown"] {
+    for accept in ["zstd", "gzip, deflate, br, zstd", "zstd;q=0.2, gzip;q=0.1"] {
+        let reply = encoded(accept);
+        assert_eq!(reply.header("content-encoding"), Some("zstd"), "{accept}");
+        let text = zstd::decode_all(&*reply.body).unwrap();
+        assert!(reply.body.len() < text.len() / 3, "{} of {}", reply.body.len(), text.len());
+        Scrape::read(std::str::from_utf8(&text).unwrap(), Format::TEXT);
+    }
+    for accept in ["identity", "gzip;q=0", "zstd-unknown", "*;q=0", "identity;q=0"] {
         let reply = encoded(accept);
         assert_eq!(reply.header("content-encoding"), None, "{accept}");
         Scrape::read(reply.text(), Format::TEXT);

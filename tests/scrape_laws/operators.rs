@@ -37,6 +37,11 @@ fn operators_see_what_was_recorded_and_what_was_set() {
     assert!(stats.text().contains(&format!("{total}: 1\n")), "{}", stats.text());
     assert!(in_json.iter().any(|stat| stat["name"] == *total && stat["value"] == 1));
 
+    let some = get(sidecar.admin, "/stats?filter=^cluster%5C..*rq_total$&usedonly");
+    assert_eq!(some.text(), format!("{total}: 1\n"));
+    assert!(!get(sidecar.admin, "/stats?usedonly").text().contains(": 0\n"));
+    assert_eq!(get(sidecar.admin, "/stats?filter=(").status, 400);
+
     let info = json("/server_info");
     assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(info["state"], "LIVE");

@@ -1,10 +1,12 @@
 //! Protobuf messages for tests, written and read apart from the code under test: slow, and simple
 //! enough to be seen right.
 
+#![expect(clippy::panic, reason = "a message that cannot be read fails the test")]
+
 use std::collections::BTreeMap;
 
 /// A message under construction.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Message(pub(crate) Vec<u8>);
 
 impl Message {
@@ -35,6 +37,7 @@ impl Message {
         self.bytes(field, value.as_bytes())
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "messages are built inside out")]
     pub(crate) fn message(self, field: u64, value: Self) -> Self {
         self.bytes(field, &value.0)
     }
@@ -65,7 +68,7 @@ pub(crate) fn varint(mut value: u64, out: &mut Vec<u8>) {
         out.push((value & 127) as u8 | 128);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push((value & 127) as u8);
 }
 
 /// A field as it stands on the wire.

@@ -47,7 +47,8 @@ const SPOILT: &[&str] = &[
 /// How the lines of one family are written.
 #[derive(Debug, Clone)]
 struct Style {
-    comma: bool,
+    /// Behind the last label.
+    comma: &'static str,
     time: &'static str,
     exemplar: &'static str,
     bound_first: bool,
@@ -61,8 +62,22 @@ fn style() -> impl Strategy<Value = Style> {
         &["0", "1", "2", "7", "12", "1.0", "3.50", "1e3", "1.6e+09", "NaN", "-1", "+Inf", "-0"][..],
     );
     (
-        prop::bool::weighted(0.15),
-        select(&["", "", "", "", " 1520879607789", " 12", " 1.5", " 99999999999999999999"][..]),
+        select(&["", "", "", "", "", "", ","][..]),
+        select(
+            &[
+                "",
+                "",
+                "",
+                "",
+                " 1520879607789",
+                " 12",
+                " -1000",
+                " 7120",
+                " 1.5",
+                " -0.25",
+                " 99999999999999999999",
+            ][..],
+        ),
         select(
             &[
                 "",
@@ -149,8 +164,7 @@ fn group(name: &str, kind: &str, set: &str, at: usize, style: &Style) -> Vec<Str
             _ => format!("{set},{bound}"),
         };
         if !labels.is_empty() {
-            let comma = if style.comma { "," } else { "" };
-            labels = format!("{{{labels}{comma}}}");
+            labels = format!("{{{labels}{}}}", style.comma);
         }
         let exemplar = if suffix.is_empty() || suffix == "_bucket" || suffix == "_total" {
             style.exemplar

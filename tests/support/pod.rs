@@ -3,11 +3,6 @@
 //!
 //! It takes root, `ip` and `setpriv`. Addresses are the same in every pod, as none can see another.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "other programs cannot be waited for in any other way"
-)]
-
 use std::fs::{File, Permissions};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -132,6 +127,12 @@ impl TestPod {
         command.args(line.split_whitespace()).output().unwrap()
     }
 
+    /// A program on the node.
+    pub(crate) fn on_node(&self, name: &str, line: &[&str]) -> Running {
+        let mut command = self.command(&self.node);
+        Running::start(name, command.args(line), self.folder.path())
+    }
+
     /// A real nginx as the app, on each of the addresses in `listens`. Each answer says the port
     /// that it came to, and `/STATUS` answers with that status.
     pub(crate) fn nginx(&self, listens: &[&str]) -> Nginx {
@@ -190,7 +191,8 @@ impl Drop for TestPod {
 
 /// A running nginx.
 pub(crate) struct Nginx {
-    pub(crate) process: Running,
+    #[expect(dead_code, reason = "it runs until this is dropped")]
+    process: Running,
     log: PathBuf,
 }
 
@@ -199,10 +201,10 @@ impl Nginx {
         let own = folder.join(name);
         std::fs::create_dir_all(&own).unwrap();
         std::fs::set_permissions(&own, Permissions::from_mode(0o777)).unwrap();
-        let listens: String =
-            listens.iter().map(|listen| format!("    listen {listen};\n")).collect();
+        let listens: Vec<String> =
+            listens.iter().map(|listen| format!("    listen {listen};")).collect();
         let config = CONFIG.replace("FOLDER", &own.display().to_string());
-        let config = config.replace("LISTENS", &listens);
+        let config = config.replace("LISTENS", &listens.join("\n"));
         std::fs::write(own.join("nginx.conf"), config).unwrap();
         let nginx = program("nginx").expect("nginx is installed");
         command.arg(nginx).arg("-p").arg(&own).args(["-c", "nginx.conf", "-e", "stderr"]);

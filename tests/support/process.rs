@@ -63,6 +63,11 @@ impl Running {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// The number that the kernel knows it by.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

@@ -27,13 +27,23 @@ pub(crate) struct Target {
 impl Prometheus {
     /// Starts one that scrapes `targets` every second, its data in `folder`.
     pub(crate) fn start(program: &Path, folder: &Path, targets: &[Target]) -> Self {
+        Self::launch(program, folder, &configuration(targets), "exemplar-storage")
+    }
+
+    /// Starts one with this configuration that asks for protobuf, because it takes native histograms.
+    pub(crate) fn with(program: &Path, folder: &Path, configuration: &str) -> Self {
+        Self::launch(program, folder, configuration, "exemplar-storage,native-histograms")
+    }
+
+    fn launch(program: &Path, folder: &Path, configuration: &str, features: &str) -> Self {
         let config = folder.join("prometheus.yml");
-        std::fs::write(&config, configuration(targets)).unwrap();
+        std::fs::write(&config, configuration).unwrap();
         let mut command = Command::new(program);
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
-            .args(["--web.listen-address=127.0.0.1:0", "--enable-feature=exemplar-storage"]);
+            .arg("--web.listen-address=127.0.0.1:0")
+            .arg(format!("--enable-feature={features}"));
         let mut process = Running::start("prometheus", &mut command, folder);
         let addr = process.wait_for("it listens", |process| listening(&process.said()));
         let this = Self { process, addr };

@@ -14,12 +14,14 @@ use crate::{packages, workspace};
 
 mod client;
 mod contenders;
+mod interception;
 mod load;
 mod machine;
 mod options;
 mod process;
 mod report;
 
+pub(crate) use interception::measure as run_interception;
 pub(crate) use options::Options;
 
 use contenders::{Backend, Place};

@@ -16,6 +16,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "test" && rest.is_empty() => test::run(),
+        Some((command, [way, rest @ ..])) if command == "bench" && way == "interception" => {
+            match bench::Options::parse(rest) {
+                Ok(options) => bench::run_interception(&options),
+                Err(error) => return refuse(&error.to_string()),
+            }
+        }
         Some((command, rest)) if command == "bench" => match bench::Options::parse(rest) {
             Ok(options) => bench::run(&options),
             Err(error) => return refuse(&error.to_string()),
@@ -55,4 +61,8 @@ usage: cargo xtask test
            Compares CPU per request and memory of podmeter, its bare pump,
            nginx and HAProxy (names: podmeter, pump, nginx, haproxy), each on
            one core before one nginx; with --streams in HTTP/2, too.
-           Default: --rounds 5 --seconds 5 --connections 32,256 --streams 1,32";
+           Default: --rounds 5 --seconds 5 --connections 32,256 --streams 1,32
+
+       cargo xtask bench interception [--rounds N] [--seconds S] [--connections N,..]
+           As root: what interception adds to a request, beside --forward, in a
+           network namespace that is removed again.";

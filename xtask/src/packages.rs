@@ -28,7 +28,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     programs("nghttp2-proxy", &["nghttpx"]),
     programs("nodejs", &["node"]),
     // Pods made of network namespaces, and what their rules are compared with.
-    programs("iproute2", &["ip"]),
+    IPROUTE,
     programs("util-linux", &["setpriv"]),
     programs("nftables", &["nft"]),
     programs("iptables", &["iptables-restore", "iptables-legacy-save"]),
@@ -41,9 +41,16 @@ pub(crate) const FOR_TESTS: &[Package] = &[
 ];
 
 /// What `cargo xtask bench` needs.
-pub(crate) const FOR_BENCH: &[Package] =
-    &[NGINX, WRK, HAPROXY, H2LOAD, programs("util-linux", &["setpriv", "taskset", "prlimit"])];
+pub(crate) const FOR_BENCH: &[Package] = &[
+    NGINX,
+    WRK,
+    HAPROXY,
+    H2LOAD,
+    IPROUTE,
+    programs("util-linux", &["setpriv", "taskset", "prlimit"]),
+];
 
+const IPROUTE: Package = programs("iproute2", &["ip"]);
 const NGINX: Package = programs("nginx-light", &["nginx"]);
 const H2LOAD: Package = programs("nghttp2-client", &["nghttp", "h2load"]);
 const WRK: Package = programs("wrk", &["wrk"]);

@@ -17,6 +17,8 @@ pub enum SourceMode {
 /// How samples are added up (`mode=sum`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumRules {
+    /// Which sources are added up with each other: those of the same name, or of none (`group=`).
+    pub group: Option<String>,
     /// What becomes of gauges that have no rule of their own (`gauges=`).
     pub gauges: GaugeRule,
     /// What becomes of the gauges of single families, by the family's name (`gauge.FAMILY=`).
@@ -26,15 +28,23 @@ pub struct SumRules {
 }
 
 impl SumRules {
-    /// The rule for the gauges of a family.
-    pub fn of(&self, family: &str) -> GaugeRule {
-        self.gauge.get(family).copied().unwrap_or(self.gauges)
+    /// Adds the rules of another source of the group; false if they contradict each other.
+    pub(crate) fn take_over(&mut self, other: &Self) -> bool {
+        let usual = GaugeRule::Sum;
+        if self.gauges != usual && other.gauges != usual && self.gauges != other.gauges {
+            return false;
+        }
+        if self.gauges == usual {
+            self.gauges = other.gauges;
+        }
+        let mut rules = other.gauge.iter();
+        rules.all(|(family, rule)| *self.gauge.entry(family.clone()).or_insert(*rule) == *rule)
     }
 }
 
 impl Default for SumRules {
     fn default() -> Self {
-        Self { gauges: GaugeRule::Sum, gauge: BTreeMap::new(), workers: 1 }
+        Self { group: None, gauges: GaugeRule::Sum, gauge: BTreeMap::new(), workers: 1 }
     }
 }
 
@@ -47,7 +57,7 @@ pub enum GaugeRule {
     Max,
     /// The smallest.
     Min,
-    /// That of the source that comes last in the configuration.
+    /// That with the newest timestamp, else that of the source that comes last.
     Last,
     /// Each by itself, with a label for its process.
     Label,

@@ -107,7 +107,8 @@ impl<'a> Options<'a> {
         if mode.as_deref() == Some("sum") {
             return self.sum_rules().map(SourceMode::Sum);
         }
-        let of_sum = ["gauges", "workers"].into_iter().find(|key| self.once.contains_key(key));
+        let of_sum =
+            ["group", "gauges", "workers"].into_iter().find(|key| self.once.contains_key(key));
         if let Some(key) = of_sum.or_else(|| self.gauge.first().map(|_| "gauge.FAMILY")) {
             return Err(self.problem(format!("{key}= has a meaning only with mode=sum")));
         }
@@ -119,7 +120,10 @@ impl<'a> Options<'a> {
     }
 
     fn sum_rules(&mut self) -> Result<SumRules, ConfigError> {
-        let mut rules = SumRules::default();
+        let mut rules = SumRules { group: self.once.remove("group"), ..SumRules::default() };
+        if rules.group.as_deref().is_some_and(|group| !is_name(group)) {
+            return Err(self.expected("group= with a name as name= has it"));
+        }
         let expected = || format!("{} as rule for gauges", rule_names());
         if let Some(rule) = self.once.remove("gauges") {
             rules.gauges = GaugeRule::read(&rule).ok_or_else(|| self.expected(&expected()))?;
@@ -318,9 +322,10 @@ const HEADER: &str = "header";
 const HEADER_FILE: &str = "header-file";
 const GAUGE: &str = "gauge.";
 /// Options that a source has once.
-const ONCE: [&str; 17] = [
+const ONCE: [&str; 18] = [
     "name",
     "mode",
+    "group",
     "gauges",
     "workers",
     "timeout",

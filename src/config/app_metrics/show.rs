@@ -32,6 +32,9 @@ fn options(source: &AppMetrics) -> Vec<(String, String)> {
         SourceMode::Sum(rules) => {
             say("mode", "sum".to_owned());
             let usual = SumRules::default();
+            if let Some(group) = &rules.group {
+                say("group", group.clone());
+            }
             if rules.gauges != usual.gauges {
                 say("gauges", rules.gauges.as_str().to_owned());
             }

@@ -83,13 +83,37 @@ fn options_of_tls_need_https_and_those_of_sum_need_sum() {
 }
 
 #[test]
+fn sources_that_are_added_up_have_one_rule_for_each_gauge() {
+    let read = |texts: &[&str]| read_all(texts).map(|_| ()).map_err(|error| error.to_string());
+    for texts in [
+        ["1,mode=sum,gauges=max", "2,mode=sum"],
+        ["1,mode=sum,gauge.a=max", "2,mode=sum,gauge.b=min"],
+        ["1,mode=sum,gauges=max", "2,mode=sum,gauges=min,group=x"],
+        ["1,mode=sum,gauges=max,group=x", "2,mode=sum,gauges=max,group=x"],
+    ] {
+        assert_eq!(read(&texts), Ok(()));
+    }
+    for texts in [
+        ["1,mode=sum,gauges=max", "2,mode=sum,gauges=min"],
+        ["1,mode=sum,gauge.a=max,group=x", "2,mode=sum,gauge.a=min,group=x"],
+    ] {
+        let sentence = read(&texts).unwrap_err();
+        assert!(sentence.contains("http://127.0.0.1:2/metrics"), "{sentence}");
+        assert!(sentence.contains("give both the same, or each a group= of its own"));
+    }
+    let group = one("1,mode=sum,group=shop");
+    assert_eq!(sum(&group).group.as_deref(), Some("shop"));
+    assert_eq!(one(&group.to_string()), group);
+}
+
+#[test]
 fn sum_has_a_rule_for_gauges_and_rules_for_single_families() {
     assert_eq!(sum(&one("9102,mode=sum")), &SumRules::default());
     let source = one("9102,workers=64,gauge.a.b=last,gauges=max,gauge.a:b=label,mode=sum");
     let rules = sum(&source);
-    assert_eq!(rules.of("a.b"), GaugeRule::Last);
-    assert_eq!(rules.of("a:b"), GaugeRule::Label);
-    assert_eq!(rules.of("c"), GaugeRule::Max);
+    assert_eq!(rules.gauge["a.b"], GaugeRule::Last);
+    assert_eq!(rules.gauge["a:b"], GaugeRule::Label);
+    assert_eq!(rules.gauges, GaugeRule::Max);
     assert_eq!(rules.workers, 64);
     for text in ["mode=sum,gauges=mean", "mode=sum,gauge.a=", "gauge.a=all,mode=sum"] {
         let sentence = wrong(&format!("9102,{text}"));

@@ -225,3 +225,29 @@ fn labels_that_one_family_repeats_are_told_once() {
     let told: HashSet<_> = found(&body, InputFormat::Text).into_iter().collect();
     assert_eq!(told.len(), 1);
 }
+
+#[test]
+fn protobuf_is_judged_by_its_messages() {
+    let check = |body: &[u8]| {
+        let report = lint(body, InputFormat::Protobuf, 99);
+        let findings = report.findings().iter();
+        findings.map(|f| format!("{}:{} {}", f.line, f.column, f.rule.code())).collect::<Vec<_>>()
+    };
+    // A gauge `a` with help and the value 0.
+    let metric = b"\x22\x0b\x12\x09\x09\x00\x00\x00\x00\x00\x00\x00\x00";
+    let head = b"\x0a\x01a\x12\x01h\x18\x01";
+    let message = |metrics: usize| {
+        let mut message = head.to_vec();
+        message.extend(metric.repeat(metrics));
+        let mut body = vec![u8::try_from(message.len()).unwrap()];
+        body.extend(message);
+        body
+    };
+    assert_eq!(check(&message(1)), [""; 0]);
+    assert_eq!(check(b""), [""; 0]);
+    assert_eq!(check(&message(2)), ["1:1 duplicate_series"]);
+    assert_eq!(check(b"a 1\n"), ["1:1 unreadable"]);
+    let cut = &message(1)[..15];
+    assert_eq!(check(cut).len(), 1, "{:?}", check(cut));
+    assert_eq!(lint(&message(1), InputFormat::Unknown, 9).format, InputFormat::Protobuf);
+}

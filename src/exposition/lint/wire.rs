@@ -1,9 +1,12 @@
 //! Judges protobuf by what the parser makes of it.
 
-use super::Report;
+use std::collections::{HashMap, HashSet};
+
 use super::rule::Rule;
 use super::style::{self, About};
-use crate::exposition::parse::{InputFormat, Limits, parse_with};
+use super::{Place, Report};
+use crate::exposition::model::{Family, Suffix, Timestamp};
+use crate::exposition::parse::{InputFormat, Limits, is_protobuf, parse_with};
 
 /// Whether a body begins as delimited `MetricFamily` messages do and no text can: a length, the
 /// tag of a name, the name, and the tag of what follows it.
@@ -34,6 +37,10 @@ fn varint(bytes: &[u8]) -> Option<(usize, usize)> {
 
 /// Judges delimited messages.
 pub(super) fn check(source: &[u8], report: &mut Report) {
+    if !source.is_empty() && !is_protobuf(source, true) {
+        report.add((1, 1), Rule::Unreadable, None);
+        return;
+    }
     let limits = Limits {
         samples: usize::MAX,
         families: usize::MAX,
@@ -42,17 +49,59 @@ pub(super) fn check(source: &[u8], report: &mut Report) {
     };
     let read = parse_with(source, InputFormat::Protobuf, &limits);
     for problem in read.problems.first() {
-        report.add((problem.line, problem.column), Rule::Unreadable, None);
+        // Most have a rule of the same name; for the others the parser's sentence is there.
+        let same = Rule::ALL.iter().find(|rule| rule.code() == problem.reason.as_str());
+        let about = same.is_none().then(|| problem.reason.sentence().to_owned());
+        let place = (problem.line, problem.column);
+        report.add(place, same.copied().unwrap_or(Rule::Unreadable), about);
     }
     for (at, family) in read.families.iter().enumerate().filter(|(_, f)| !f.samples().is_empty()) {
+        let place = (at + 1, 1);
         report.families += 1;
         report.samples += family.samples().len() as u64;
+        check_points(family, place, report);
         let about = About {
             name: family.name(),
             kind: family.kind(),
-            helped: family.help().is_some(),
+            helped: family.help().is_some_and(|help| !help.is_empty()),
             bare_counters: false,
         };
-        style::check(&about, &mut |rule, what| report.add((at + 1, 1), rule, Some(what)));
+        style::check(&about, &mut |rule, what| report.add(place, rule, Some(what)));
+    }
+}
+
+/// Looks for metrics that are there twice, and for buckets out of order.
+fn check_points(family: &Family<'_>, place: Place, report: &mut Report) {
+    let name = || Some(family.name().to_owned());
+    let (mut series, mut points) = (HashSet::new(), HashMap::new());
+    let mut told_labels = HashSet::new();
+    for sample in family.samples() {
+        let mut labels = family.labels(sample);
+        labels.sort();
+        for (label, _) in &labels {
+            if let Some(rule) = style::of_label(label, family.kind())
+                && told_labels.insert(label.clone())
+            {
+                report.add(place, rule, Some(label.clone()));
+            }
+        }
+        let time = sample.timestamp().and_then(Timestamp::millis);
+        if !series.insert((sample.suffix(), labels.clone(), time)) {
+            report.add(place, Rule::DuplicateSeries, name());
+            continue;
+        }
+        if sample.suffix() != Suffix::Bucket {
+            continue;
+        }
+        let Some(at) = labels.iter().position(|(label, _)| label == "le") else { continue };
+        let bound: f64 = labels.remove(at).1.parse().unwrap_or(f64::NAN);
+        let value = sample.value().as_f64();
+        if let Some((last, counted)) = points.insert((labels, time), (bound, value)) {
+            if bound <= last {
+                report.add(place, Rule::BucketOrder, name());
+            } else if value < counted {
+                report.add(place, Rule::FallingBuckets, name());
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::relabel::{rehash, without_native};
 use super::{MergedFamily, Merger, Piece, fits};
 use crate::exposition::model::{Kind, Sample, Suffix};
+use crate::exposition::problem::Reason;
 
 impl Merger<'_> {
     /// Moves samples that the family's kind has no place for into families of their own: what a
@@ -30,17 +31,19 @@ impl Merger<'_> {
                 continue;
             }
             let total = format!("{base}_total");
-            let parents = [total.as_str(), base].map(|name| self.by_name.get(name).copied());
+            let base = base.to_owned();
+            let parents = [&total, &base].map(|name| self.by_name.get(&**name).copied());
             for family in parents.into_iter().flatten().chain([at]) {
                 self.families[family].expand(&self.labels);
             }
             let family = &self.families[at];
             let Some(parent) = parents.into_iter().flatten().find(|parent| {
                 let parent = &self.families[*parent];
-                parent.own == family.own
-                    && parent.kind.suffixes().contains(&Suffix::Created)
-                    && (parent.kind.is_compound() || parent.name.ends_with("_total"))
-                    && has_all_partners(parent, family)
+                let fits = match parent.kind {
+                    Kind::Counter => parent.name == total,
+                    kind => kind.suffixes().contains(&Suffix::Created) && parent.name == base,
+                };
+                fits && parent.own == family.own && has_all_partners(parent, family)
             }) else {
                 continue;
             };
@@ -49,6 +52,30 @@ impl Merger<'_> {
                     sample.suffix = Suffix::Created;
                 }
                 self.families[parent].push(piece, &self.labels);
+            }
+        }
+    }
+
+    /// Leaves out the creation times of a counter `foo_total` beside a histogram `foo` that has some:
+    /// both are `foo_created`, which only protobuf can tell apart.
+    pub(super) fn drop_ambiguous_created(&mut self) {
+        let mut taken = HashSet::new();
+        let dated = |family: &MergedFamily<'_>| family.has(Suffix::Created);
+        for family in self.families.iter().filter(|family| family.kind.is_compound()) {
+            if dated(family) {
+                taken.insert(family.sample_name(Suffix::Created));
+            }
+        }
+        for family in self.families.iter_mut().filter(|family| !family.kind.is_compound()) {
+            if !dated(family) || taken.insert(family.sample_name(Suffix::Created)) {
+                continue;
+            }
+            family.expand(&self.labels);
+            for piece in &mut family.pieces {
+                let before = piece.samples.len();
+                piece.samples.retain(|sample| sample.suffix != Suffix::Created);
+                let gone = (before - piece.samples.len()) as u64;
+                self.dropped[piece.source].add(Reason::NameClash, gone);
             }
         }
     }

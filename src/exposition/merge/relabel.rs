@@ -21,6 +21,7 @@ pub(super) fn source_label(name: &str) -> String {
 /// Rewrites what needs it, and adds `label` to the hashes; the text is added when it is rendered.
 pub(super) fn relabel(
     samples: &mut Vec<Sample<'_>>,
+    bounds: &[Cow<'_, str>],
     label: Option<&str>,
     kind: Kind,
     escaping: Escaping,
@@ -35,8 +36,8 @@ pub(super) fn relabel(
                 dropped.add(Reason::Utf8Name, 1);
                 return false;
             };
-            sample.hash = hash_all(&text, has_bounds(kind, sample.suffix));
             sample.labels = LabelText::Owned(text.into());
+            rehash(sample, bounds, None, has_bounds(kind, sample.suffix));
             sample.quoted &= !respelt;
         }
         sample.hash = sample.hash.wrapping_add(own.unwrap_or(0));
@@ -100,7 +101,7 @@ pub(super) fn without_native<'a>(samples: Vec<Sample<'a>>, is_gauge: bool) -> Ve
             continue;
         };
         for (suffix, value) in native.parts(is_gauge).into_iter().filter(|_| native.alone) {
-            let mut part = Sample { suffix, value, ..sample.clone() };
+            let mut part = Sample { value, suffix, ..sample.clone() };
             if suffix == Suffix::Bucket {
                 let mut text = part.labels.as_str().to_owned();
                 push_pair(&mut text, "le", "+Inf");

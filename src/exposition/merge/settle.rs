@@ -1,13 +1,14 @@
 //! Looks at samples one by one: each series once, and histograms and summaries that add up.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use super::relabel::{drop_empty_labels, has_bounds, has_label, rehash};
 use super::{Merger, Piece};
-use crate::exposition::labels::{Pairs, hash_bound};
+use crate::exposition::keyed::ByHash;
+use crate::exposition::labels::{Pairs, hash_bound, hash_pair};
 use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
 
@@ -51,6 +52,9 @@ impl Merger<'_> {
                 } else {
                     family.strict &= piece.samples.iter().all(legal);
                 }
+            }
+            if kind == Kind::StateSet {
+                family.strict &= stand_together(&family.name, &family.pieces, &self.labels);
             }
             if kind == Kind::Info {
                 let mut samples = family.pieces.iter().flat_map(|piece| &piece.samples);
@@ -107,6 +111,32 @@ fn is_legal(kind: Kind, name: &str, sample: &Sample<'_>) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether the states of each label set stand together, their times in order: OpenMetrics wants it
+/// so, and gauges, which a state set is otherwise, do not need it.
+fn stand_together(name: &str, pieces: &[Piece<'_>], labels: &[Option<String>]) -> bool {
+    let mut seen = HashSet::new();
+    let mut last: (Option<(u64, Option<usize>)>, Option<i64>) = (None, None);
+    let samples = pieces.iter().flat_map(|piece| piece.samples.iter().map(move |s| (piece, s)));
+    for (piece, sample) in samples {
+        let pairs = Pairs(sample.labels.as_str()).filter(|pair| pair.name != name);
+        let group = pairs
+            .fold(0_u64, |sum, pair| sum.wrapping_add(hash_pair(pair.name, pair.value, false)));
+        // A label of its own keeps a source's samples apart from the others'.
+        let group = (group, labels[piece.source].as_ref().map(|_| piece.source));
+        let time = sample.timestamp().and_then(Timestamp::millis);
+        let fits = if last.0 == Some(group) {
+            time.is_some() == last.1.is_some() && time >= last.1
+        } else {
+            seen.insert(group)
+        };
+        if !fits {
+            return false;
+        }
+        last = (Some(group), time);
+    }
+    true
 }
 
 /// Exactly this number: what readers compare, they compare so.
@@ -243,13 +273,15 @@ fn settle_groups(
                 }
             }
         }
-        repeat_in_time |= group.iter().any(|key| key.time != group[0].time);
-        let mixed = group.iter().any(|key| key.time.is_some() != group[0].time.is_some());
+        let first = group[0].time;
+        let kept = || group.iter().filter(|key| !key.dropped);
+        repeat_in_time |= kept().any(|key| key.time != first);
+        let mixed = kept().any(|key| key.time.is_some() != first.is_some());
         let mut found = if mixed { Verdict::TextOnly } else { Verdict::Strict };
         for point in group.chunk_by_mut(|a, b| a.time == b.time) {
             let repeated = drop_repeated(point);
             dropped.add(Reason::DuplicateSeries, repeated);
-            tell_whether_alone(point, &mut piece.samples);
+            dropped.add(Reason::DuplicateSeries, place_native(point, &mut piece.samples));
             found = found.min(judge(kind, point, &piece.samples));
         }
         if guarded && found != Verdict::Strict {
@@ -352,14 +384,24 @@ fn drop_repeated(point: &mut [Key]) -> u64 {
     repeated
 }
 
-/// Tells a native histogram whether classic buckets stand beside it.
-fn tell_whether_alone(point: &[Key], samples: &mut [Sample<'_>]) {
-    let kept = || point.iter().filter(|key| !key.dropped);
-    for key in kept().filter(|key| key.suffix == Suffix::Bare) {
-        if let Some(native) = samples[key.index].extra.as_mut().and_then(|e| e.native.as_mut()) {
-            native.alone = kept().all(|key| key.suffix != Suffix::Bucket);
-        }
+/// Tells a native histogram whether classic buckets stand beside it. Ones that count otherwise are
+/// another metric's of the same labels, of which the classic one stays.
+fn place_native(point: &mut [Key], samples: &mut [Sample<'_>]) -> u64 {
+    let kept = |suffixes: &[Suffix]| {
+        let found = point.iter().find(|key| !key.dropped && suffixes.contains(&key.suffix));
+        found.map(|key| key.index)
+    };
+    let is_classic = kept(&[Suffix::Bucket]).is_some();
+    let count = kept(&[Suffix::Count, Suffix::GaugeCount]).map(|at| samples[at].value.as_f64());
+    let mut repeated = 0;
+    for key in point.iter_mut().filter(|key| !key.dropped && key.suffix == Suffix::Bare) {
+        let native = samples[key.index].extra.as_mut().and_then(|extra| extra.native.as_mut());
+        let Some(native) = native else { continue };
+        native.alone = !is_classic;
+        key.dropped = is_classic && count.is_some_and(|count| !is(count, native.count()));
+        repeated += u64::from(key.dropped);
     }
+    repeated
 }
 
 /// Judges one point of one label set by the strictest reader's rules.
@@ -428,24 +470,4 @@ fn judge(kind: Kind, point: &[Key], samples: &[Sample<'_>]) -> Verdict {
     }
 }
 
-/// Hashes are taken already; they are their own.
-#[derive(Default)]
-struct Taken(u64);
-
-impl Hasher for Taken {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for b in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*b);
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
-    }
-}
-
-type Table = HashMap<u64, Seen, BuildHasherDefault<Taken>>;
+type Table = ByHash<Seen>;

@@ -1,12 +1,13 @@
 //! What real scrapers send, and what the specification says of all others.
 
 use super::*;
+use proptest::prelude::*;
 
 const PROTO: &str =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 const OM: &str = "application/openmetrics-text";
-const OM_UTF8: Format = Format::new(Syntax::OpenMetrics, Escaping::AllowUtf8);
-const TEXT_UTF8: Format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8);
+const OM_UTF8: Format = Format::new(Syntax::OpenMetrics, Escaping::AllowUtf8).told();
+const TEXT_UTF8: Format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8).told();
 
 #[track_caller]
 fn gives(accept: &str, format: Format) {
@@ -62,7 +63,7 @@ fn each_prometheus_3_gets_what_it_likes_best_of_what_we_have() {
     );
     gives(
         &format!("{PROTO};{utf8};q=0.5,{OM};version=1.0.0;{utf8};q=0.4,*/*;q=0.3"),
-        Format::new(Syntax::Protobuf, Escaping::AllowUtf8),
+        Format::new(Syntax::Protobuf, Escaping::AllowUtf8).told(),
     );
     // Later it stands where the format knows it.
     let texts = format!("text/plain;version=1.0.0;{utf8};q=0.4,text/plain;version=0.0.4;q=0.3");
@@ -84,7 +85,7 @@ fn each_prometheus_3_gets_what_it_likes_best_of_what_we_have() {
     ] {
         gives(
             &format!("{OM};version=1.0.0;escaping={name};q=0.6,text/plain;version=0.0.4;q=0.3"),
-            Format::new(Syntax::OpenMetrics, escaping),
+            Format::new(Syntax::OpenMetrics, escaping).told(),
         );
     }
 }
@@ -188,11 +189,11 @@ fn spelling_is_read_generously() {
     gives(&format!("{OM};note=\"a,b;q=0\";version=1.0.0"), Format::OPENMETRICS);
     gives(&format!("{OM};version=1.0.0;escaping=backwards"), Format::OPENMETRICS);
     gives(&format!("{OM};version=1.0.0;escaping=\"values\""), {
-        Format::new(Syntax::OpenMetrics, Escaping::Values)
+        Format::new(Syntax::OpenMetrics, Escaping::Values).told()
     });
     // Text 0.0.4 has no place for names of any script.
-    gives("text/plain;version=0.0.4;escaping=allow-utf-8", Format::TEXT);
-    gives("text/plain;escaping=values", Format::new(Syntax::Text, Escaping::Values));
+    gives("text/plain;version=0.0.4;escaping=allow-utf-8", Format::TEXT.told());
+    gives("text/plain;escaping=values", Format::new(Syntax::Text, Escaping::Values).told());
 }
 
 #[test]
@@ -222,6 +223,32 @@ fn what_is_no_weight_counts_as_one() {
 fn a_header_without_end_costs_no_more_than_one_with_a_handful() {
     let many = "text/html,".repeat(MAX_RANGES) + OM;
     gives(&many, Format::TEXT);
+}
+
+proptest! {
+    #[test]
+    fn any_header_gives_a_format(lines in prop::collection::vec(".*", 0..3)) {
+        negotiate(lines.iter().map(String::as_str));
+    }
+
+    #[test]
+    fn white_space_and_case_mean_nothing(weights in prop::array::uniform4(0u16..=1000)) {
+        let types = ["text/plain", OM, PROTO, "text/plain;version=1.0.0"];
+        let ranges = types.iter().zip(weights);
+        let tight: Vec<_> =
+            ranges.clone().map(|(name, q)| format!("{name};q={}", f32::from(q) / 1000.0)).collect();
+        let loose: Vec<_> = ranges
+            .map(|(name, q)| format!(" {} ; Q = {:.3} ", name.replace(';', " ; "), f32::from(q) / 1000.0))
+            .collect();
+        let (tight, loose) = (tight.join(","), loose.join(" , "));
+        let format = negotiate([&*tight]);
+        prop_assert_eq!(format, negotiate([&*loose]));
+        // The heaviest, and of equals the first.
+        let best = weights.iter().max().copied().unwrap_or_default();
+        let first = weights.iter().position(|weight| *weight == best).unwrap_or_default();
+        let given = [Format::TEXT, Format::OPENMETRICS, Format::PROTOBUF, TEXT_1][first];
+        prop_assert_eq!(format, if best == 0 { Format::TEXT } else { given });
+    }
 }
 
 const TEXT_1: Format = Format::new(Syntax::QuotedText, Escaping::Underscores);

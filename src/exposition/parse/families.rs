@@ -1,11 +1,11 @@
 //! Finds the family that a sample belongs to, by its name and the types told so far.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::metadata::Said;
 use super::{Dialect, Limits, Refusal};
 use crate::exposition::block::Block;
+use crate::exposition::keyed::{ByName, Keyed};
 use crate::exposition::model::{Family, Kind, Sample, Suffix};
 use crate::exposition::problem::Reason;
 
@@ -16,9 +16,11 @@ pub(super) type Place = (usize, Suffix);
 pub(super) struct Table<'a> {
     dialect: Dialect,
     families: Vec<Entry<'a>>,
-    by_name: HashMap<Cow<'a, str>, usize>,
+    by_name: ByName<Cow<'a, str>, usize>,
     /// The sample name seen last, which the next line most often has, too.
     last: Option<(Cow<'a, str>, Place)>,
+    /// The family described last, which the next line most often is about, too.
+    described: Option<usize>,
 }
 
 struct Entry<'a> {
@@ -31,8 +33,10 @@ struct Entry<'a> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, families: Vec::new(), by_name: HashMap::new(), last: None }
+    /// A table for about so many families.
+    pub(super) fn new(dialect: Dialect, families: usize) -> Self {
+        let by_name = ByName::with_capacity_and_hasher(families, Keyed);
+        Self { dialect, families: Vec::new(), by_name, last: None, described: None }
     }
 
     pub(super) fn is_full(&self, limit: usize) -> bool {
@@ -96,11 +100,11 @@ impl<'a> Table<'a> {
 
     /// The place that a name has without making a new family or a new name for one.
     pub(super) fn find_known(&self, name: &str) -> Option<Place> {
-        let exact = self.by_name.get(name).filter(|exact| {
-            let entry = &self.families[**exact];
+        let exact = self.exact(name).filter(|exact| {
+            let entry = &self.families[*exact];
             entry.typed || !entry.family.is_empty()
         });
-        exact.map(|exact| (*exact, Suffix::Bare)).or_else(|| self.find_compound(name))
+        exact.map(|exact| (exact, Suffix::Bare)).or_else(|| self.find_compound(name))
     }
 
     fn find(&mut self, name: Cow<'a, str>) -> Place {
@@ -112,12 +116,12 @@ impl<'a> Table<'a> {
         {
             return (current, suffix);
         }
-        let exact = self.by_name.get(&name).copied();
+        let exact = self.exact(&name);
         if let Some(exact) = exact {
             let entry = &mut self.families[exact];
             if entry.typed || !entry.family.is_empty() {
                 // A counter `foo` with a sample `foo` is named as text names it.
-                entry.shortened &= entry.family.name != name;
+                entry.shortened = false;
                 return (exact, Suffix::Bare);
             }
         }
@@ -127,10 +131,19 @@ impl<'a> Table<'a> {
                 entry.family.name.clone_from(&name);
                 entry.shortened = false;
                 self.by_name.insert(name, family);
+                self.described = None;
             }
             return (family, suffix);
         }
         (exact.unwrap_or_else(|| self.create(name)), Suffix::Bare)
+    }
+
+    /// The family of this very name. A counter `foo` that has a sample `foo_total` is called so,
+    /// and a sample `foo` is none of its own.
+    fn exact(&self, name: &str) -> Option<usize> {
+        let is_called_so = |at: &usize| self.families[*at].family.name == name;
+        let described = self.described.filter(is_called_so);
+        described.or_else(|| self.by_name.get(name).copied().filter(is_called_so))
     }
 
     fn find_compound(&self, name: &str) -> Option<Place> {
@@ -167,8 +180,9 @@ impl<'a> Table<'a> {
 
     pub(super) fn describe(&mut self, said: Said<'a>) -> Result<(), Refusal> {
         let name = said.name().clone();
-        let known = self.by_name.get(&name).copied();
+        let known = self.exact(&name);
         let number = known.unwrap_or_else(|| self.create(name));
+        self.described = Some(number);
         self.last = None;
         let Entry { family, typed, shortened, .. } = &mut self.families[number];
         let late = !family.is_empty();

@@ -29,7 +29,9 @@ pub(super) fn read(text: &str, dialect: Dialect) -> Result<Option<Said<'_>>, Ref
     let bytes = text.as_bytes();
     let hash = if dialect.strict { 0 } else { skip_blanks(bytes, 0) };
     let start = if dialect.strict { hash + 2 } else { skip_blanks(bytes, hash + 1) };
-    let keyword = text.get(start..).and_then(|rest| rest.split([' ', '\t']).next()).unwrap_or("");
+    let rest = bytes.get(start..).unwrap_or_default();
+    let length = rest.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(rest.len());
+    let keyword = text.get(start..start + length).unwrap_or("");
     let keyword_is_known =
         matches!(keyword, "HELP" | "TYPE") || keyword == "UNIT" && dialect.openmetrics;
     if !keyword_is_known || dialect.strict && !text.starts_with("# ") {
@@ -91,7 +93,7 @@ fn family_name(text: &str, from: usize) -> Result<(Cow<'_, str>, usize), Refusal
 /// Unescapes help: `\\` and `\n` in both formats, `\"` in OpenMetrics alone. Any other backslash
 /// stands for itself.
 fn help(raw: &str, dialect: Dialect) -> Cow<'_, str> {
-    if !raw.contains('\\') {
+    if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }
     let mut help = String::with_capacity(raw.len());

@@ -6,6 +6,7 @@
 mod histogram;
 mod labels;
 mod metric;
+mod point;
 mod wire;
 
 use std::borrow::Cow;
@@ -20,7 +21,7 @@ use crate::exposition::problem::{Problem, Problems, Reason};
 /// Whether a body is protobuf. Called so it is unless it can be text: no message does without
 /// control characters. Otherwise its whole first family must be one, with a metric in it, which
 /// text never happens to be.
-pub(super) fn is_protobuf(source: &[u8], called_so: bool) -> bool {
+pub(crate) fn is_protobuf(source: &[u8], called_so: bool) -> bool {
     if called_so {
         return !std::str::from_utf8(source).is_ok_and(|text| {
             !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
@@ -55,7 +56,7 @@ pub(super) fn read<'a>(source: &'a [u8], limits: &Limits) -> Exposition<'a> {
         budget: limits.samples,
         families: Vec::new(),
         names: HashSet::new(),
-        problems: Problems::default(),
+        problems: Problems::keeping(limits.problems),
         number: 0,
     };
     let mut at = 0;

@@ -6,21 +6,22 @@
 
 mod decimal;
 mod groups;
+mod head;
 mod layout;
+mod lines;
 mod seen;
 mod specials;
 
 use memchr::memchr;
 
-use self::decimal::Decimal;
 use self::groups::Groups;
+use self::head::Head;
 use self::layout::Layouts;
+use self::lines::Lines;
 use self::seen::Seen;
-use self::specials::Specials;
 use super::families::{Place, Table};
-use super::line::EXEMPLAR_CHARACTERS;
 use super::{Dialect, Limits};
-use crate::exposition::block::{Block, Within};
+use crate::exposition::block::Block;
 use crate::exposition::labels::name_byte;
 use crate::exposition::model::{Kind, Suffix};
 
@@ -28,6 +29,8 @@ use crate::exposition::model::{Kind, Suffix};
 pub(super) struct Scanner<'a> {
     layouts: Layouts<'a>,
     groups: Groups<'a>,
+    /// One for each name, in the order in which they came first, which is that of the next ones, too.
+    heads: Vec<Head<'a>>,
     seen: Seen,
     joined: Vec<u8>,
 }
@@ -37,6 +40,7 @@ impl<'a> Scanner<'a> {
         Self {
             layouts: Layouts::new(),
             groups: Groups::new(),
+            heads: Vec::new(),
             seen: Seen::new(),
             joined: Vec::new(),
         }
@@ -84,36 +88,21 @@ impl<'a> Scanner<'a> {
         self.layouts.clear();
         self.groups.clear(kind);
         self.seen.clear();
-        let mut lines = Lines {
-            text,
-            kind,
-            bounds,
-            specials: Specials::new(text.as_bytes(), start),
-            with: self,
-            bucket: None,
-            timed: None,
-            exemplars: false,
-            commas: false,
-            empty: false,
-        };
-        let mut names = Names::default();
-        names.add(name, suffix)?;
+        let mut lines = Lines::new(text, start, kind, bounds, self);
+        lines.add(name, suffix)?;
         let (mut at, mut samples) = (start, 0);
         while samples < bounds.samples {
-            at = match lines.same_but_bound(at) {
-                Some(next) => next,
-                None => match names.find(text, at) {
-                    Some((end, suffix)) => lines.read(at, end, suffix)?,
-                    None => {
-                        let Some((name, suffix)) = another(text, at, family, table) else { break };
-                        names.add(name, suffix)?;
-                        lines.read(at, at + name.len(), suffix)?
-                    }
+            let common = match lines.find(at) {
+                Some(common) => common,
+                None => match another(text, at, family, table) {
+                    Some((name, suffix)) => lines.add(name, suffix)?,
+                    None => break,
                 },
             };
+            at = lines.read(at, common)?;
             samples += 1;
         }
-        lines.finish(&text[start..at], names.by_suffix, samples)
+        lines.finish(&text[start..at], samples)
     }
 }
 
@@ -160,254 +149,4 @@ fn another<'a>(
     }
     let (found, suffix) = table.place(name.into());
     (found == family).then_some((name, suffix))
-}
-
-/// The names that the samples of a family have.
-#[derive(Default)]
-struct Names<'a> {
-    by_suffix: [Option<&'a str>; Suffix::ALL.len()],
-    /// In the order in which they came first, which is that of the next ones, too.
-    list: Vec<(&'a str, Suffix)>,
-    last: usize,
-}
-
-impl<'a> Names<'a> {
-    /// Adds a name; `None` where another one already stands for the same.
-    fn add(&mut self, name: &'a str, suffix: Suffix) -> Option<()> {
-        if self.by_suffix[suffix as usize].replace(name).is_some() {
-            return None;
-        }
-        self.last = self.list.len();
-        self.list.push((name, suffix));
-        Some(())
-    }
-
-    /// The end of the line's name, and what it stands for.
-    #[inline]
-    fn find(&mut self, text: &str, at: usize) -> Option<(usize, Suffix)> {
-        let rest = &text.as_bytes()[at..];
-        for step in 0..self.list.len() {
-            let number = (self.last + step) % self.list.len();
-            let (name, suffix) = self.list[number];
-            if rest.starts_with(name.as_bytes())
-                && matches!(rest.get(name.len()), Some(b'{' | b' '))
-            {
-                self.last = number;
-                return Some((at + name.len(), suffix));
-            }
-        }
-        None
-    }
-}
-
-/// The lines of one family.
-struct Lines<'s, 'a> {
-    text: &'a str,
-    kind: Kind,
-    bounds: &'s Bounds<'s>,
-    specials: Specials<'a>,
-    with: &'s mut Scanner<'a>,
-    /// The last line that has a bound.
-    bucket: Option<Bucket<'a>>,
-    /// Whether lines have a time, once there was a line.
-    timed: Option<bool>,
-    exemplars: bool,
-    commas: bool,
-    empty: bool,
-}
-
-/// What a line with a bound has around it.
-#[derive(Clone, Copy)]
-struct Bucket<'a> {
-    suffix: Suffix,
-    /// From the beginning of the line to the bound.
-    lead: &'a str,
-    /// From behind its quote to the value.
-    tail: &'a str,
-}
-
-/// What stands behind the labels of a line.
-struct Numbers<'a> {
-    value: Decimal<'a>,
-    time: Option<&'a str>,
-    /// The beginning of the next line.
-    next: usize,
-}
-
-impl<'a> Lines<'_, 'a> {
-    /// Reads a line that begins at `at`, and whose name ends at `named`. `None` where it is out of
-    /// the ordinary.
-    #[inline]
-    fn read(&mut self, at: usize, named: usize, suffix: Suffix) -> Option<usize> {
-        let text = self.text;
-        if text.as_bytes()[named] == b' ' {
-            self.with.layouts.add_bare();
-            if self.is_bounded(suffix) {
-                return None;
-            }
-            let numbers = self.numbers(at, named + 1, suffix)?;
-            self.group(["", ""], numbers.time)?;
-            self.with.groups.add(suffix, numbers.value)?;
-            return Some(numbers.next);
-        }
-        let start = named + 1;
-        let mixed = self.kind.is_compound();
-        let labels = self.with.layouts.read(text, start, mixed, &mut self.specials)?;
-        self.commas |= labels.comma;
-        self.empty |= labels.empty;
-        if text.as_bytes().get(labels.end) != Some(&b' ') {
-            return None;
-        }
-        let numbers = self.numbers(at, labels.end + 1, suffix)?;
-        if !self.is_bounded(suffix) {
-            if self.kind.is_compound() && labels.bound.is_some() {
-                return None;
-            }
-            self.group([labels.text, ""], numbers.time)?;
-            self.with.groups.add(suffix, numbers.value)?;
-            return Some(numbers.next);
-        }
-        let bound = labels.bound?;
-        if text[..bound.start].ends_with("quantile=\"") != (self.kind == Kind::Summary) {
-            return None;
-        }
-        let behind = &text[bound.end + 1..start + labels.text.len()];
-        let around = match &text[start..bound.before] {
-            "" => ["", behind.trim_start_matches(',')],
-            before => [before, behind],
-        };
-        self.group(around, numbers.time)?;
-        self.with.groups.add_bounded(suffix, &text[bound.start..bound.end], numbers.value)?;
-        let (lead, tail) = (&text[at..bound.start], &text[bound.end + 1..=labels.end]);
-        self.bucket = Some(Bucket { suffix, lead, tail });
-        Some(numbers.next)
-    }
-
-    /// Reads a line that is like the last one with a bound but for the bound and what stands behind
-    /// the labels. `None` where there is no such line.
-    #[inline]
-    fn same_but_bound(&mut self, at: usize) -> Option<usize> {
-        let Bucket { suffix, lead, tail } = self.bucket?;
-        let bytes = self.text.as_bytes();
-        if !bytes[at..].starts_with(lead.as_bytes()) {
-            return None;
-        }
-        let start = at + lead.len();
-        let end = self.specials.closing_quote(start)?;
-        if !bytes[end + 1..].starts_with(tail.as_bytes()) {
-            return None;
-        }
-        let numbers = self.numbers(at, end + 1 + tail.len(), suffix)?;
-        let groups = &mut self.with.groups;
-        if !groups.is_at(numbers.time) {
-            return None;
-        }
-        groups.add_bounded(suffix, &self.text[start..end], numbers.value)?;
-        Some(numbers.next)
-    }
-
-    fn is_bounded(&self, suffix: Suffix) -> bool {
-        suffix == Suffix::Bucket || suffix == Suffix::Bare && self.kind == Kind::Summary
-    }
-
-    /// Goes on with the group of these labels, or begins it.
-    #[inline]
-    fn group(&mut self, labels: [&'a str; 2], time: Option<&'a str>) -> Option<()> {
-        let Scanner { groups, seen, joined, .. } = &mut *self.with;
-        if groups.goes_on(labels) {
-            return groups.is_at(time).then_some(());
-        }
-        groups.begin(labels, time)?;
-        if labels[1].is_empty() {
-            seen.push(labels[0].as_bytes());
-        } else {
-            joined.clear();
-            labels.iter().for_each(|part| joined.extend_from_slice(part.as_bytes()));
-            seen.push(joined);
-        }
-        Some(())
-    }
-
-    /// Reads the value, the time and the exemplar of the line that begins at `line`.
-    #[inline]
-    fn numbers(&mut self, line: usize, start: usize, suffix: Suffix) -> Option<Numbers<'a>> {
-        let bytes = self.text.as_bytes();
-        let value = decimal::read(self.text, start)?;
-        let (mut end, mut time) = (value.end(start), None);
-        if bytes.get(end) == Some(&b' ') && bytes.get(end + 1) != Some(&b'#') {
-            let from = end + 1;
-            end = if self.bounds.dialect.openmetrics {
-                decimal::read_seconds(self.text, from)?
-            } else {
-                decimal::read_millis(self.text, from)?
-            };
-            time = Some(&self.text[from..end]);
-        }
-        if *self.timed.get_or_insert(time.is_some()) != time.is_some() {
-            return None;
-        }
-        if bytes.get(end) == Some(&b' ') {
-            end = self.exemplar(end, suffix)?;
-            self.exemplars = true;
-        }
-        let whole = bytes.get(end) == Some(&b'\n') && end - line <= self.bounds.limits.line_bytes;
-        whole.then_some(Numbers { value, time, next: end + 1 })
-    }
-
-    /// Reads an exemplar that its sample may keep, to its end.
-    fn exemplar(&mut self, at: usize, suffix: Suffix) -> Option<usize> {
-        let carries = self.kind == Kind::Counter && suffix == Suffix::Bare
-            || self.kind == Kind::Histogram && suffix == Suffix::Bucket;
-        let rest = &self.text[at..];
-        if !carries || !self.bounds.dialect.openmetrics || !rest.starts_with(" # {") {
-            return None;
-        }
-        let start = at + 4;
-        let labels = layout::exemplar(self.text, start)?;
-        // There are fewer characters than bytes.
-        if labels.len() > EXEMPLAR_CHARACTERS {
-            return None;
-        }
-        let value = start + labels.len() + 2;
-        if self.text.get(value - 2..value) != Some("} ") {
-            return None;
-        }
-        let end = decimal::read(self.text, value)?.end(value);
-        match self.text.as_bytes().get(end) {
-            Some(b' ') => decimal::read_seconds(self.text, end + 1),
-            _ => Some(end),
-        }
-    }
-
-    /// The block, where the family as a whole is in order, too.
-    fn finish(
-        self,
-        text: &'a str,
-        names: [Option<&'a str>; Suffix::ALL.len()],
-        samples: usize,
-    ) -> Option<Block<'a>> {
-        let Scanner { layouts, groups, seen, .. } = self.with;
-        let strict = groups.finish()?;
-        let grouped = self.kind.is_compound() || names[Suffix::Created as usize].is_some();
-        // An empty label is none: what it makes alike, texts do not show.
-        if self.empty && (grouped || !layouts.is_uniform()) || !seen.all_differ() {
-            return None;
-        }
-        let within = match (self.commas, self.exemplars) {
-            (false, false) => Within::Nothing,
-            (true, false) => Within::Commas,
-            (false, true) => Within::Exemplars,
-            (true, true) => Within::Both,
-        };
-        Some(Block {
-            text,
-            names,
-            kind: self.kind,
-            samples,
-            dialect: self.bounds.dialect,
-            timed: self.timed == Some(true),
-            within,
-            strict,
-        })
-    }
 }

@@ -45,6 +45,15 @@ impl Suffixes {
 }
 
 impl Section {
+    /// Whether the lines of a block make just this section.
+    pub(super) fn copies(&self, block: &Block<'_>, syntax: Syntax) -> bool {
+        let seconds = syntax == Syntax::OpenMetrics;
+        block.is_copied(seconds && self.kind == block.kind, seconds)
+            && Suffix::ALL
+                .into_iter()
+                .all(|suffix| self.suffixes.contains(suffix) || !block.has(suffix))
+    }
+
     pub(super) fn write_head(&self, family: &MergedFamily<'_>, syntax: Syntax, out: &mut Vec<u8>) {
         let name = quoted(&self.name);
         if let Some(help) = family.help.as_deref() {
@@ -127,14 +136,6 @@ impl Writer<'_> {
         full: usize,
         out: &mut Vec<u8>,
     ) -> usize {
-        let seconds = self.syntax == Syntax::OpenMetrics;
-        let exemplars = seconds && self.section.kind == block.kind;
-        let whole = Suffix::ALL
-            .into_iter()
-            .all(|suffix| self.section.suffixes.contains(suffix) || block.name(suffix).is_none());
-        if whole && block.is_copied(seconds, exemplars) {
-            return block.copy(from, self.source, full, out);
-        }
         let mut at = from;
         for (end, sample) in block.samples_from(from) {
             if out.len() >= full {
@@ -249,14 +250,18 @@ fn write_all(parts: &[&str], out: &mut Vec<u8>) {
 }
 
 fn write_help(help: &str, syntax: Syntax, out: &mut Vec<u8>) {
-    for b in help.bytes() {
-        match b {
+    let mut rest = help.as_bytes();
+    while let Some(at) = memchr::memchr3(b'\\', b'\n', b'"', rest) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
-            b'"' if syntax == Syntax::OpenMetrics => out.extend_from_slice(b"\\\""),
+            b if syntax == Syntax::OpenMetrics => out.extend_from_slice(&[b'\\', b]),
             b => out.push(b),
         }
+        rest = &rest[at + 1..];
     }
+    out.extend_from_slice(rest);
 }
 
 fn write_timestamp(timestamp: &Timestamp<'_>, syntax: Syntax, out: &mut Vec<u8>) {

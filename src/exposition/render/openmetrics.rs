@@ -1,9 +1,8 @@
 //! How families stand in OpenMetrics, and which names a kind lays claim to there.
 
-use std::collections::HashSet;
-
 use super::lines::{Section, Suffixes};
-use crate::exposition::labels::is_metric_name;
+use crate::exposition::keyed::Hashes;
+use crate::exposition::labels::{hash_bytes, is_metric_name};
 use crate::exposition::merge::{Merged, MergedFamily};
 use crate::exposition::model::{Kind, Suffix};
 
@@ -50,20 +49,28 @@ pub(super) fn sections(family: &MergedFamily<'_>, claims: &mut Claims) -> Vec<Se
 
 /// Decides which families OpenMetrics can show with their kind. A kind lays claim to names beside
 /// those of its samples: a counter `x_total` to `x` and `x_created`, a histogram to `x`.
+///
+/// Names are known by their hashes, as series are: there may be two of them for each of a hundred
+/// thousand families.
 #[derive(Debug)]
 pub(super) struct Claims {
-    real: HashSet<String>,
-    claimed: HashSet<String>,
+    real: Hashes,
+    claimed: Hashes,
+    scratch: Vec<u8>,
 }
 
 impl Claims {
     pub(super) fn new(merged: &Merged<'_>) -> Self {
-        let mut real = HashSet::new();
+        let mut claims =
+            Self { real: Hashes::default(), claimed: Hashes::default(), scratch: Vec::new() };
+        claims.real.reserve(merged.families.len());
         for family in &merged.families {
-            let suffixes = Suffix::ALL.into_iter().filter(|suffix| family.has(*suffix));
-            real.extend(suffixes.map(|suffix| family.sample_name(suffix)));
+            for suffix in Suffix::ALL.into_iter().filter(|suffix| family.has(*suffix)) {
+                let name = claims.hash(family.sample_name_parts(suffix));
+                claims.real.insert(name);
+            }
         }
-        Self { real, claimed: HashSet::new() }
+        claims
     }
 
     fn allow(&mut self, family: &MergedFamily<'_>) -> bool {
@@ -73,23 +80,33 @@ impl Claims {
             return false;
         }
         // `0_total` is a name in the classic alphabet only with an underscore before it.
-        if is_metric_name(&family.name) && name.as_bytes()[0].is_ascii_digit() {
+        if name.as_bytes()[0].is_ascii_digit() && is_metric_name(&family.name) {
             return false;
         }
-        let mut claims = Vec::new();
-        if name != family.name || !family.has(Suffix::Bare) {
-            claims.push(name.to_owned());
+        let mut claims = [None; Suffix::ALL.len() + 2];
+        let bare = family.has(Suffix::Bare);
+        if name != family.name || !bare {
+            claims[0] = Some(self.hash([name, ""]));
         }
-        let unused = family.kind.suffixes().iter().filter(|suffix| !family.has(**suffix));
-        claims.extend(unused.map(|suffix| family.sample_name(*suffix)));
-        if shortened && !family.has(Suffix::Bare) {
-            claims.push(family.name.to_string());
+        if shortened && !bare {
+            claims[1] = Some(self.hash([&family.name, ""]));
         }
-        if claims.iter().any(|name| self.real.contains(name) || self.claimed.contains(name)) {
+        for suffix in family.kind.suffixes().iter().filter(|suffix| !family.has(**suffix)) {
+            claims[*suffix as usize + 2] = Some(self.hash(family.sample_name_parts(*suffix)));
+        }
+        let claims = || claims.iter().flatten();
+        if claims().any(|name| self.real.contains(name) || self.claimed.contains(name)) {
             return false;
         }
-        self.claimed.extend(claims);
+        self.claimed.extend(claims());
         true
+    }
+
+    fn hash(&mut self, name: [&str; 2]) -> u64 {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(name[0].as_bytes());
+        self.scratch.extend_from_slice(name[1].as_bytes());
+        hash_bytes(&self.scratch, b"")
     }
 }
 

@@ -1,12 +1,14 @@
 //! How families stand in delimited protobuf: one `MetricFamily` for each, its length in front.
 
+mod exact;
+mod histogram;
 mod metric;
 
 use self::metric::{Shape, encode};
 use super::lines::Suffixes;
 use super::wire;
 use crate::exposition::merge::{Merged, MergedFamily, Piece};
-use crate::exposition::model::{Kind, Suffix};
+use crate::exposition::model::{Kind, Sample, Suffix};
 
 /// A family as one message, or as several where one cannot hold it, and how far it is written.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Message {
     /// Whether the length and the head of the current part are written.
     begun: bool,
     piece: usize,
+    /// The next sample, or where it begins in a block.
     sample: usize,
     scratch: Vec<u8>,
 }
@@ -33,8 +36,7 @@ struct Part {
 const KEPT_BYTES: usize = 32 << 10;
 
 impl Message {
-    pub(super) fn new(merged: &Merged<'_>, family: &MergedFamily<'_>) -> Self {
-        let _ = merged;
+    pub(super) fn new(family: &MergedFamily<'_>) -> Self {
         Self {
             parts: parts(family),
             part: 0,
@@ -55,23 +57,17 @@ impl Message {
     ) -> bool {
         while let Some(part) = self.parts.get(self.part) {
             if !self.begun {
-                let start = out.len();
-                let whole = part.begin(merged, family, &mut self.scratch, out);
-                if !whole {
-                    self.begun = true;
-                } else if out.len() == start {
-                    debug_assert!(false, "a message without a metric");
-                }
+                self.begun = !part.begin(merged, family, &mut self.scratch, out);
             }
             if self.begun {
                 while let Some(piece) = family.pieces.get(self.piece) {
-                    while let Some(end) = part.shape.group(family.kind, piece, self.sample) {
+                    while let Some((samples, end)) =
+                        part.shape.group(family.kind, piece, self.sample)
+                    {
                         if out.len() >= full {
                             return false;
                         }
-                        self.scratch.clear();
-                        part.metric(merged, piece, self.sample..end, &mut self.scratch);
-                        out.extend_from_slice(&self.scratch);
+                        part.metric(merged, piece, &samples, out);
                         self.sample = end;
                     }
                     (self.piece, self.sample) = (self.piece + 1, 0);
@@ -111,9 +107,9 @@ impl Part {
         scratch.clear();
         for piece in &family.pieces {
             let mut at = 0;
-            while let Some(end) = self.shape.group(family.kind, piece, at) {
+            while let Some((samples, end)) = self.shape.group(family.kind, piece, at) {
                 let before = scratch.len();
-                self.metric(merged, piece, at..end, scratch);
+                self.metric(merged, piece, &samples, scratch);
                 length += (scratch.len() - before) as u64;
                 if scratch.len() > KEPT_BYTES {
                     is_kept = false;
@@ -136,11 +132,11 @@ impl Part {
         &self,
         merged: &Merged<'_>,
         piece: &Piece<'_>,
-        range: std::ops::Range<usize>,
+        samples: &[Sample<'_>],
         out: &mut Vec<u8>,
     ) {
         let source = merged.labels[piece.source].as_deref();
-        encode(self.shape, self.suffixes, &piece.samples[range], &piece.bounds, source, out);
+        encode(self.shape, self.suffixes, samples, &piece.bounds, source, out);
     }
 }
 

@@ -7,6 +7,7 @@ const FIXED64: u32 = 1;
 /// A field that holds its length and as many bytes.
 const LENGTH: u32 = 2;
 
+#[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
 pub(super) fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -60,13 +61,13 @@ pub(super) fn message(field: u32, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<
     // Most messages are short enough for one byte of length; for others there is a move.
     out.push(0);
     body(out);
-    let length = (out.len() - start - 1) as u64;
-    if length < 0x80 {
-        out[start] = length as u8;
+    let length = out.len() - start - 1;
+    if let Ok(short @ 0..0x80) = u8::try_from(length) {
+        out[start] = short;
         return;
     }
     let mut prefix = Vec::with_capacity(10);
-    varint(length, &mut prefix);
+    varint(length as u64, &mut prefix);
     out.splice(start..=start, prefix);
 }
 

@@ -76,6 +76,7 @@ fn rule(rule: &Rule, family: Family) -> Option<String> {
             Match::FromInterface(interface) => write!(text, " -i {}", interface.as_str()),
             Match::ToInterface(interface) => write!(text, " -o {}", interface.as_str()),
             Match::ToHere => write!(text, " -m addrtype --dst-type LOCAL"),
+            Match::Awaited => write!(text, " -m socket --nowildcard"),
             Match::ToNetwork(cidr) if cidr.address().is_ipv4() == (family == Family::V4) => {
                 write!(text, " -d {cidr}")
             }

@@ -69,6 +69,13 @@ impl Expressions<'_, '_> {
                 });
                 self.compare(EQUAL, &TYPE_LOCAL.to_ne_bytes());
             }
+            Match::Awaited => {
+                self.push("socket", |a| {
+                    a.big_endian(SOCKET_KEY, SOCKET_TRANSPARENT);
+                    a.big_endian(SOCKET_REGISTER, REGISTER);
+                });
+                self.compare(AT_MOST, &[1]);
+            }
             Match::ToNetwork(cidr) => self.ask_network(cidr),
             Match::Uid(uid) => {
                 self.load_meta(META_UID);
@@ -260,6 +267,9 @@ const FIB_FLAGS: u16 = 3;
 const FIB_ADDRESS_TYPE: u32 = 3;
 const FIB_DESTINATION: u32 = 2;
 const TYPE_LOCAL: u32 = 2;
+const SOCKET_KEY: u16 = 1;
+const SOCKET_REGISTER: u16 = 2;
+const SOCKET_TRANSPARENT: u32 = 0;
 const REDIR_PORT: u16 = 1;
 const TPROXY_FAMILY: u16 = 1;
 const TPROXY_PORT: u16 = 3;

@@ -38,6 +38,8 @@ pub(super) fn rule(rule: &Rule) -> String {
             Match::FromInterface(interface) => write!(text, "iifname \"{}\" ", interface.as_str()),
             Match::ToInterface(interface) => write!(text, "oifname \"{}\" ", interface.as_str()),
             Match::ToHere => write!(text, "fib daddr type local "),
+            // Either value will do: without a socket there is none.
+            Match::Awaited => write!(text, "socket transparent <= 1 "),
             Match::ToNetwork(cidr) => match (cidr.address(), cidr.prefix()) {
                 (IpAddr::V4(_), 0) => write!(text, "meta nfproto ipv4 "),
                 (IpAddr::V6(_), 0) => write!(text, "meta nfproto ipv6 "),

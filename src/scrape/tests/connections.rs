@@ -52,6 +52,27 @@ async fn waiting_for_a_source_takes_no_processor() {
 }
 
 #[tokio::test]
+async fn a_source_that_floods_leaves_the_thread_to_others_every_few_pieces() {
+    let server = Server::start(|_, mut peer| {
+        peer.request();
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        peer.send(&b"1\r\n#\r\n".repeat(80_000));
+        peer.send(b"0\r\n\r\n");
+    });
+    let sources = sources(&[&server.url()]);
+    let scraper = Scraper::at(Instant::now() + PLENTY);
+    let mut scrape = Box::pin(sources.fetch(&scraper, |_| true));
+    let mut polls = 0;
+    let fetched = poll_fn(|cx| {
+        polls += 1;
+        scrape.as_mut().poll(cx)
+    })
+    .await;
+    assert_eq!(fetched[0].outcome.as_ref().unwrap().bytes.len(), 80_000);
+    assert!(polls > 500, "{polls} polls");
+}
+
+#[tokio::test]
 async fn a_source_that_trickles_costs_the_deadline() {
     let trickle = |head: &'static [u8]| {
         Server::start(move |_, mut peer| {

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -45,6 +45,43 @@ fn for_names(names: &[&str]) -> CertificateParams {
 
 /// Answers every request with the name that was asked for in the greeting.
 fn serve(identity: &Identity, clients: Option<&Issuer>) -> SocketAddr {
+    accept(server_config(identity, clients), |mut stream| {
+        while read_head(&mut stream) {
+            let name = stream.conn.server_name().unwrap_or("nobody").to_owned();
+            if stream.write_all(&ok(&name)).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Answers one request of each connection so, and then closes it below TLS.
+fn serve_once(identity: &Identity, answer: &'static [u8]) -> SocketAddr {
+    accept(server_config(identity, None), |mut stream| {
+        if read_head(&mut stream) {
+            stream.write_all(answer).unwrap();
+            stream.flush().unwrap();
+        }
+    })
+}
+
+type Encrypted = StreamOwned<ServerConnection, TcpStream>;
+
+fn accept(config: ServerConfig, answer: impl Fn(Encrypted) + Send + Copy + 'static) -> SocketAddr {
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let stream = StreamOwned::new(connection, stream.unwrap());
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn server_config(identity: &Identity, clients: Option<&Issuer>) -> ServerConfig {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -61,24 +98,7 @@ fn serve(identity: &Identity, clients: Option<&Issuer>) -> SocketAddr {
     let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
     let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut stream = StreamOwned::new(connection, stream.unwrap());
-            thread::spawn(move || {
-                while read_head(&mut stream) {
-                    let name = stream.conn.server_name().unwrap_or("nobody").to_owned();
-                    if stream.write_all(&ok(&name)).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-    address
+    builder.with_single_cert(chain, key).unwrap()
 }
 
 fn read_head(stream: &mut impl Read) -> bool {
@@ -143,15 +163,15 @@ async fn a_source_is_believed_whom_the_authorities_of_ca_vouch_for() {
 async fn a_certificate_that_is_its_own_authority_is_believed_if_it_is_the_one_in_ca() {
     let files = Files::new();
     // As `openssl req -x509` makes them.
-    let own = |name: &str| {
-        let mut params = for_names(&["127.0.0.1"]);
+    let own = |name: &str, names: &[&str]| {
+        let mut params = for_names(names);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();
         Identity { certificate, key: key.serialize_pem() }
     };
-    let (one, other) = (own("one"), own("other"));
+    let (one, other) = (own("one", &["127.0.0.1"]), own("other", &["127.0.0.1"]));
     let address = serve(&one, None);
     let ca = files.show("one.pem", &one.certificate);
     asked(&format!("https://{address},ca={ca}")).await.unwrap();
@@ -159,6 +179,39 @@ async fn a_certificate_that_is_its_own_authority_is_believed_if_it_is_the_one_in
     assert!(misnamed.contains("is not for app but for 127.0.0.1"), "{misnamed}");
     let ca = files.show("other.pem", &other.certificate);
     asked(&format!("https://{address},ca={ca}")).await.unwrap_err();
+
+    let nameless = own("127.0.0.1", &[]);
+    let address = serve(&nameless, None);
+    let ca = files.show("nameless.pem", &nameless.certificate);
+    asked(&format!("https://{address},ca={ca}")).await.unwrap();
+    let ca = files.show("one.pem", &one.certificate);
+    asked(&format!("https://{address},ca={ca}")).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_certificate_for_nobody_is_believed_only_if_it_is_the_one_in_ca() {
+    let (good, files) = (authority("good"), Files::new());
+    let nameless = signed(&good, &for_names(&[]));
+    let address = serve(&nameless, None);
+    let ca = files.show("ca.pem", &good.pem());
+    let error = asked(&format!("https://{address},ca={ca}")).await.unwrap_err();
+    assert!(error.contains("for no host at all (it has no subjectAltName)"), "{error}");
+    let both = files.show("both.pem", &format!("{}{}", good.pem(), nameless.certificate));
+    asked(&format!("https://{address},ca={both}")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_ends_without_the_farewell_of_tls_is_none() {
+    let (good, files) = (authority("good"), Files::new());
+    let identity = signed(&good, &for_names(&["127.0.0.1"]));
+    // Up to the end of the connection, which is closed below TLS.
+    let address = serve_once(&identity, b"HTTP/1.0 200 OK\r\n\r\na 1\n");
+    let ca = files.show("ca.pem", &good.pem());
+    assert_eq!(
+        asked(&format!("https://{address},ca={ca}")).await.unwrap_err(),
+        "broke off after 4 bytes of its answer, none of which are used (the connection ended \
+         without the farewell of TLS)"
+    );
 }
 
 #[tokio::test]

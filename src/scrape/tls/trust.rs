@@ -82,11 +82,15 @@ fn certificate(wrong: &CertificateError, settings: &SourceTls, host: &str) -> St
         }
         CertificateError::NotValidForNameContext { presented, .. } => {
             let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            if names.is_empty() {
+                return "its certificate is for no host at all (it has no subjectAltName); it can \
+                        be believed only where ca= names a file with that very certificate"
+                    .to_owned();
+            }
             let names = names.join(", ");
             format!(
-                "its certificate is not for {host} but for {}; name whom it is for with \
-                 server-name=",
-                if names.is_empty() { "no host at all" } else { &names }
+                "its certificate is not for {host} but for {names}; name whom it is for with \
+                 server-name="
             )
         }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -133,18 +137,26 @@ impl ServerCertVerifier for Discerning {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let strict = self.strict.verify_server_cert(certificate, intermediates, name, stapled, now);
-        match strict {
-            // `openssl req -x509` makes certificates that are their own authority. A server's
-            // certificate is not to be one, but whoever names this very certificate means it. Its
-            // dates were found good before.
-            Err(Error::InvalidCertificate(CertificateError::Other(other)))
-                if other.to_string() == "CaUsedAsEndEntity"
-                    && self.pinned.iter().any(|pinned| pinned == certificate) =>
-            {
-                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
-                Ok(ServerCertVerified::assertion())
+        let Err(Error::InvalidCertificate(wrong)) = &strict else { return strict };
+        if !self.pinned.iter().any(|pinned| pinned == certificate) {
+            return strict;
+        }
+        // Whoever names this very certificate means it, also where it has what the certificate of
+        // a server should not. Dates are looked at first, so they are good.
+        let named = match wrong {
+            // It is its own authority, as `openssl req -x509` makes them.
+            CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
             }
-            verdict => verdict,
+            other => Err(Error::InvalidCertificate(other.clone())),
+        };
+        match named {
+            // It is for nobody by name, or only in the way that was given up in 2000 (RFC 2818, 3.1).
+            Err(Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+                presented,
+                ..
+            })) if presented.is_empty() => Ok(ServerCertVerified::assertion()),
+            named => named.map(|()| ServerCertVerified::assertion()),
         }
     }
 

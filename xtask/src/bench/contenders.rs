@@ -117,7 +117,16 @@ impl Place {
         Ok(path)
     }
 
-    fn log(&self, name: &str) -> PathBuf {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The program under test, as `cargo build --release` makes it.
+    pub(crate) fn podmeter(&self) -> PathBuf {
+        self.target.join("release/podmeter")
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.log"))
     }
 }
@@ -158,7 +167,7 @@ fn podmeter(
     more: &[&str],
 ) -> Result<Running> {
     let stats = free_address()?;
-    let mut program = command(place.target.join("release/podmeter"));
+    let mut program = command(place.podmeter());
     program
         .args(["proxy", "--forward", &format!("{address}={target}")])
         .args(["--stats-listen", &stats.to_string()])
@@ -219,7 +228,7 @@ fn nginx_as_proxy(folder: &Path, address: SocketAddr, target: SocketAddr) -> Str
 
 /// Room for 2,000 connections on each side and little more: nginx allocates it all at the start,
 /// and it counts as memory.
-fn nginx_config(folder: &Path, servers: &str) -> String {
+pub(super) fn nginx_config(folder: &Path, servers: &str) -> String {
     let folder = folder.display();
     format!(
         r"daemon off;

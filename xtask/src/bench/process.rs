@@ -98,6 +98,13 @@ impl Running {
         Ok(living.max(all))
     }
 
+    /// CPU time so far of the program itself and of the kernel on its behalf, in steps of 10 ms.
+    pub(crate) fn cpu_split(&self) -> Result<(Duration, Duration)> {
+        let file = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(file).with_context(|| self.has_gone())?;
+        split(&stat).with_context(|| format!("/proc/PID/stat reads {stat:?}"))
+    }
+
     /// Memory of the process that is in RAM (`VmRSS`), in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
         let file = format!("/proc/{}/status", self.child.id());
@@ -167,10 +174,14 @@ fn scheduled(schedstat: &str) -> Option<Duration> {
 /// utime and stime in `/proc/PID/stat`, the 14th and 15th fields; the second is a name in
 /// parentheses, which may hold anything.
 fn ticked(stat: &str) -> Option<Duration> {
+    split(stat).map(|(user, system)| user + system)
+}
+
+fn split(stat: &str) -> Option<(Duration, Duration)> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut times = after_name.split_whitespace().skip(11).map(str::parse::<u64>);
-    let ticks = times.next()?.ok()? + times.next()?.ok()?;
-    Some(Duration::from_millis(ticks * 10))
+    let mut time = || Some(Duration::from_millis(times.next()?.ok()? * 10));
+    Some((time()?, time()?))
 }
 
 fn vm_rss(status: &str) -> Option<u64> {

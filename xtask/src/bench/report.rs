@@ -218,15 +218,15 @@ const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 /// The middle and the ends of some numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Spread {
-    median: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
     least: f64,
     most: f64,
 }
 
 impl Spread {
-    fn of(numbers: impl Iterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = numbers.collect();
+    pub(crate) fn of(numbers: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let (&least, &most) = (sorted.first()?, sorted.last()?);
         let upper = sorted.len() / 2;
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_median_of_an_even_count_lies_between_the_middle_two() {
-        let spread = Spread::of([4.0, 1.0, 2.0, 3.0].into_iter()).unwrap();
+        let spread = Spread::of([4.0, 1.0, 2.0, 3.0]).unwrap();
         assert_eq!(spread, Spread { median: 2.5, least: 1.0, most: 4.0 });
         assert_eq!(Spread::of(std::iter::empty()), None);
     }

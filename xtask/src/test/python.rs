@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use crate::workspace::{command, run};
 
 /// What is installed, pinned; the environment is made anew when this text changes.
-const REQUIREMENTS: &str =
-    "prometheus_client==0.26.0\nprotobuf==7.36.2\ngrpcio==1.85.3\nwebsockets==17.4\n";
+const REQUIREMENTS: &str = "prometheus_client==0.26.0\nprotobuf==7.36.2\ngunicorn==27.0.1\n\
+                            grpcio==1.85.3\nwebsockets==17.4\n";
 
 /// Makes the environment in `folder` unless it is there already; gives its interpreter.
 pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
@@ -35,7 +35,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
 /// Whether an interpreter still starts: the Python that it belongs to may have gone.
 fn answers(interpreter: &Path) -> bool {
     command(interpreter)
-        .args(["-c", "import prometheus_client"])
+        .args(["-c", "import prometheus_client, gunicorn"])
         .output()
         .is_ok_and(|output| output.status.success())
 }

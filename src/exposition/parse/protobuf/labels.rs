@@ -20,7 +20,7 @@ pub(super) fn misshapen<T>(field: &Field<'_>) -> Result<T, Refusal> {
     Err(broken(field.at))
 }
 
-fn text<'a>(bytes: &'a [u8], at: usize) -> Result<&'a str, Refusal> {
+fn text(bytes: &[u8], at: usize) -> Result<&str, Refusal> {
     std::str::from_utf8(bytes)
         .map_err(|error| Refusal { at: at + error.valid_up_to(), reason: Reason::InvalidUtf8 })
 }
@@ -53,17 +53,18 @@ pub(super) fn canonical(
         names.insert(taken);
     }
     for (at, name, value) in pairs {
-        let reason = match name {
-            name if name.is_empty() => Reason::BadLabels,
-            name if name.starts_with("__") => Reason::ReservedLabel,
-            name if !names.insert(name) => Reason::DuplicateLabel,
-            _ => {
-                quoted |= push_any(&mut out, name, value);
-                if out.len() <= limit {
-                    continue;
-                }
-                Reason::LineTooLong
+        let reason = if name.is_empty() {
+            Reason::BadLabels
+        } else if name.starts_with("__") {
+            Reason::ReservedLabel
+        } else if names.insert(name) {
+            quoted |= push_any(&mut out, name, value);
+            if out.len() <= limit {
+                continue;
             }
+            Reason::LineTooLong
+        } else {
+            Reason::DuplicateLabel
         };
         return Refusal::new(*at, reason);
     }

@@ -3,7 +3,7 @@
 /// A number in a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decimal<'a> {
-    text: &'a str,
+    text: &'a [u8],
     /// The value where it is a small whole number, as most are.
     whole: Option<u64>,
 }
@@ -13,14 +13,20 @@ impl Decimal<'_> {
     pub(super) fn as_f64(self) -> f64 {
         match self.whole {
             Some(whole) => whole as f64,
-            None => self.text.parse().unwrap_or(f64::NAN),
+            None => self.parsed(),
         }
+    }
+
+    #[cold]
+    fn parsed(self) -> f64 {
+        let text = std::str::from_utf8(self.text).ok();
+        text.and_then(|text| text.parse().ok()).unwrap_or(f64::NAN)
     }
 
     /// Whether it is at least zero; NaN is not.
     #[inline]
     pub(super) fn is_amount(self) -> bool {
-        match self.text.as_bytes()[0] {
+        match self.text[0] {
             b'-' | b'N' => self.as_f64() >= 0.0,
             _ => true,
         }
@@ -35,8 +41,16 @@ impl Decimal<'_> {
 /// The number that begins at `at`; `None` where there is none, or one that would be written
 /// otherwise, or one that may be too large.
 #[inline]
-pub(super) fn read(text: &str, start: usize) -> Option<Decimal<'_>> {
-    let bytes = text.as_bytes();
+pub(super) fn read(bytes: &[u8], start: usize) -> Option<Decimal<'_>> {
+    let (end, whole) = digits(bytes, start, 0);
+    // Most are small whole numbers at the end of their line.
+    if bytes.get(end) == Some(&b'\n') && (1..=SMALL).contains(&(end - start)) {
+        return Some(Decimal { text: &bytes[start..end], whole: Some(whole) });
+    }
+    read_any(bytes, start)
+}
+
+fn read_any(bytes: &[u8], start: usize) -> Option<Decimal<'_>> {
     let signed = matches!(bytes.get(start), Some(b'+' | b'-'));
     let first = start + usize::from(signed);
     let (mut at, whole) = digits(bytes, first, 0);
@@ -50,7 +64,7 @@ pub(super) fn read(text: &str, start: usize) -> Option<Decimal<'_>> {
         at = end;
     }
     if count == 0 {
-        return special(text, start);
+        return special(bytes, start);
     }
     if count > 200 {
         return None;
@@ -66,13 +80,12 @@ pub(super) fn read(text: &str, start: usize) -> Option<Decimal<'_>> {
         at = end;
         exact = false;
     }
-    Some(Decimal { text: &text[start..at], whole: exact.then_some(whole) })
+    Some(Decimal { text: &bytes[start..at], whole: exact.then_some(whole) })
 }
 
 /// A whole number as it is written again: without a sign before 0, or zeros before the rest.
 #[inline]
-pub(super) fn read_millis(text: &str, start: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
+pub(super) fn read_millis(bytes: &[u8], start: usize) -> Option<usize> {
     let first = start + usize::from(bytes.get(start) == Some(&b'-'));
     let (end, _) = digits(bytes, first, 0);
     let places = end - first;
@@ -83,8 +96,7 @@ pub(super) fn read_millis(text: &str, start: usize) -> Option<usize> {
 /// Seconds with or without a fraction, small enough to be told in milliseconds of 64 bits, and to be
 /// taken for seconds by those who are not sure.
 #[inline]
-pub(super) fn read_seconds(text: &str, start: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
+pub(super) fn read_seconds(bytes: &[u8], start: usize) -> Option<usize> {
     let first = start + usize::from(bytes.get(start) == Some(&b'-'));
     let (mut end, _) = digits(bytes, first, 0);
     if !(1..=11).contains(&(end - first)) {
@@ -112,10 +124,10 @@ fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (usize, u64) {
     (at, value)
 }
 
-fn special(text: &str, start: usize) -> Option<Decimal<'_>> {
-    let rest = text.as_bytes().get(start..)?;
+fn special(bytes: &[u8], start: usize) -> Option<Decimal<'_>> {
+    let rest = bytes.get(start..)?;
     let word = ["NaN", "+Inf", "-Inf"].into_iter().find(|w| rest.starts_with(w.as_bytes()))?;
-    Some(Decimal { text: &text[start..start + word.len()], whole: None })
+    Some(Decimal { text: &rest[..word.len()], whole: None })
 }
 
 #[cfg(test)]
@@ -149,7 +161,7 @@ mod tests {
             "1234567890123456",
         ];
         for text in texts {
-            let read = read(text, 0).unwrap_or_else(|| panic!("{text} was not read"));
+            let read = read(text.as_bytes(), 0).unwrap_or_else(|| panic!("{text} was not read"));
             assert_eq!(read.end(0), text.len(), "{text}");
             let number = Number::parse(text).unwrap();
             assert_eq!(number.to_text(), text);
@@ -161,23 +173,23 @@ mod tests {
     #[test]
     fn the_rest_is_left_to_the_careful_reader() {
         for text in ["", ".", "+", "-", "inf", "nan", "+nan", "Inf", "1e999", "e5", "1e", "1e+"] {
-            assert!(read(text, 0).is_none(), "{text}");
+            assert!(read(text.as_bytes(), 0).is_none(), "{text}");
         }
         for (text, end) in [("1_0", 1), ("0x1", 1), ("1e5.0", 3), ("1 2", 1)] {
-            assert_eq!(read(text, 0).map(|read| read.end(0)), Some(end), "{text}");
+            assert_eq!(read(text.as_bytes(), 0).map(|read| read.end(0)), Some(end), "{text}");
         }
     }
 
     #[test]
     fn times_are_read_where_they_are_written_again_as_they_stand() {
-        let millis = |text| read_millis(text, 0);
+        let millis = |text: &str| read_millis(text.as_bytes(), 0);
         assert_eq!(
             [millis("0"), millis("-5"), millis("1520879607789")],
             [Some(1), Some(2), Some(13)]
         );
         assert_eq!([millis("-0"), millis("07"), millis("+7"), millis("")], [None; 4]);
         assert_eq!(millis("9223372036854775808"), None);
-        let seconds = |text| read_seconds(text, 0);
+        let seconds = |text: &str| read_seconds(text.as_bytes(), 0);
         assert_eq!([seconds("1.5"), seconds("-2"), seconds("1.")], [Some(3), Some(2), Some(2)]);
         assert_eq!([seconds(".5"), seconds("123456789012"), seconds("NaN")], [None; 3]);
     }

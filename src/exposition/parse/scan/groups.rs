@@ -11,8 +11,8 @@ use crate::exposition::model::{Kind, Suffix};
 pub(super) struct Groups<'a> {
     kind: Kind,
     /// What all lines of the group have in common: the labels around the bound.
-    labels: [&'a str; 2],
-    time: Option<&'a str>,
+    labels: [&'a [u8]; 2],
+    time: Option<&'a [u8]>,
     /// One bit for each suffix that was met.
     met: u8,
     /// The last bucket or quantile.
@@ -23,15 +23,16 @@ pub(super) struct Groups<'a> {
     strict: bool,
     negative: bool,
     /// The bounds of the group before, which this one most often has, too.
-    bounds: Vec<(&'a str, f64)>,
+    bounds: Vec<(&'a [u8], f64)>,
     place: usize,
+    number: u64,
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new() -> Self {
         Self {
             kind: Kind::Unknown,
-            labels: [""; 2],
+            labels: [&[]; 2],
             time: None,
             met: 0,
             last: NONE,
@@ -41,6 +42,7 @@ impl<'a> Groups<'a> {
             negative: false,
             bounds: Vec::new(),
             place: 0,
+            number: 1,
         }
     }
 
@@ -53,16 +55,32 @@ impl<'a> Groups<'a> {
 
     /// Whether a line with these labels goes on with the group.
     #[inline]
-    pub(super) fn goes_on(&self, labels: [&str; 2]) -> bool {
+    pub(super) fn goes_on(&self, labels: [&[u8]; 2]) -> bool {
         self.met != 0 && joined_alike(self.labels, labels)
+    }
+
+    /// Another one for each group, and never 0.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Takes note of a sample that is a group of its own.
+    #[inline]
+    pub(super) fn judge(&mut self, value: Decimal<'_>) {
+        match self.kind {
+            Kind::Counter => self.strict &= value.is_amount(),
+            Kind::Info => self.strict &= value.as_f64().total_cmp(&1.0).is_eq(),
+            _ => {}
+        }
     }
 
     /// Begins another group. `None` where the last one does not add up.
     #[inline]
-    pub(super) fn begin(&mut self, labels: [&'a str; 2], time: Option<&'a str>) -> Option<()> {
+    pub(super) fn begin(&mut self, labels: [&'a [u8]; 2], time: Option<&'a [u8]>) -> Option<()> {
         self.close()?;
         (self.labels, self.time, self.met, self.last) = (labels, time, 0, NONE);
         (self.sum, self.count, self.negative, self.place) = (None, None, false, 0);
+        self.number += 1;
         Some(())
     }
 
@@ -75,8 +93,7 @@ impl<'a> Groups<'a> {
         }
         self.met |= bit;
         match (self.kind, suffix) {
-            (Kind::Counter, Suffix::Bare) => self.strict &= value.is_amount(),
-            (Kind::Info, _) => self.strict &= value.as_f64().total_cmp(&1.0).is_eq(),
+            (_, Suffix::Bare) => self.judge(value),
             (_, Suffix::Sum) => self.sum = Some(value.as_f64()),
             (_, Suffix::Count) => self.count = Some(value.as_f64()),
             _ => {}
@@ -89,7 +106,7 @@ impl<'a> Groups<'a> {
     pub(super) fn add_bounded(
         &mut self,
         suffix: Suffix,
-        bound: &'a str,
+        bound: &'a [u8],
         value: Decimal<'_>,
     ) -> Option<()> {
         let bound = self.bound(bound)?;
@@ -112,7 +129,7 @@ impl<'a> Groups<'a> {
     }
 
     #[inline]
-    pub(super) fn is_at(&self, time: Option<&str>) -> bool {
+    pub(super) fn is_at(&self, time: Option<&[u8]>) -> bool {
         self.time == time
     }
 
@@ -149,7 +166,7 @@ impl<'a> Groups<'a> {
 
     /// The number that a bound means. Infinity has but one spelling here.
     #[inline]
-    fn bound(&mut self, text: &'a str) -> Option<f64> {
+    fn bound(&mut self, text: &'a [u8]) -> Option<f64> {
         let place = self.place;
         self.place += 1;
         if let Some((known, bound)) = self.bounds.get(place)
@@ -157,8 +174,8 @@ impl<'a> Groups<'a> {
         {
             return Some(*bound);
         }
-        let bound: f64 = text.parse().ok()?;
-        if bound.is_nan() || bound.is_infinite() && text != "+Inf" {
+        let bound: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        if bound.is_nan() || bound.is_infinite() && text != b"+Inf" {
             return None;
         }
         self.bounds.truncate(place);
@@ -175,10 +192,10 @@ fn is_whole(value: f64) -> bool {
 
 /// Whether two texts are alike, each of which is given in two parts.
 #[inline]
-fn joined_alike(one: [&str; 2], two: [&str; 2]) -> bool {
+fn joined_alike(one: [&[u8]; 2], two: [&[u8]; 2]) -> bool {
     if one[0].len() == two[0].len() {
         return one == two;
     }
     one[0].len() + one[1].len() == two[0].len() + two[1].len()
-        && one.iter().flat_map(|part| part.bytes()).eq(two.iter().flat_map(|part| part.bytes()))
+        && one.into_iter().flatten().eq(two.into_iter().flatten())
 }

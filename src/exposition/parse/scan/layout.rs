@@ -1,4 +1,4 @@
-//! Reads label sets by the names that the sets before had, at the same places.
+//! The names that label sets have, and in which order.
 
 use super::specials::Specials;
 use crate::exposition::labels::name_byte;
@@ -6,146 +6,83 @@ use crate::exposition::labels::name_byte;
 /// The orders of label names that the samples of one family have.
 pub(super) struct Layouts<'a> {
     list: Vec<Layout<'a>>,
-    /// The one that was met last.
-    last: usize,
+    /// How many of the list count; the rest is kept for its memory.
+    used: usize,
     /// Whether there are samples without labels, too.
     bare: bool,
 }
 
-struct Layout<'a> {
-    names: Vec<&'a str>,
+/// The label names of a set, in order.
+#[derive(Default)]
+pub(super) struct Layout<'a> {
+    names: Vec<&'a [u8]>,
     /// Each name with what stands around it: `name="`, and a comma before all but the first.
-    leads: Vec<&'a str>,
-    /// The place of the label whose value is a number, where it has one.
-    bound: Option<usize>,
-}
-
-/// A label set as it stands in the text.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Labels<'a> {
-    /// Without braces, and without a comma at the end.
-    pub(super) text: &'a str,
-    /// Behind the closing brace.
-    pub(super) end: usize,
-    /// Whether a comma stands before it.
-    pub(super) comma: bool,
-    /// Whether a value is empty, which counts as no label.
-    pub(super) empty: bool,
-    /// The value of `le` or `quantile`.
-    pub(super) bound: Option<Bound>,
-}
-
-/// Where the pair of a bound stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bound {
-    /// The end of the pair before.
-    pub(super) before: usize,
-    /// The value, without quotes.
-    pub(super) start: usize,
-    pub(super) end: usize,
+    pub(super) leads: Vec<&'a [u8]>,
+    /// The label whose value is a number, `le` or `quantile`, where there is one.
+    pub(super) bound: Option<usize>,
 }
 
 impl<'a> Layouts<'a> {
     pub(super) fn new() -> Self {
-        Self { list: Vec::new(), last: 0, bare: false }
+        Self { list: Vec::new(), used: 0, bare: false }
     }
 
     pub(super) fn clear(&mut self) {
-        self.list.clear();
-        (self.last, self.bare) = (0, false);
+        (self.used, self.bare) = (0, false);
+    }
+
+    #[inline]
+    pub(super) fn get(&self, number: usize) -> Option<&Layout<'a>> {
+        self.list[..self.used].get(number)
     }
 
     /// Remembers a sample without labels.
-    #[inline]
     pub(super) fn add_bare(&mut self) {
         self.bare = true;
     }
 
     /// Whether all sets have the same names in the same order.
     pub(super) fn is_uniform(&self) -> bool {
-        self.list.len() + usize::from(self.bare) < 2
+        self.used + usize::from(self.bare) < 2
     }
 
-    /// Reads the set that begins at `start`, behind its brace. `None` where it would be written
-    /// otherwise, or where its text alone does not tell it from others.
+    /// Finds the layout of the set that begins at `start`, behind its brace. `None` where the set would
+    /// be written otherwise, or where its text alone does not tell it from others.
     ///
     /// With `bounded`, `le` and `quantile` are no part of what tells groups from one another.
-    #[inline]
-    pub(super) fn read(
-        &mut self,
-        text: &'a str,
-        start: usize,
-        bounded: bool,
-        specials: &mut Specials<'a>,
-    ) -> Option<Labels<'a>> {
-        if let Some(labels) =
-            self.list.get(self.last).and_then(|layout| layout.read(text, start, specials))
-        {
-            return Some(labels);
-        }
-        self.search(text, start, bounded, specials)
-    }
-
     #[cold]
-    fn search(
+    pub(super) fn find(
         &mut self,
-        text: &'a str,
+        bytes: &'a [u8],
         start: usize,
         bounded: bool,
         specials: &mut Specials<'a>,
-    ) -> Option<Labels<'a>> {
-        for (at, layout) in self.list.iter().enumerate() {
-            if let Some(labels) = layout.read(text, start, specials) {
-                self.last = at;
-                return Some(labels);
-            }
+    ) -> Option<usize> {
+        if self.list.len() == self.used {
+            self.list.push(Layout::default());
         }
-        let layout = Layout::of(text, start, specials)?;
+        let (known, rest) = self.list.split_at_mut(self.used);
+        let layout = rest.first_mut()?;
+        layout.read(bytes, start, specials)?;
+        if let Some(known) = known.iter().position(|known| known.names == layout.names) {
+            return Some(known);
+        }
         // The same names in another order can make the same set of another text.
-        if self.list.len() == LAYOUTS || self.list.iter().any(|known| known.mixes(&layout, bounded))
-        {
+        if self.used == LAYOUTS || known.iter().any(|known| known.mixes(layout, bounded)) {
             return None;
         }
-        let labels = layout.read(text, start, specials)?;
-        self.last = self.list.len();
-        self.list.push(layout);
-        Some(labels)
+        self.used += 1;
+        Some(self.used - 1)
     }
 }
 
 impl<'a> Layout<'a> {
-    /// Reads a set that has just these names.
-    #[inline]
-    fn read(&self, text: &'a str, start: usize, specials: &mut Specials<'a>) -> Option<Labels<'a>> {
-        let bytes = text.as_bytes();
-        let (mut at, mut empty, mut bound) = (start, false, None);
-        for (number, lead) in self.leads.iter().enumerate() {
-            let value = at + lead.len();
-            if bytes.get(at..value)? != lead.as_bytes() {
-                return None;
-            }
-            let end = specials.closing_quote(value)?;
-            empty |= end == value;
-            if self.bound == Some(number) {
-                bound = Some(Bound { before: at, start: value, end });
-            }
-            at = end + 1;
-        }
-        let comma = bytes.get(at) == Some(&b',');
-        let brace = at + usize::from(comma);
-        (bytes.get(brace) == Some(&b'}')).then(|| Labels {
-            text: &text[start..at],
-            end: brace + 1,
-            comma,
-            empty,
-            bound,
-        })
-    }
-
-    /// The names of a set.
-    fn of(text: &'a str, start: usize, specials: &mut Specials<'a>) -> Option<Self> {
-        let bytes = text.as_bytes();
-        let mut layout = Self { names: Vec::new(), leads: Vec::new(), bound: None };
+    /// Reads the names of a set.
+    fn read(&mut self, bytes: &'a [u8], start: usize, specials: &mut Specials<'a>) -> Option<()> {
+        let Self { names, leads, bound } = self;
+        names.clear();
+        leads.clear();
+        *bound = None;
         let mut at = start;
         loop {
             let from = at + usize::from(at > start);
@@ -153,26 +90,26 @@ impl<'a> Layout<'a> {
             while bytes.get(end).is_some_and(|b| name_byte(*b) && *b != b':') {
                 end += 1;
             }
-            let name = &text[from..end];
+            let name = &bytes[from..end];
             let legal = !name.is_empty()
                 && !bytes[from].is_ascii_digit()
-                && !name.starts_with("__")
-                && layout.names.len() < NAMES
-                && !layout.names.contains(&name);
+                && !name.starts_with(b"__")
+                && names.len() < NAMES
+                && !names.contains(&name);
             if !legal || !bytes[end..].starts_with(b"=\"") {
                 return None;
             }
-            if matches!(name, "le" | "quantile") {
-                if layout.bound.is_some() {
+            if matches!(name, b"le" | b"quantile") {
+                if bound.is_some() {
                     return None;
                 }
-                layout.bound = Some(layout.names.len());
+                *bound = Some(names.len());
             }
-            layout.names.push(name);
-            layout.leads.push(&text[at..end + 2]);
+            names.push(name);
+            leads.push(&bytes[at..end + 2]);
             at = specials.closing_quote(end + 2)? + 1;
             match &bytes[at..] {
-                [b'}', ..] | [b',', b'}', ..] => return Some(layout),
+                [b'}', ..] | [b',', b'}', ..] => return Some(()),
                 [b',', ..] => {}
                 _ => return None,
             }
@@ -196,12 +133,12 @@ impl<'a> Layout<'a> {
 }
 
 /// The labels of an exemplar from `start` to their brace, where all that reads them takes them.
-pub(super) fn exemplar(text: &str, start: usize) -> Option<&str> {
-    let bytes = text.as_bytes();
+pub(super) fn exemplar(bytes: &[u8], start: usize) -> Option<&[u8]> {
     if bytes.get(start) == Some(&b'}') {
-        return Some("");
+        return Some(&[]);
     }
-    let layout = Layout::of(text, start, &mut Specials::new(bytes, start))?;
+    let mut layout = Layout::default();
+    layout.read(bytes, start, &mut Specials::new(bytes, start))?;
     let mut at = start;
     for lead in &layout.leads {
         let value = at + lead.len();
@@ -211,7 +148,7 @@ pub(super) fn exemplar(text: &str, start: usize) -> Option<&str> {
         }
         at += 1;
     }
-    Some(&text[start..at])
+    Some(&bytes[start..at])
 }
 
 /// Families have one layout or few; with more it is not worth looking for them one after another.

@@ -67,6 +67,7 @@ fn mask_at(bytes: &[u8], from: usize) -> u64 {
 
 /// Written so that the compiler makes vector instructions of the comparisons, on any processor.
 #[inline]
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte is what must not be")]
 fn mask(chunk: &[u8; WIDTH]) -> u64 {
     let flags = chunk.map(|b| u8::from((b == b'"') | (b == b'\\') | (b == b'\n')));
     let (words, _) = flags.as_chunks::<8>();
