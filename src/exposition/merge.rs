@@ -6,15 +6,17 @@
 //! there the app's sample gives way, and is counted.
 
 mod conflicts;
+mod groups;
+mod judge;
 mod relabel;
 mod settle;
 
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
+pub(super) use self::groups::group_of;
 pub(super) use self::relabel::has_bounds;
 use self::relabel::rehash;
-pub(super) use self::settle::group_of;
 use super::block::Block;
 use super::format::Escaping;
 use super::keyed::{ByName, NameSet};
