@@ -6,6 +6,7 @@ use libfuzzer_sys::fuzz_target;
 #[path = "../../tests/http2_observer/fuzzed.rs"]
 mod fuzzed;
 #[path = "../../tests/http1_observer/law.rs"]
+#[expect(dead_code, reason = "the other target uses the rest")]
 mod law;
 
 fuzz_target!(|bytes: &[u8]| {

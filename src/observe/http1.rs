@@ -146,7 +146,7 @@ impl Http1 {
         self.partial_request.capacity()
             + self.partial_response.capacity()
             + self.queue.capacity() * size_of::<Pending>()
-            + self.web.iter().flatten().count() * WebBody::MAX_KEPT
+            + self.web.iter().flatten().map(|body| body.kept_bytes()).sum::<usize>()
     }
 
     /// The client sends no more. It may well still want its answer (RFC 9293, 3.6).
@@ -251,7 +251,7 @@ impl Http1 {
             readable: true,
             probe,
         });
-        self.web[0] = if probe { None } else { WebBody::of(head.content) };
+        self.web[0] = if probe { None } else { WebBody::of_request(head.content) };
         if head.upgrade {
             self.offered = Offered::by(head);
         }

@@ -124,7 +124,8 @@ impl Http2 {
             + self.client.kept_bytes()
             + self.app.kept_bytes()
             + self.streams.kept_bytes()
-            + self.extras.capacity() * Extra::MAX_KEPT
+            + self.extras.capacity() * size_of::<(u32, Extra)>()
+            + self.extras.values().map(Extra::kept_bytes).sum::<usize>()
     }
 
     /// Bytes from one side.
@@ -370,3 +371,5 @@ const MAX_FRAME_SIZE: u16 = 5;
 const MAX_UNACKNOWLEDGED: usize = 100;
 /// Streams open at once that are kept track of; servers allow a few hundred.
 const MAX_STREAMS: usize = 16_384;
+/// Of these, calls in gRPC-Web, which need more.
+const MAX_WEB_CALLS: usize = 1024;

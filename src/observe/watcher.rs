@@ -72,7 +72,7 @@ impl Watcher {
     /// Bytes of memory that are kept on the heap: an incomplete head for each direction and what is
     /// known of unanswered requests. Whatever is sent, no more than 4 times
     /// [`Rules::max_head_bytes`] and 96 KiB, and of HTTP/2 what up to 16,384 streams that are open
-    /// at once need, some 200 bytes each.
+    /// at once need, some 200 bytes each, and 10 KiB for each of up to 1,024 gRPC-Web calls.
     pub fn kept_bytes(&self) -> usize {
         match &self.stage {
             Stage::Sniffing(sniffing) => sniffing.kept_bytes(),

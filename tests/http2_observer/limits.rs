@@ -106,6 +106,36 @@ fn more_streams_than_any_server_allows_are_not_kept_track_of() {
     assert_eq!(conversation.exchanges(), 0);
 }
 
+/// Tunnels that have been granted are no exchanges any more, and are streams all the same.
+#[test]
+fn tunnels_count_among_the_streams_that_are_too_many() {
+    let mut conversation = Conversation::open();
+    let fields = [(":method", "CONNECT"), (":protocol", "websocket"), (":authority", "shop")];
+    for stream in (1..40_001).step_by(2) {
+        conversation.says(Direction::Request, &headers(stream, 0, &fields));
+        conversation.says(Direction::Response, &status(stream, 0, "200"));
+    }
+    assert_eq!(conversation.exchanges(), 16_384);
+    assert!(conversation.watcher.kept_bytes() < 16);
+}
+
+/// A client that makes up trailers for a request in gRPC-Web has nothing of them kept.
+#[test]
+fn calls_in_grpc_web_are_bounded() {
+    let mut conversation = Conversation::open();
+    let fields = [(":method", "POST"), ("content-type", "application/grpc-web")];
+    let made_up = [b"\x80\0\0\xff\xff".as_slice(), &[b'x'; 8000]].concat();
+    for n in 0..1024 {
+        let stream = 2 * n + 1;
+        let asks = [headers(stream, 0, &fields), data(stream, 0, &made_up)].concat();
+        conversation.says(Direction::Request, &asks);
+    }
+    let kept = conversation.watcher.kept_bytes();
+    assert!((1024 * 100..1024 * 1024).contains(&kept), "{kept} bytes for 1,024 calls");
+    conversation.says(Direction::Request, &headers(2049, 0, &fields));
+    assert!(conversation.watcher.kept_bytes() < 16);
+}
+
 #[test]
 fn an_idle_connection_keeps_little() {
     let mut conversation = Conversation::open();

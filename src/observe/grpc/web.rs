@@ -12,7 +12,9 @@ pub(in crate::observe) struct WebBody {
     have: u8,
     /// Bytes of the message that are to come.
     left: u32,
+    /// As far as they have come; a request has none that matter, and its client could make them up.
     trailers: Vec<u8>,
+    keeps_trailers: bool,
     status: GrpcStatus,
 }
 
@@ -24,17 +26,28 @@ struct Base64 {
 }
 
 impl WebBody {
-    /// Bytes of memory that it needs at most.
-    pub(in crate::observe) const MAX_KEPT: usize = size_of::<Self>() + 2 * MAX_TRAILERS;
+    /// Bytes of memory that it needs.
+    pub(in crate::observe) fn kept_bytes(&self) -> usize {
+        size_of::<Self>() + self.trailers.capacity()
+    }
 
-    /// A body of gRPC-Web, if its content type says that it is one.
-    pub(in crate::observe) fn of(content: ContentKind) -> Option<Box<Self>> {
+    /// The body of a request in gRPC-Web, if its content type says that it is one.
+    pub(in crate::observe) fn of_request(content: ContentKind) -> Option<Box<Self>> {
+        Self::of(content, false)
+    }
+
+    /// The same of the answer to such a request.
+    pub(in crate::observe) fn of_answer(content: ContentKind) -> Option<Box<Self>> {
+        Self::of(content, true)
+    }
+
+    fn of(content: ContentKind, keeps_trailers: bool) -> Option<Box<Self>> {
         let base64 = match content {
             ContentKind::GrpcWeb => None,
             ContentKind::GrpcWebText => Some(Base64::default()),
             ContentKind::Grpc | ContentKind::Other => return None,
         };
-        Some(Box::new(Self { base64, ..Self::default() }))
+        Some(Box::new(Self { base64, keeps_trailers, ..Self::default() }))
     }
 
     /// How the call ended, once the trailers have come.
@@ -74,7 +87,7 @@ impl WebBody {
             let length = here.len() as u32;
             self.left -= length;
             let is_trailers = self.prefix[0] & TRAILERS != 0;
-            if is_trailers {
+            if is_trailers && self.keeps_trailers {
                 let room = MAX_TRAILERS - self.trailers.len();
                 self.trailers.extend_from_slice(&here[..here.len().min(room)]);
             }
@@ -146,7 +159,7 @@ mod tests {
     fn messages_are_counted_and_trailers_tell_the_end_however_they_are_split() {
         for (content, bytes) in [(ContentKind::GrpcWeb, BODY), (ContentKind::GrpcWebText, TEXT)] {
             for at in 0..=bytes.len() {
-                let mut body = WebBody::of(content).unwrap();
+                let mut body = WebBody::of_answer(content).unwrap();
                 assert_eq!(body.count(&bytes[..at]) + body.count(&bytes[at..]), 2);
                 assert_eq!(body.status().as_str(), "5");
             }
@@ -155,12 +168,15 @@ mod tests {
 
     #[test]
     fn trailers_that_never_end_are_not_kept() {
-        let mut body = WebBody::of(ContentKind::GrpcWeb).unwrap();
+        let mut body = WebBody::of_answer(ContentKind::GrpcWeb).unwrap();
         body.count(b"\x80\xff\xff\xff\xff");
         for _ in 0..100 {
             body.count(&[b'x'; 1000]);
         }
         assert!(body.trailers.capacity() <= 2 * MAX_TRAILERS);
         assert_eq!(body.status(), GrpcStatus::NONE);
+        let mut request = WebBody::of_request(ContentKind::GrpcWeb).unwrap();
+        request.count(b"\x80\0\0\xff\xff all that a client makes up");
+        assert_eq!(request.trailers.capacity(), 0);
     }
 }

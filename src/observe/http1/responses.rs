@@ -204,7 +204,7 @@ impl Http1 {
             return &[];
         }
         let Some(pending) = self.queue.front() else { return rest };
-        self.web[1] = if pending.probe { None } else { WebBody::of(pending.content) };
+        self.web[1] = if pending.probe { None } else { WebBody::of_answer(pending.content) };
         self.answer.grpc_status = head.grpc_status;
         let (method, last) = (pending.method, pending.last || head.last);
         self.answer.status = head.status;

@@ -4,7 +4,7 @@ use super::bodies::Extra;
 use super::field::Head;
 use super::frame::{self, END_HEADERS, END_STREAM, FrameHead, PADDED, WITH_PRIORITY};
 use super::streams::Stream;
-use super::{Http2, MAX_STREAMS};
+use super::{Http2, MAX_STREAMS, MAX_WEB_CALLS};
 use crate::clock::Nanos;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::{Direction, Passed, Reason, Sink};
@@ -144,7 +144,11 @@ impl Http2 {
         passed: Passed,
         sink: &mut impl Sink,
     ) -> Result<(), Reason> {
-        if self.streams.len() >= MAX_STREAMS {
+        // A tunnel is no open exchange any more, but it is still a stream.
+        let extra = Extra::of(head.content);
+        let too_many = self.streams.len() + self.extras.len() >= MAX_STREAMS
+            || (extra.is_some() && self.extras.len() >= MAX_WEB_CALLS);
+        if too_many {
             return Err(Reason::TooManyStreams);
         }
         self.newest = block.stream;
@@ -178,7 +182,7 @@ impl Http2 {
         if self.app_finished {
             self.broken_off(stream, passed, sink);
         } else {
-            if let Some(extra) = Extra::of(stream.content) {
+            if let Some(extra) = extra {
                 self.extras.insert(block.stream, extra);
             }
             self.streams.insert(block.stream, stream);

@@ -21,12 +21,17 @@ pub(super) enum Extra {
 impl Extra {
     /// What a stream needs when it is opened.
     pub(super) fn of(content: ContentKind) -> Option<Self> {
-        let body = || WebBody::of(content);
-        body().map(|request| Self::Web([Some(request), body()]))
+        let request = WebBody::of_request(content)?;
+        Some(Self::Web([Some(request), WebBody::of_answer(content)]))
     }
 
-    /// Bytes of memory that one needs at most.
-    pub(super) const MAX_KEPT: usize = size_of::<(u32, Self)>() + 2 * WebBody::MAX_KEPT;
+    /// Bytes of memory on the heap.
+    pub(super) fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Web(bodies) => bodies.iter().flatten().map(|body| body.kept_bytes()).sum(),
+            Self::Tunnel(websocket, _) => websocket.as_deref().map_or(0, size_of_val),
+        }
+    }
 }
 
 impl Http2 {
