@@ -4,7 +4,7 @@ use super::model::{Exemplar, Suffix};
 use super::value::Number;
 
 /// A native histogram at one time (Prometheus, "Native Histograms"). Its spans fit its buckets:
-/// nothing that [`Native::checked`] refuses comes into being.
+/// nothing that `Native::checked` refuses comes into being.
 #[derive(Debug, Clone)]
 pub struct Native<'a> {
     pub(crate) schema: i8,
