@@ -63,8 +63,9 @@ pub(super) fn apply(chains: &[Chain]) -> Result<(), RedirectError> {
     // Where there is no address there may be no module for it either (`ip6table_nat`), and then the
     // other family must not suffer.
     for family in Family::BOTH.into_iter().filter(|family| family.is_used()) {
-        let saved = save(family)?;
-        if let Err(error) = restore(family, &text::replace(chains, family, &saved)) {
+        let replaced =
+            save(family).and_then(|saved| restore(family, &text::replace(chains, family, &saved)));
+        if let Err(error) = replaced {
             // Half of the rules are worse than none.
             let _ = remove_if_here();
             return Err(error);

@@ -83,8 +83,12 @@ impl TestPod {
     /// Runs a command in the pod as root, which must succeed; gives what it says.
     #[track_caller]
     pub(crate) fn root(&self, line: &str) -> String {
-        let output = self.command(&self.name).args(line.split_whitespace()).output().unwrap();
-        said(line, &output)
+        said(line, &self.try_root(line))
+    }
+
+    /// The same for one that may fail.
+    pub(crate) fn try_root(&self, line: &str) -> Output {
+        self.command(&self.name).args(line.split_whitespace()).output().unwrap()
     }
 
     /// The init container: `podmeter redirect`, as root with `NET_ADMIN` and nothing else.
