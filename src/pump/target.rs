@@ -149,8 +149,8 @@ enum Source {
 
 impl Source {
     fn socket(self, address: SocketAddr) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
+        let kind = Type::STREAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         // One address may have connections to several ports of the app, and old ones that the
         // kernel still remembers.
         socket.set_reuse_address(true)?;
