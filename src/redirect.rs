@@ -8,6 +8,7 @@
 //! Only connections that are opened from now on are intercepted; whatever is open stays as it is.
 
 mod iptables;
+mod ipv6;
 mod netlink;
 mod nft;
 mod plan;

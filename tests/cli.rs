@@ -453,6 +453,11 @@ fn a_redirection_that_cannot_be_is_refused_before_anything_is_changed() {
             "--exclude-outbound-ports is given without --redirect-outbound, so it does nothing; add \
              that, or drop it",
         ),
+        (
+            "redirect apply --redirect-outbound --inbound-port 15001",
+            "--inbound-port and --outbound-port are both 15001, but the proxy listens on one for each; \
+             give each its own",
+        ),
     ] {
         assert_refused(&podmeter(line), sentence);
     }

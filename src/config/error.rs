@@ -26,6 +26,15 @@ pub enum ConfigError {
         /// The flag's name.
         setting: &'static str,
     },
+    /// One port for two listeners of the proxy.
+    #[error(
+        "--inbound-port and --outbound-port are both {port}, but the proxy listens on one for each; \
+         give each its own"
+    )]
+    SamePort {
+        /// The port.
+        port: u16,
+    },
     /// A list that is longer than anyone needs.
     #[error("--{setting} has more than {most} items; join them into ranges or networks")]
     TooMany {
@@ -185,6 +194,7 @@ impl ConfigError {
             Self::ForwardToItself { setting, .. } => vec!["forward", setting],
             Self::NothingToCarry => vec!["inbound-listen"],
             Self::NothingToRedirect => vec!["include-inbound-ports"],
+            Self::SamePort { .. } => vec!["inbound-port", "outbound-port"],
             Self::Clash { first, second, .. } if first == second => vec![first],
             Self::Clash { first, second, .. } => vec![first, second],
             Self::AdminNotLoopback { .. } => vec!["admin-listen"],

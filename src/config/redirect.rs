@@ -97,6 +97,9 @@ impl TryFrom<&RedirectArgs> for Plan {
         if plan.inbound.is_none() && plan.outbound.is_none() {
             return Err(ConfigError::NothingToRedirect);
         }
+        if plan.inbound.is_some() && plan.outbound.is_some() && inbound_port == outbound_port {
+            return Err(ConfigError::SamePort { port: inbound_port });
+        }
         Ok(plan)
     }
 }

@@ -2,11 +2,12 @@
 
 use super::circle::{Arrival, Departure};
 use crate::redirect::MARK;
-use socket2::SockRef;
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
 /// Where a connection is carried.
 #[derive(Debug)]
@@ -57,8 +58,7 @@ impl Target {
         let Some(intercepted) = &mut self.intercepted else {
             return TcpStream::connect(self.address).await;
         };
-        let app = intercepted.connect(self.address).await?;
-        let departure = intercepted.arrival.departed(app.local_addr()?);
+        let (app, departure) = intercepted.connect(self.address).await?;
         // What has come back to us already is no app.
         intercepted.is_circle = departure.is_none();
         intercepted.departure = Some(departure.ok_or(io::ErrorKind::ConnectionRefused)?);
@@ -72,7 +72,7 @@ impl Target {
 }
 
 impl Intercepted {
-    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<Connected> {
         if let Some(client) = self.client {
             // From another port than the client's own connection: that is taken, by that.
             return self.connect_from(Source::Client(client), address).await;
@@ -80,7 +80,7 @@ impl Intercepted {
         if self.arrival.ports_are_short() {
             return self.connect_from(Source::Own(address.ip()), address).await;
         }
-        match Source::Any.socket(address)?.connect(address).await {
+        match self.connect_by(Source::Any.socket(address)?, address).await {
             // The kernel gives no port a second time for a minute after it was closed, though each
             // client would have had ports of its own. It does so where it is asked for that port.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && self.is_inbound => {
@@ -92,7 +92,7 @@ impl Intercepted {
     }
 
     /// Connects from the first port of `source` that is free.
-    async fn connect_from(&self, source: Source, address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect_from(&self, source: Source, address: SocketAddr) -> io::Result<Connected> {
         let (from, ports) = match source {
             Source::Client(client) => (client, FOREIGN_PORTS),
             Source::Own(ip) => (SocketAddr::new(ip, 0), OWN_PORTS),
@@ -102,8 +102,9 @@ impl Intercepted {
         for port in self.arrival.spare_ports(from.ip(), ports).take(TRIES) {
             let mut from = from;
             from.set_port(port);
-            outcome = match source.socket(address).and_then(|s| s.bind(from).map(|()| s)) {
-                Ok(socket) => socket.connect(address).await,
+            let bound = source.socket(address).and_then(|s| s.bind(&from.into()).map(|()| s));
+            outcome = match bound {
+                Ok(socket) => self.connect_by(socket, address).await,
                 Err(error) => Err(error),
             };
             match &outcome {
@@ -114,7 +115,26 @@ impl Intercepted {
         }
         outcome
     }
+
+    /// Connects by this socket, and notes that it does as soon as the kernel has given it an
+    /// address: our other end may be waiting to be accepted by then, and must be known when it is.
+    async fn connect_by(&self, socket: Socket, address: SocketAddr) -> io::Result<Connected> {
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            outcome => outcome?,
+        }
+        let app = TcpStream::from_std(socket.into())?;
+        let departure = self.arrival.departed(app.local_addr()?);
+        app.writable().await?;
+        match app.take_error()? {
+            None => Ok((app, departure)),
+            Some(error) => Err(error),
+        }
+    }
 }
+
+/// A connection, and the note of it; `None` if it has come back to us already.
+type Connected = (TcpStream, Option<Departure>);
 
 /// From where a connection is made.
 #[derive(Clone, Copy, Debug)]
@@ -128,21 +148,21 @@ enum Source {
 }
 
 impl Source {
-    fn socket(self, address: SocketAddr) -> io::Result<TcpSocket> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    fn socket(self, address: SocketAddr) -> io::Result<Socket> {
+        let kind = Type::STREAM.nonblocking();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         // One address may have connections to several ports of the app, and old ones that the
         // kernel still remembers.
-        socket.set_reuseaddr(true)?;
+        socket.set_reuse_address(true)?;
         if let Self::Client(client) = self {
             // Of an address that need not be ours (ip(7), `IP_TRANSPARENT`). It takes `NET_ADMIN`.
-            let options = SockRef::from(&socket);
             if client.is_ipv4() {
-                options.set_ip_transparent_v4(true)?;
+                socket.set_ip_transparent_v4(true)?;
             } else {
-                options.set_ip_transparent_v6(true)?;
+                socket.set_ip_transparent_v6(true)?;
             }
             // The rules take the app's answers back to us by this.
-            options.set_mark(MARK)?;
+            socket.set_mark(MARK)?;
         }
         Ok(socket)
     }

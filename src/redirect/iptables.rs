@@ -9,11 +9,10 @@ mod text;
 
 use super::rules::Chain;
 use super::shown::{Shown, ShownRule};
-use super::{Backend, RedirectError};
+use super::{Backend, RedirectError, ipv6};
 use saved::Saved;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs for one family of addresses.
@@ -42,14 +41,12 @@ impl Family {
 
     /// Whether this host knows such addresses at all.
     fn is_here(self) -> bool {
-        self == Self::V4 || Path::new(IPV6_ADDRESSES).exists()
+        self == Self::V4 || ipv6::is_known()
     }
 
     /// Whether others can reach it by such an address.
     fn is_used(self) -> bool {
-        // Nothing to read is no address.
-        self == Self::V4
-            || is_reachable(&std::fs::read_to_string(IPV6_ADDRESSES).unwrap_or_default())
+        self == Self::V4 || ipv6::is_used()
     }
 }
 
@@ -66,8 +63,9 @@ pub(super) fn apply(chains: &[Chain]) -> Result<(), RedirectError> {
     // Where there is no address there may be no module for it either (`ip6table_nat`), and then the
     // other family must not suffer.
     for family in Family::BOTH.into_iter().filter(|family| family.is_used()) {
-        let saved = save(family)?;
-        if let Err(error) = restore(family, &text::replace(chains, family, &saved)) {
+        let replaced =
+            save(family).and_then(|saved| restore(family, &text::replace(chains, family, &saved)));
+        if let Err(error) = replaced {
             // Half of the rules are worse than none.
             let _ = remove_if_here();
             return Err(error);
@@ -154,27 +152,4 @@ fn failed(program: &'static str, stderr: &[u8]) -> RedirectError {
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     let said = if said.is_empty() { "it does not say why".to_owned() } else { said };
     RedirectError::Program { program, said }
-}
-
-/// Whether an address in a table of the kernel's is one that others can reach: its scope, in the
-/// fourth column, is global (`include/net/ipv6.h`).
-fn is_reachable(addresses: &str) -> bool {
-    addresses.lines().any(|line| line.split_whitespace().nth(3) == Some("00"))
-}
-
-const IPV6_ADDRESSES: &str = "/proc/net/if_inet6";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_of_the_link_or_the_host_is_none_that_others_reach() {
-        let lo = "00000000000000000000000000000001 01 80 10 80       lo\n";
-        let link = "fe800000000000000000000000000001 02 40 20 80     eth0\n";
-        let global = "fd770000000000000000000000000002 02 40 00 80     eth0\n";
-        assert!(!is_reachable(""));
-        assert!(!is_reachable(&[lo, link].concat()));
-        assert!(is_reachable(&[lo, global, link].concat()));
-    }
 }

@@ -51,7 +51,7 @@ pub(super) fn show() -> Result<Option<Shown>, RedirectError> {
         Ok(answers) => answers,
         // Kernels differ on whether a table that is not there is an error.
         Err(NetlinkError {
-            errno: Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT,
+            errno: Errno::NOENT | Errno::OPNOTSUPP | Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT,
             ..
         }) => {
             return Ok(None);

@@ -4,9 +4,9 @@
 //! Packets with our mark are looked up in a table of our own, which says that every address is
 //! this host's (`include/uapi/linux/fib_rules.h`, `rtnetlink.h`).
 
-use super::RedirectError;
 use super::netlink::{CREATE, EXCLUSIVE, Messages, NetlinkError};
 use super::rules::MARK;
+use super::{RedirectError, ipv6};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol};
 
@@ -68,19 +68,22 @@ fn tolerate(
     messages: Messages,
     family: AddressFamily,
 ) -> Result<(), RedirectError> {
-    match messages.transact(ROUTING) {
-        Ok(()) => Ok(()),
-        Err(error) if is_done(done_already, error) => Ok(()),
-        Err(NetlinkError { errno: Errno::OPNOTSUPP | Errno::AFNOSUPPORT, .. })
-            if family == AddressFamily::INET6 =>
-        {
-            Ok(())
-        }
-        Err(error) => {
-            let what = "the route that TPROXY needs (is the interface lo up?)";
-            Err(RedirectError::of_kernel(what.to_owned(), error))
-        }
+    let Err(error) = messages.transact(ROUTING) else { return Ok(()) };
+    let is_absent = family == AddressFamily::INET6
+        && match error.errno {
+            Errno::OPNOTSUPP | Errno::AFNOSUPPORT => true,
+            // IPv6 is switched off on the interface lo, which is no harm where it is nowhere on.
+            Errno::ACCESS => !ipv6::is_used(),
+            _ => false,
+        };
+    if is_absent || is_done(done_already, error) {
+        return Ok(());
     }
+    let what = "the route that TPROXY needs (is the interface lo up, and IPv6 on it?)".to_owned();
+    Err(match error.errno {
+        Errno::ACCESS => RedirectError::Kernel { what, source: error.errno.into() },
+        _ => RedirectError::of_kernel(what, error),
+    })
 }
 
 /// Kernels say in more than one way that what is to be removed is not there.

@@ -154,6 +154,51 @@ fn excluded_ports_and_interfaces_and_the_pods_own_connections_are_left_alone() {
 }
 
 #[test]
+fn where_ipv6_is_switched_off_ipv4_is_intercepted_all_the_same() {
+    for (way, transparent) in WAYS {
+        let Some(pod) = pod("no ipv6") else { return };
+        let setting = "/proc/sys/net/ipv6/conf/all/disable_ipv6";
+        pod.in_pod(|| std::fs::write(setting, "1").unwrap());
+        let _nginx = pod.nginx(&["8080"]);
+        pod.redirect(&format!("apply {way}"));
+        let _sidecar = sidecar(&pod, transparent);
+        assert_eq!(pod.in_node(|| get(SocketAddr::new(POD, 8080), "/")).status, 200, "{way}");
+        assert_eq!(requests(&pod, "destination", &[]), 1, "{way}");
+        pod.redirect("remove");
+        assert_eq!(pod.redirect("show"), "nothing is intercepted\n", "{way}");
+    }
+}
+
+#[test]
+fn where_only_lo_lacks_ipv6_tproxy_says_what_is_in_its_way() {
+    let Some(pod) = pod("no ipv6 on lo") else { return };
+    let setting = "/proc/sys/net/ipv6/conf/lo/disable_ipv6";
+    pod.in_pod(|| std::fs::write(setting, "1").unwrap());
+    let output = pod.try_redirect("apply --mode tproxy", "+net_admin");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the route that TPROXY needs") && said.contains("IPv6"), "{said}");
+    // Half of it would lead nowhere.
+    assert!(!pod.root("ip rule").contains("1337"));
+    assert_eq!(pod.redirect("show"), "nothing is intercepted\n");
+}
+
+#[test]
+fn a_strict_reverse_path_filter_is_in_nobodys_way() {
+    for (way, transparent) in WAYS {
+        let Some(pod) = pod("strict") else { return };
+        let setting = "/proc/sys/net/ipv4/conf/all/rp_filter";
+        pod.in_pod(|| std::fs::write(setting, "1").unwrap());
+        let _nginx = pod.nginx(&["8080"]);
+        pod.redirect(&format!("apply {way}"));
+        let _sidecar = sidecar(&pod, transparent);
+        let reply = pod.in_monitor(|| get(SocketAddr::new(POD, 8080), "/"));
+        assert_eq!(reply.status, 200, "{way}");
+        assert_eq!(requests(&pod, "destination", &[]), 1, "{way}");
+    }
+}
+
+#[test]
 fn many_connections_of_one_client_keep_apart_under_tproxy() {
     let Some((pod, nginx)) = pod_with_nginx("apart") else { return };
     pod.redirect("apply --mode tproxy");

@@ -226,7 +226,7 @@ fn a_proxy_without_the_capability_says_so_where_tproxy_takes_it() {
     let Some(pod) = pod("no capability") else { return };
     let output = pod.app_says(&format!(
         "{} proxy --inbound-mode tproxy --stats-listen off --admin-listen off --health-listen off",
-        env!("CARGO_BIN_EXE_podmeter")
+        pod.podmeter.display()
     ));
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");

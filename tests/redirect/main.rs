@@ -17,9 +17,12 @@ mod probes;
 mod rules;
 mod scraped;
 mod text_law;
+mod unprivileged;
 
 #[path = "../support/http.rs"]
 mod http;
+#[path = "../support/own_namespaces.rs"]
+mod own_namespaces;
 #[path = "../support/pod.rs"]
 mod pod;
 #[expect(dead_code, reason = "each suite uses a part of it")]

@@ -147,7 +147,9 @@ fn a_proxy_whose_own_connections_are_intercepted_refuses_them_instead_of_going_i
         let loops = sum(&pod, &["podmeter_loops_refused_total "]);
         assert!(loops >= 1, "{loops}");
         let connections = sum(&pod, &["podmeter_connections_total{", "outbound"]);
-        assert!(connections < 200, "{connections} connections for one");
+        // Another worker may accept it before the one that made it has noted that.
+        let most = if workers == "1" { 1 } else { 200 };
+        assert!(connections <= most, "{connections} connections for one, {workers} workers");
         // Nothing of it is left.
         eventually("all are closed", || {
             let open = sum(&pod, &["podmeter_connections_active{", "outbound"]);

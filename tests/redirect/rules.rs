@@ -1,5 +1,7 @@
 //! The rules themselves: what is put in the kernel, and that nothing else there is touched.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use crate::pod;
@@ -167,6 +169,28 @@ fn what_is_shown_is_what_the_kernel_has_with_how_often_it_was_used() {
         let rule = rules.last().unwrap();
         assert_eq!((rule["rule"].as_str(), rule["packets"].as_u64()), (Some(last), Some(1)));
         pod.redirect("remove");
+    }
+}
+
+#[test]
+fn half_of_the_rules_are_taken_back_when_the_other_half_cannot_be_had() {
+    let Some(pod) = pod("half") else { return };
+    let before = everything(&pod);
+    for program in ["ip6tables-save", "ip6tables-restore"] {
+        // Found before the real one, and of no use.
+        let broken = pod.folder.path().join(program);
+        std::fs::write(&broken, "#!/bin/sh\necho no module >&2\nexit 3\n").unwrap();
+        std::fs::set_permissions(&broken, Permissions::from_mode(0o755)).unwrap();
+        let path = format!("PATH={}:{}", pod.folder.path().display(), pod::PATH);
+        for mode in ["redirect", "tproxy"] {
+            let flags = format!("redirect apply --backend iptables --mode {mode}");
+            let output = pod.try_root(&format!("env {path} {} {flags}", pod.podmeter.display()));
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.ends_with(&format!("{program} failed: no module\n")), "{said}");
+            assert_eq!(rules_of(&everything(&pod)), rules_of(&before), "{program} {mode}");
+        }
+        std::fs::remove_file(broken).unwrap();
     }
 }
 

@@ -1,7 +1,8 @@
 //! A pod as Kubernetes makes one: network namespaces, an init container, a sidecar without any
 //! capability, an unmodified app of another user, and a node beside it.
 //!
-//! It takes root, `ip` and `setpriv`. Addresses are the same in every pod, as none can see another.
+//! It takes `ip`, `setpriv`, and the right to make network namespaces (`own_namespaces`). Addresses are
+//! the same in every pod, as none can see another.
 
 use std::fs::{File, Permissions};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::own_namespaces;
 use crate::process::{Running, program};
 
 /// The pod's own address.
@@ -36,19 +38,26 @@ pub(crate) struct TestPod {
     pub(crate) node: String,
     pub(crate) monitor: String,
     pub(crate) folder: tempfile::TempDir,
-    podmeter: PathBuf,
+    /// The program where every user in the pod can reach it.
+    pub(crate) podmeter: PathBuf,
 }
 
 /// Why there can be no pods here, in a few words.
 pub(crate) fn impossible() -> Option<&'static str> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("pods take network namespaces, and those take root");
-    }
     let missing = |name: &&str| program(name).is_none();
-    ["ip", "setpriv", "nft", "iptables-save", "conntrack", "nginx", "curl"]
-        .iter()
-        .find(|n| missing(n))
-        .map(|_| "pods take ip, setpriv, nft, iptables, conntrack, nginx and curl")
+    let programs =
+        ["ip", "unshare", "setpriv", "nft", "iptables-save", "conntrack", "nginx", "curl"];
+    if programs.iter().any(missing) {
+        return Some("pods take ip, unshare, setpriv, nft, iptables, conntrack, nginx and curl");
+    }
+    own_namespaces::impossible()
+}
+
+/// The program under test; whoever has moved it says where to, as cargo would.
+#[expect(clippy::disallowed_methods, reason = "a test's surroundings are told by variables")]
+pub(crate) fn podmeter() -> PathBuf {
+    let moved = std::env::var_os("CARGO_BIN_EXE_podmeter");
+    moved.unwrap_or_else(|| env!("CARGO_BIN_EXE_podmeter").into()).into()
 }
 
 impl TestPod {
@@ -61,7 +70,7 @@ impl TestPod {
         let folder = tempfile::tempdir().unwrap();
         // The app's user writes here.
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
-        let podmeter = reachable(Path::new(env!("CARGO_BIN_EXE_podmeter")), folder.path());
+        let podmeter = reachable(&podmeter(), folder.path());
         let this = Self { name, node, monitor, folder, podmeter };
         let script = SETUP
             .replace("POD", &this.name)
@@ -74,8 +83,12 @@ impl TestPod {
     /// Runs a command in the pod as root, which must succeed; gives what it says.
     #[track_caller]
     pub(crate) fn root(&self, line: &str) -> String {
-        let output = self.command(&self.name).args(line.split_whitespace()).output().unwrap();
-        said(line, &output)
+        said(line, &self.try_root(line))
+    }
+
+    /// The same for one that may fail.
+    pub(crate) fn try_root(&self, line: &str) -> Output {
+        self.command(&self.name).args(line.split_whitespace()).output().unwrap()
     }
 
     /// The init container: `podmeter redirect`, as root with `NET_ADMIN` and nothing else.
@@ -236,15 +249,15 @@ fn within<T: Send>(namespace: &str, act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-/// The program where every user can reach it: where it is, or a copy.
-fn reachable(program: &Path, folder: &Path) -> PathBuf {
+/// A program where every user can reach it: where it is, or a copy.
+pub(crate) fn reachable(program: &Path, folder: &Path) -> PathBuf {
     let is_open = |path: &Path| {
         std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
     };
     if program.ancestors().all(is_open) {
         return program.to_owned();
     }
-    let copy = folder.join("podmeter");
+    let copy = folder.join(program.file_name().unwrap());
     std::fs::copy(program, &copy).unwrap();
     copy
 }
@@ -262,7 +275,7 @@ fn said(what: &str, output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The node is a router between the pod and a third namespace, as a node is.
 const SETUP: &str = "

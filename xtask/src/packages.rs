@@ -29,7 +29,8 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     programs("nodejs", &["node"]),
     // Pods made of network namespaces, and what their rules are compared with.
     IPROUTE,
-    programs("util-linux", &["setpriv"]),
+    programs("util-linux", &["setpriv", "unshare"]),
+    programs("uidmap", &["newuidmap", "newgidmap"]),
     programs("nftables", &["nft"]),
     programs("iptables", &["iptables-restore", "iptables-legacy-save"]),
     programs("conntrack", &["conntrack"]),
