@@ -50,6 +50,7 @@ class Server(BaseApplication):
             "bind": "127.0.0.1:0",
             "worker_class": "gthread",
             "threads": 4,
+            "loglevel": "warning",
             # Its socket would be in the home of whoever runs this.
             "control_socket_disable": True,
             "when_ready": self.listening,
