@@ -10,8 +10,9 @@ use std::process::Command;
 use counted::Counted;
 use nginx::Nginx;
 use peer::{Peer, run};
-use process::{Running, free_port, program, python};
+use process::{Running, free_port, program};
 use rustix::process::Signal;
+use serde_json::json;
 use sidecar::Sidecar;
 use skip::skip;
 
@@ -21,6 +22,8 @@ mod counted;
 #[expect(clippy::float_cmp, reason = "readers compare numbers exactly")]
 #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is not at least zero")]
 mod exposition_checker;
+#[path = "http2_peers/grpc.rs"]
+mod grpc;
 #[path = "support/http.rs"]
 #[expect(dead_code, reason = "each suite takes what it needs")]
 mod http;
@@ -39,6 +42,8 @@ mod scrape;
 mod sidecar;
 #[path = "support/skip.rs"]
 mod skip;
+#[path = "http2_peers/websocket.rs"]
+mod websocket;
 
 fn sidecar(folder: &Path, app: SocketAddr) -> Sidecar {
     Sidecar::start("podmeter", folder, app, "--service shop.prod.svc.cluster.local")
@@ -160,54 +165,6 @@ fn h2_nginx(program: &Path, folder: &Path, http: &str, locations: &str) -> Optio
 }
 
 #[test]
-fn grpc_calls_and_messages_are_counted_as_both_ends_count_them() {
-    let test = "grpc_calls_and_messages_are_counted_as_both_ends_count_them";
-    let Some(python) = python() else { return skip(test, "PODMETER_PYTHON is missing") };
-    let folder = tempfile::tempdir().unwrap();
-    let server = Peer::serve(&python, "grpc_peer.py", folder.path());
-    let sidecar = sidecar(folder.path(), server.addr);
-    let client = Peer::call(&python, "grpc_peer.py", &["call", &sidecar.inbound.to_string()]);
-    let counted = Counted::when_drained(&sidecar);
-    let server = server.said_at_the_end();
-    for (end, received) in [(&client, "received"), (&server, "sent")] {
-        assert_eq!(end[received], counted.messages[1], "{received} of {end}");
-    }
-    assert_eq!(client["sent"], counted.messages[0]);
-    assert_eq!(server["received"], counted.messages[0]);
-    let codes = client["codes"].as_object().unwrap();
-    let mut expected: Vec<_> = codes
-        .iter()
-        .map(|(code, count)| match code.as_str() {
-            // Nobody has said how these ended.
-            "cancelled" => ("grpc/2 200 DC".to_owned(), count.as_u64().unwrap()),
-            code => (format!("grpc/{code} 200 -"), count.as_u64().unwrap()),
-        })
-        .collect();
-    expected.sort();
-    assert_eq!(expected.len(), 18);
-    assert_eq!(counted.exchanges, expected);
-    assert_eq!(counted.tcp_connections, 0);
-}
-
-#[test]
-fn grpc_calls_whose_server_is_killed_are_broken_off_by_it() {
-    let test = "grpc_calls_whose_server_is_killed_are_broken_off_by_it";
-    let Some(python) = python() else { return skip(test, "PODMETER_PYTHON is missing") };
-    let folder = tempfile::tempdir().unwrap();
-    let server = Peer::serve(&python, "grpc_peer.py", folder.path());
-    let sidecar = sidecar(folder.path(), server.addr);
-    let address = sidecar.inbound.to_string();
-    let mut client = Peer::start(&python, "grpc_peer.py", &["hold", &address, "7"], folder.path());
-    client.wait_for("held");
-    drop(server);
-    let said = client.said_at_the_end();
-    assert_eq!(said["codes"]["14"], 7);
-    let counted = Counted::when_drained(&sidecar);
-    counted.has(&[("grpc/2 200 UPE", 7)]);
-    assert_eq!(counted.messages, [7, 7]);
-}
-
-#[test]
 fn node_is_counted_with_pushes_resets_tunnels_and_long_heads() {
     let test = "node_is_counted_with_pushes_resets_tunnels_and_long_heads";
     let Some(node) = program("node") else { return skip(test, "node is missing") };
@@ -232,24 +189,33 @@ fn node_is_counted_with_pushes_resets_tunnels_and_long_heads() {
 }
 
 #[test]
-fn websockets_are_counted_frame_by_frame_and_by_close_code() {
-    let test = "websockets_are_counted_frame_by_frame_and_by_close_code";
-    let Some(python) = python() else { return skip(test, "PODMETER_PYTHON is missing") };
+fn a_client_that_is_killed_breaks_off_its_own_streams_and_no_others() {
+    let test = "a_client_that_is_killed_breaks_off_its_own_streams_and_no_others";
+    let (Some(node), Some(h2load)) = (program("node"), program("h2load")) else {
+        return skip(test, "node or h2load is missing");
+    };
     let folder = tempfile::tempdir().unwrap();
-    let server = Peer::serve(&python, "websocket_peer.py", folder.path());
+    let server = Peer::serve(&node, "node_peer.mjs", folder.path());
     let sidecar = sidecar(folder.path(), server.addr);
-    let client = Peer::call(&python, "websocket_peer.py", &["call", &sidecar.inbound.to_string()]);
+    let address = sidecar.inbound.to_string();
+    let mut others = Command::new(h2load);
+    others.args(["-n", "1000", "-c", "5", "-m", "10", &format!("http://{address}/trailers/200")]);
+    let mut others = Running::start("h2load", &mut others, folder.path());
+    let mut client = Peer::start(&node, "node_peer.mjs", &["flow", &address], folder.path());
+    client.wait_for("flowing");
+    drop(client);
+    assert!(others.ended().success());
+    assert!(others.said().contains("1000 succeeded"), "{}", others.said());
     let counted = Counted::when_drained(&sidecar);
-    counted.has(&[("http 101 -", client["opened"].as_u64().unwrap())]);
-    for kind in ["text", "binary", "ping"] {
-        let labels = [("from", "client"), ("type", kind)];
-        let frames = counted.value("podmeter_websocket_frames_total", &labels);
-        assert_eq!(client[kind], frames, "{kind}");
-    }
-    let closed = |code| counted.value("podmeter_websocket_closed_total", &[("code", code)]);
-    assert_eq!(["1000", "1001", "1006", "4xxx"].map(closed), [2, 1, 1, 1]);
-    assert_eq!(counted.value("podmeter_websocket_connections_active", &[]), 0);
-    assert_eq!(counted.value("podmeter_websocket_duration_seconds_count", &[]), 5);
+    counted.has(&[("http 0 DC", 20), ("http 200 -", 1100), ("http 206 DC", 40)]);
+    assert!(counted.unparsed.is_empty(), "{:?}", counted.unparsed);
+    let ended = json!({
+        "echo finished": 100,
+        "flow broken off": 40,
+        "swallow broken off": 20,
+        "trailers finished": 1000,
+    });
+    assert_eq!(server.said_at_the_end()["ended"], ended);
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Watcher {
         match (&mut self.stage, direction) {
             (Stage::Http1(http1), Direction::Request) => http1.client_done(),
             (Stage::Http1(http1), Direction::Response) => http1.app_finished(now, sink),
-            (Stage::Http2(http2), Direction::Request) => http2.client_done(),
+            (Stage::Http2(http2), Direction::Request) => http2.client_done(now, sink),
             (Stage::Http2(http2), Direction::Response) => http2.app_done(now, sink),
             (Stage::Greeting(greeting), _) => greeting.finished(direction, now, sink),
             (Stage::Sniffing(_) | Stage::WebSocket(_) | Stage::Opaque, _) => {}

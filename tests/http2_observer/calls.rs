@@ -54,6 +54,24 @@ fn messages_are_counted_across_frames_as_they_pass() {
 }
 
 #[test]
+fn a_client_that_finishes_has_left_its_calls_whatever_the_app_still_says() {
+    let late = |id| trailers(id, &[("grpc-status", "14")]);
+    open()
+        .client([call(1), data(1, END_STREAM, message(b"ask")), call(3), get(5)].concat())
+        .app([status(1, 0, "200"), data(1, 0, message(b"answer"))].concat())
+        .client_finishes()
+        .app(
+            [late(1), headers(3, END_STREAM, &[(":status", "200"), ("grpc-status", "14")])]
+                .concat(),
+        )
+        .app(status(5, END_STREAM, "200"))
+        .closes()
+        .counts_only(&["200 DC", "0 DC", "200 -"])
+        .carries_messages(1, 1)
+        .calls(&["grpc 2", "grpc ", "http"]);
+}
+
+#[test]
 fn what_is_no_call_carries_no_messages() {
     open()
         .client([post(1), data(1, END_STREAM, message(b"like one"))].concat())

@@ -10,6 +10,8 @@ import grpc
 
 SERVICE = "podmeter.test.Peer"
 PATIENCE = 60
+# Long enough for a call to be under way even on a busy machine.
+DEADLINE = 2
 
 
 class Log:
@@ -77,6 +79,7 @@ def serve():
         asked(request)
         over = threading.Event()
         context.add_callback(over.set)
+        context.add_callback(lambda: log.ended("left"))
         log.message(sent=1)
         yield b"held"
         over.wait(PATIENCE)
@@ -154,9 +157,12 @@ def call(address):
 
 
 def hold_on(address, count):
-    """Holds calls open until the server is gone; then says with what they ended."""
+    """Finishes 40 calls and holds others open until the server is gone; says how these ended."""
     log = Log()
     channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
+    unary = channel.unary_unary(f"/{SERVICE}/Unary")
+    with futures.ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(lambda n: unary(b"00 and a body", timeout=PATIENCE), range(40)))
     hold = channel.unary_stream(f"/{SERVICE}/Hold")
     calls = [hold(b"until killed", timeout=PATIENCE) for _ in range(count)]
     for held in calls:
@@ -170,10 +176,25 @@ def hold_on(address, count):
     log.say()
 
 
+def give_up(address, path, count):
+    """Calls what never ends until the deadline passes."""
+    log = Log()
+    channel = grpc.insecure_channel(address, options=[("grpc.enable_retries", 0)])
+    grpc.channel_ready_future(channel).result(PATIENCE)
+    method = channel.unary_unary(path)
+    calls = [method.future(b"in time?", timeout=DEADLINE) for _ in range(count)]
+    for late in calls:
+        log.ended(late.code().value[0])
+    channel.close()
+    log.say()
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve()
     elif sys.argv[1] == "call":
         call(sys.argv[2])
+    elif sys.argv[1] == "give-up":
+        give_up(sys.argv[2], sys.argv[3], int(sys.argv[4]))
     else:
         hold_on(sys.argv[2], int(sys.argv[3]))

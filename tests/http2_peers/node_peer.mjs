@@ -1,6 +1,7 @@
 // An HTTP/2 server and a client, each of which says what it has done, as JSON in its last line.
 
 import http2 from 'node:http2';
+import { Readable } from 'node:stream';
 
 const { constants } = http2;
 const say = (what) => console.log(JSON.stringify(what));
@@ -11,6 +12,7 @@ const masked = ([opcode, length, ...payload]) => Buffer.from([opcode, 128 | leng
 
 function serve() {
   const counts = {};
+  const ended = {};
   const settings = { headerTableSize: 0, maxConcurrentStreams: 500, enableConnectProtocol: true };
   const server = http2.createServer({ settings });
   server.on('stream', (stream, headers) => {
@@ -18,6 +20,10 @@ function serve() {
     stream.on('error', () => {});
     const key = `${action} ${status}`;
     counts[key] = (counts[key] ?? 0) + 1;
+    stream.on('close', () => {
+      const end = `${action} ${stream.aborted ? 'broken off' : 'finished'}`;
+      ended[end] = (ended[end] ?? 0) + 1;
+    });
     if (headers[':method'] === 'CONNECT') {
       // A text frame for each that comes, and the close frame back (RFC 8441, 5; RFC 6455, 5.2).
       stream.respond({ ':status': Number(status) });
@@ -28,6 +34,11 @@ function serve() {
       stream.close(constants.NGHTTP2_INTERNAL_ERROR);
     } else if (action === 'hold') {
       if (status !== '0') stream.respond({ ':status': Number(status) });
+    } else if (action === 'flow') {
+      stream.respond({ ':status': Number(status) });
+      Readable.from(forever()).pipe(stream);
+    } else if (action === 'swallow') {
+      stream.resume();
     } else if (action === 'push') {
       stream.pushStream({ ':path': '/style' }, (error, pushed) => {
         if (error) throw error;
@@ -49,7 +60,11 @@ function serve() {
   server.listen(0, '127.0.0.1', () => say({ listen: `127.0.0.1:${server.address().port}` }));
   // Until nobody holds the other end any more.
   process.stdin.resume();
-  process.stdin.on('end', () => { say({ counts }); process.exit(0); });
+  process.stdin.on('end', () => { say({ counts, ended }); process.exit(0); });
+}
+
+function* forever() {
+  for (;;) yield Buffer.alloc(10_000, 'f');
 }
 
 function once(client, path, body, leave) {
@@ -110,4 +125,26 @@ async function call(address) {
   client.close(() => { say({ counts }); process.exit(0); });
 }
 
-if (process.argv[2] === 'serve') serve(); else call(process.argv[3]);
+// Finishes exchanges, then has bytes flow both ways without an end, until it is killed.
+async function flow(address) {
+  const client = http2.connect(`http://${address}`);
+  await new Promise((resolve) => client.once('remoteSettings', resolve));
+  await Promise.all(Array.from({ length: 100 }, (_, n) => once(client, '/echo/200', 'z'.repeat(n * 99))));
+  const flowing = (path, upload) => new Promise((resolve) => {
+    const stream = client.request({ ':path': path, ':method': upload ? 'POST' : 'GET' });
+    let left = 20;
+    const more = () => { left -= 1; if (left === 0) resolve(); };
+    if (upload) {
+      const body = Readable.from(forever());
+      body.on('data', more);
+      body.pipe(stream);
+    } else {
+      stream.on('data', more);
+    }
+  });
+  await Promise.all(Array.from({ length: 60 }, (_, n) =>
+    n % 3 === 0 ? flowing('/swallow/0', true) : flowing('/flow/206', false)));
+  say({ flowing: 60 });
+}
+
+({ serve, call, flow })[process.argv[2]](process.argv[3]);

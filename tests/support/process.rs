@@ -131,6 +131,11 @@ pub(crate) fn python() -> Option<PathBuf> {
     std::env::var_os("PODMETER_PYTHON").map(PathBuf::from)
 }
 
+/// The folder in which Node finds npm's `ws`.
+pub(crate) fn node_modules() -> Option<PathBuf> {
+    std::env::var_os("PODMETER_NODE_MODULES").map(PathBuf::from)
+}
+
 /// The folder of reference data, if it is here.
 pub(crate) fn reference_data() -> Option<PathBuf> {
     let named = std::env::var_os("PODMETER_REFERENCE_DATA").map(PathBuf::from);

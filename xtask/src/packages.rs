@@ -27,6 +27,7 @@ pub(crate) const FOR_TESTS: &[Package] = &[
     programs("nghttp2-server", &["nghttpd"]),
     programs("nghttp2-proxy", &["nghttpx"]),
     programs("nodejs", &["node"]),
+    programs("npm", &["npm"]),
     // Pods made of network namespaces, and what their rules are compared with.
     IPROUTE,
     programs("util-linux", &["setpriv", "unshare"]),

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::packages;
 use crate::workspace::{self, cargo, describe, root};
 
+mod node;
 mod python;
 mod skips;
 
@@ -22,6 +23,7 @@ pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
     steps.step("packages", || packages::ensure(packages::FOR_TESTS))?;
     let python = steps.step("python", || python::ensure(&target.join("venv")))?;
+    let modules = steps.step("node", || node::ensure(&target.join("npm")))?;
     steps.cargo("format", cargo().args(["fmt", "--all", "--", "--check"]))?;
     steps.cargo(
         "lint",
@@ -31,7 +33,8 @@ pub(crate) fn run() -> Result<()> {
     )?;
     let skips = skips::SkipLog::create(&target.join("skipped-tests.log"))?;
     let with_surroundings = |command: &mut Command| {
-        command.env("PODMETER_PYTHON", &python).env(skips::VARIABLE, skips.path());
+        command.env("PODMETER_PYTHON", &python).env("PODMETER_NODE_MODULES", &modules);
+        command.env(skips::VARIABLE, skips.path());
     };
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--locked"]);

@@ -9,9 +9,20 @@ use crate::observe::watcher::TcpMeter;
 use crate::observe::{Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink};
 
 impl Http2 {
-    /// The client sends no more. Streams that it still waits for may be answered.
-    pub(in crate::observe) fn client_done(&mut self) {
+    /// The client sends no more. Streams that it still waits for may be answered, but not calls: a
+    /// client of gRPC ends its connection only where it ends itself, and the server that sees that
+    /// still says a status (14) to nobody.
+    pub(in crate::observe) fn client_done(&mut self, now: Nanos, sink: &mut impl Sink) {
         self.client_finished = true;
+        let passed = Passed { read: now, written: now };
+        for id in self.streams.above(0) {
+            let stream = self.streams.get_mut(id);
+            if stream.is_some_and(|stream| stream.content != ContentKind::Other)
+                && let Some(stream) = self.take(id)
+            {
+                give_up(stream, Flags::DownstreamClosed, 0, passed, sink);
+            }
+        }
     }
 
     /// The app sends no more.

@@ -21,18 +21,18 @@ impl Watcher {
         let rest = &bytes[bytes.len() - left.rest..];
         match &left.to {
             LeftFor::Http2 { settings, request } => {
-                let mut http2 = Box::new(Http2::upgraded(http1.rules(), *settings, request));
-                if self.client_done {
-                    http2.client_done();
+                let http2 = Http2::upgraded(http1.rules(), *settings, request);
+                self.stage = Stage::Http2(Box::new(http2));
+                if !left.ahead.is_empty() {
+                    self.data(Direction::Request, &left.ahead, ahead, sink);
                 }
-                self.stage = Stage::Http2(http2);
-                for (direction, bytes, passed) in [
-                    (Direction::Request, left.ahead.as_slice(), ahead),
-                    (Direction::Response, rest, passed),
-                ] {
-                    if !bytes.is_empty() {
-                        self.data(direction, bytes, passed, sink);
-                    }
+                if self.client_done
+                    && let Stage::Http2(http2) = &mut self.stage
+                {
+                    http2.client_done(passed.read, sink);
+                }
+                if !rest.is_empty() {
+                    self.data(Direction::Response, rest, passed, sink);
                 }
             }
             LeftFor::WebSocket => {
