@@ -45,17 +45,29 @@ const SCHEMAS: std::ops::RangeInclusive<i8> = -4..=8;
 
 impl<'a> Native<'a> {
     /// The histogram, if its parts fit each other: readers trust spans to claim the buckets there
-    /// are. Whether the buckets sum up to the count is the app's affair, as with any number.
+    /// are, and Prometheus gives up the whole scrape for one bucket below zero or more observations
+    /// in the buckets than were counted. A larger count is the app's affair, as with any number.
     pub(crate) fn checked(self) -> Option<Self> {
         let holds = SCHEMAS.contains(&self.schema)
             && self.zero_threshold >= 0.0
             && self.zero_threshold.is_finite()
             && match &self.observations {
-                Observations::Whole { positive, negative, .. } => {
-                    positive.fits() && negative.fits()
+                Observations::Whole { count, zero, positive, negative } => {
+                    positive.fits()
+                        && negative.fits()
+                        && negative
+                            .found()
+                            .and_then(|found| found.checked_add(positive.found()?))
+                            .and_then(|found| found.checked_add(*zero))
+                            .is_some_and(|found| found <= *count)
                 }
-                Observations::Parts { positive, negative, .. } => {
-                    positive.fits() && negative.fits()
+                Observations::Parts { count, zero, positive, negative } => {
+                    positive.fits()
+                        && negative.fits()
+                        && *zero >= 0.0
+                        && negative.found().is_some_and(|below| {
+                            positive.found().is_some_and(|above| below + above + zero <= *count)
+                        })
                 }
             };
         holds.then_some(self)
@@ -194,6 +206,16 @@ impl<T> Side<T> {
 }
 
 impl Side<i64> {
+    /// How much is in the buckets, if each has a count and so have all together.
+    fn found(&self) -> Option<u64> {
+        let (mut count, mut found) = (0_i64, 0_u64);
+        for delta in &self.values {
+            count = count.checked_add(*delta)?;
+            found = found.checked_add(u64::try_from(count).ok()?)?;
+        }
+        Some(found)
+    }
+
     fn counts(&self) -> Vec<(i32, f64)> {
         let mut count = 0_i64;
         self.numbered(|delta| {
@@ -204,6 +226,11 @@ impl Side<i64> {
 }
 
 impl Side<f64> {
+    /// How much is in the buckets, added up as readers do, if each has a count.
+    fn found(&self) -> Option<f64> {
+        self.values.iter().try_fold(0.0, |found, count| (*count >= 0.0).then_some(found + count))
+    }
+
     fn counts(&self) -> Vec<(i32, f64)> {
         self.numbered(|count| *count)
     }
@@ -238,15 +265,46 @@ mod tests {
     }
 
     #[test]
+    fn fractions_hold_where_no_bucket_is_below_zero_and_all_are_counted() {
+        let with = |count, zero, above: &[f64], below: &[f64]| {
+            let side = |values: &[f64]| Side {
+                spans: vec![Span { offset: 0, length: u32::try_from(values.len()).unwrap() }],
+                values: values.to_vec(),
+            };
+            let (positive, negative) = (side(above), side(below));
+            let observations = Observations::Parts { count, zero, positive, negative };
+            Native { observations, ..native(&[], &[]) }.checked().is_some()
+        };
+        assert!(with(2.5, 0.5, &[1.0], &[0.5]));
+        assert!(with(f64::INFINITY, 0.0, &[f64::INFINITY], &[]));
+        for (count, zero, above, below) in [
+            (1.5, 0.5, &[1.0][..], &[0.5][..]),
+            (2.5, -0.5, &[1.0], &[0.5]),
+            (2.5, f64::NAN, &[1.0], &[]),
+            (2.5, 0.5, &[1.0, -0.5], &[]),
+            (2.5, 0.5, &[], &[f64::NAN]),
+            (f64::NAN, 0.5, &[1.0], &[]),
+        ] {
+            assert!(!with(count, zero, above, below), "{count} {zero} {above:?} {below:?}");
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_none() {
         for (spans, deltas) in [
             (&[(0, 1)][..], &[1, 1][..]),
             (&[(0, u32::MAX)], &[1]),
             (&[(0, 1), (-1, 1)], &[1, 0]),
             (&[(i32::MAX, 1)], &[1]),
+            // A bucket below zero, an overflow, and more than was counted.
+            (&[(0, 2)], &[1, -2]),
+            (&[(0, 2)], &[i64::MAX, 1]),
+            (&[(0, 3)], &[i64::MAX, 0, 0]),
+            (&[(0, 2)], &[2, 0]),
         ] {
             assert_eq!(native(spans, deltas).checked(), None, "{spans:?}");
         }
+        assert!(native(&[(0, 2)], &[1, 0]).checked().is_some(), "more may be counted than found");
         let steep = Native { schema: 9, ..native(&[], &[]) };
         assert_eq!(steep.checked(), None);
     }

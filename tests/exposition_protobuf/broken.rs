@@ -94,7 +94,7 @@ fn exemplars_and_times_that_cannot_be_are_left_out_alone() {
 }
 
 #[test]
-fn a_native_histogram_whose_spans_lie_keeps_its_sum_and_count() {
+fn a_native_histogram_that_readers_would_refuse_keeps_its_sum_and_count() {
     let span = |offset, length| m().sint(1, offset).uint(2, length);
     for spoilt in [
         m().message(12, span(0, u64::from(u32::MAX))).sint(13, 1),
@@ -103,6 +103,18 @@ fn a_native_histogram_whose_spans_lie_keeps_its_sum_and_count() {
         m().message(12, span(0, 1)),
         m().message(12, span(0, 1)).sint(13, 1).sint(5, 40),
         m().double(6, f64::NAN).uint(7, 1),
+        // Buckets below zero or beyond 64 bits, and more in them than was counted.
+        m().message(12, span(0, 2)).sint(13, 1).sint(13, -2),
+        m().message(9, span(0, 1)).sint(10, -1),
+        m().message(12, span(0, 2)).sint(13, i64::MAX).sint(13, i64::MAX),
+        m().message(12, span(0, 3)).sint(13, i64::MAX).sint(13, 0).sint(13, 0),
+        m().message(9, span(0, 1)).sint(10, 2).message(12, span(0, 1)).sint(13, 2),
+        m().message(12, span(0, 1)).sint(13, 2).uint(7, 2),
+        m().message(12, span(0, 1)).sint(13, 1).uint(7, u64::MAX),
+        m().double(4, 3.0).message(12, span(0, 2)).double(14, 1.0).double(14, -0.5),
+        m().double(4, 3.0).message(9, span(0, 1)).double(11, f64::NAN),
+        m().double(4, 3.0).message(12, span(0, 1)).double(14, 1.0).double(8, -1.0),
+        m().double(4, 3.0).message(12, span(0, 1)).double(14, 3.5),
     ] {
         let histogram = Message([m().uint(1, 3).double(2, 1.5).0, spoilt.0].concat());
         let body = delimited([family("h", 4, [m().message(7, histogram)])]);

@@ -37,6 +37,42 @@ fn native_histograms_add_up_at_the_coarser_resolution() {
 }
 
 #[test]
+fn native_histograms_of_fractions_add_up_as_readers_add_their_buckets() {
+    use crate::messages::Message;
+    // Added one after the other, the buckets of both come to more than their counts do.
+    let of = |counts: [f64; 3], classic: bool| {
+        let sum = counts.iter().fold(0.0, |sum, count| sum + count);
+        let span = Message::default().sint(1, 0).uint(2, 3);
+        let native = Message::default().double(4, sum).double(2, 1.5).sint(5, 3).double(6, 1e-9);
+        let native = counts.iter().fold(native.message(12, span), |m, c| m.double(14, *c));
+        let bound = Message::default().double(2, 1.0).double(4, counts[0]);
+        let all = Message::default().double(2, f64::INFINITY).double(4, sum);
+        let native = if classic { native.message(3, bound).message(3, all) } else { native };
+        messages::delimited([messages::family("h", 4, [Message::default().message(7, native)])])
+    };
+    let mut off = 0;
+    for (step, classic) in (1..50_u32).flat_map(|step| [(step, false), (step, true)]) {
+        let step = f64::from(step);
+        let bodies = [[0.1, 0.2, 0.7], [0.3, step * 0.1, 0.1], [step / 3.0, 0.6, 0.7]];
+        let bodies = bodies.map(|counts| of(counts, classic));
+        let read = bodies.iter().map(|body| parse(body, InputFormat::Protobuf));
+        let counts = read.clone().map(|e| e.families[0].samples()[0].native().unwrap().count());
+        let members = read.map(|read| Member::new("a", read)).collect();
+        let added = sum(members, &GaugeRules::default()).exposition;
+        let merged = merge(vec![], vec![Source::new("sum", added)]);
+        assert_eq!(merged.outcomes()[0].dropped.total(), 0);
+        let mut out = Vec::new();
+        render(&merged, Format::PROTOBUF, &mut out);
+        let again = parse(&out, InputFormat::Protobuf);
+        let native = again.families[0].samples()[0].native().expect("it is still native").clone();
+        let found = native.positive().iter().fold(0.0, |sum, (_, count)| sum + count);
+        assert!(found <= native.count(), "{found} in buckets, {} counted", native.count());
+        off += usize::from(found > counts.fold(0.0, |sum, count| sum + count));
+    }
+    assert!(off > 0, "no such case among them");
+}
+
+#[test]
 fn what_real_programs_say_can_be_added_to_itself() {
     let Some(data) = process::reference_data() else {
         skip::skip("what_real_programs_say_can_be_added_to_itself", "it needs the reference data");

@@ -6,9 +6,11 @@ use std::collections::hash_map::Entry;
 
 use super::buckets::{Layouts, Settled};
 use super::is_quantile;
+use super::native::NativeSum;
 use super::process;
 use super::rules::{GaugeRules, Way, lasts};
 use super::total::{Rounding, Total};
+use crate::exposition::labels::hash_bound;
 use crate::exposition::model::{Exemplar, Family, Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
 
@@ -121,6 +123,8 @@ struct Series<'a> {
     /// The first term, or the one that holds.
     sample: Sample<'a>,
     total: Total<'a>,
+    /// Of a native histogram that has more than one term.
+    native: Option<Box<NativeSum<'a>>>,
     /// Whose term came last.
     member: usize,
     /// Whether terms have different times.
@@ -133,7 +137,8 @@ impl<'a> Sum<'a> {
             Entry::Vacant(place) => {
                 place.insert(self.series.len());
                 let total = Total::One(sample.value);
-                self.series.push(Series { sample, total, member, times_differ: false });
+                let (native, times_differ) = (None, false);
+                self.series.push(Series { sample, total, native, member, times_differ });
                 return;
             }
             Entry::Occupied(place) => &mut self.series[*place.get()],
@@ -148,7 +153,7 @@ impl<'a> Sum<'a> {
                 series.total.add(&sample.value);
                 series.times_differ |= time(&series.sample) != time(&sample);
                 series.sample.implied &= sample.implied;
-                add_native(&mut series.sample, &sample);
+                series.add_native(&sample);
                 keep_newer_exemplar(&mut series.sample, sample);
                 return;
             }
@@ -167,9 +172,19 @@ impl<'a> Sum<'a> {
         // The parts of one point have one time or none.
         let differ = compound && self.series.iter().any(|series| series.times_differ);
         let rounding = self.rounding;
+        let mut raised = Vec::new();
         let done = self.series.into_iter().map(|series| {
-            let Series { mut sample, total, times_differ, .. } = series;
+            let Series { mut sample, total, native, times_differ, .. } = series;
             sample.value = total.number(rounding);
+            if let (Some(sum), Some(extra)) = (native, &mut sample.extra) {
+                let native = sum.finish(rounding);
+                let count = native.count_number();
+                if count.as_f64() > sample.value.as_f64() {
+                    raised.push((sample.hash, sample.value.as_f64(), count));
+                }
+                sample.value = count;
+                extra.native = Some(Box::new(native));
+            }
             if (times_differ || differ)
                 && let Some(extra) = &mut sample.extra
             {
@@ -177,7 +192,19 @@ impl<'a> Sum<'a> {
             }
             sample
         });
-        done.collect()
+        let mut done: Vec<_> = done.collect();
+        // The classic buckets beside it count the same.
+        for (hash, before, count) in raised {
+            let all = hash.wrapping_add(hash_bound("le", f64::INFINITY));
+            let beside = [(Suffix::Count, hash), (Suffix::GaugeCount, hash), (Suffix::Bucket, all)];
+            for at in beside.iter().filter_map(|place| self.places.get(place)) {
+                let value = &mut done[*at].value;
+                if value.as_f64().total_cmp(&before).is_eq() {
+                    *value = count;
+                }
+            }
+        }
+        done
     }
 }
 
@@ -191,10 +218,11 @@ fn beats(new: &Sample<'_>, old: &Sample<'_>, by: fn(f64, f64) -> bool) -> bool {
     by(new, old) || old.is_nan() && !new.is_nan()
 }
 
-fn add_native<'a>(sum: &mut Sample<'a>, new: &Sample<'a>) {
-    let native = sum.extra.as_mut().and_then(|extra| extra.native.as_deref_mut());
-    if let (Some(native), Some(other)) = (native, new.native()) {
-        super::native::add(native, other);
+impl<'a> Series<'a> {
+    fn add_native(&mut self, new: &Sample<'a>) {
+        if let (Some(first), Some(other)) = (self.sample.native(), new.native()) {
+            self.native.get_or_insert_with(|| Box::new(NativeSum::of(first))).add(other);
+        }
     }
 }
 

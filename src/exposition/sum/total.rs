@@ -29,7 +29,24 @@ pub(crate) enum Rounding {
 impl<'a> Total<'a> {
     /// Adds one term.
     pub(super) fn add(&mut self, term: &Number<'_>) {
-        let other = whole(term);
+        self.add_term(whole(term), term);
+    }
+
+    /// Adds another sum, and loses nothing of it.
+    pub(super) fn join(&mut self, other: &Total<'_>) {
+        match other {
+            Total::One(term) => self.add(term),
+            Total::Whole(sum) => self.add_term(Some(*sum), &Number::Int(0)),
+            Total::Parts(parts) => {
+                let beyond = (parts.beyond != 0.0).then_some(&parts.beyond);
+                for part in parts.parts.iter().chain(beyond) {
+                    self.add(&Number::Float(*part));
+                }
+            }
+        }
+    }
+
+    fn add_term(&mut self, other: Option<i128>, term: &Number<'_>) {
         let sum = match (&mut *self, other) {
             (Self::One(first), Some(other)) => {
                 whole(first).and_then(|first| first.checked_add(other))
@@ -247,6 +264,20 @@ mod tests {
             let (one, other) =
                 (total(&terms, Rounding::Nearest), total(&shuffled, Rounding::Nearest));
             prop_assert_eq!(one.to_bits(), other.to_bits());
+        }
+
+        #[test]
+        fn sums_of_sums_are_the_sum(terms in terms(), cut in 1_usize..12) {
+            let (one, other) = terms.split_at(cut.min(terms.len() - 1).max(1).min(terms.len()));
+            let of = |terms: &[f64]| {
+                let mut total = Total::Whole(0);
+                terms.iter().for_each(|term| total.add(&Number::Float(*term)));
+                total
+            };
+            let mut joined = of(one);
+            joined.join(&of(other));
+            let whole = total(&terms, Rounding::Nearest);
+            prop_assert_eq!(joined.number(Rounding::Nearest).as_f64().to_bits(), whole.to_bits());
         }
 
         #[test]
