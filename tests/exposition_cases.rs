@@ -83,6 +83,21 @@ fn a_histogram_that_does_not_add_up_is_taken_apart_and_loses_nothing() {
 }
 
 #[test]
+fn a_bound_too_large_for_a_number_is_no_infinity_and_loses_nothing() {
+    let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1e400\"} 2\nh_bucket{le=\"+Inf\"} 2\nh_count 2\n\
+                # TYPE s summary\ns{quantile=\"1e400\"} 2\ns_sum 3\ns_count 2\n";
+    let merged = merge(vec![], vec![source("app", body)]);
+    assert_eq!(merged.outcomes()[0].dropped.total(), 0);
+    let expected = "# TYPE h_bucket untyped\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1e400\"} 2\nh_bucket{le=\"+Inf\"} 2\n\
+                    # TYPE s untyped\ns{quantile=\"1e400\"} 2\n";
+    let written = written(&merged, Format::TEXT);
+    for line in expected.lines().chain(["h_count 2", "s_sum 3", "s_count 2"]) {
+        assert!(written.lines().any(|known| known == line), "{line}: {written}");
+    }
+    assert!(!written.contains("histogram") && !written.contains("summary"), "{written}");
+}
+
+#[test]
 fn what_only_text_allows_is_taken_apart_for_openmetrics_alone() {
     let body = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1.5\nh_sum 3\nh_count 1.5\n# TYPE c_total counter\nc_total NaN\n";
     assert_eq!(text(body), body);

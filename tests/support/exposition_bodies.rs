@@ -54,6 +54,7 @@ const LABELS: &[&str] = &[
     r#"{le="-1",a="1"}"#,
     r#"{a="1",le="+Inf"}"#,
     r#"{le="x"}"#,
+    r#"{a="1",le="1e400"}"#,
     r#"{quantile="0.5"}"#,
     r#"{quantile="7"}"#,
     r#"{quantile="1",a="1"}"#,

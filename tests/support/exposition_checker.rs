@@ -140,7 +140,11 @@ fn check_histogram(family: &Family, openmetrics: bool) -> Result<(), String> {
         let group =
             groups.entry(format!("{:?} {:?}", present(&labels), sample.timestamp)).or_default();
         if suffix == "_bucket" {
-            let le = le.ok_or("a bucket without le")?.parse().map_err(|_| "le is no number")?;
+            let text = le.ok_or("a bucket without le")?;
+            let le: f64 = text.parse().map_err(|_| "le is no number")?;
+            if le.is_infinite() && text.bytes().any(|b| b.is_ascii_digit()) {
+                return Err(format!("le {text} is out of range"));
+            }
             group.0.push((le, sample.value));
         } else if suffix.ends_with("count") {
             group.1.push(sample.value);

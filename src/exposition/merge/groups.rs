@@ -9,6 +9,7 @@ use super::settle::{Seen, Table};
 use crate::exposition::labels::{Pairs, hash_bound};
 use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
+use crate::exposition::value::read_bound;
 
 /// A sample's place in a group: all that one label set says at one time.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +162,7 @@ fn bound_of(kind: Kind, sample: &Sample<'_>, bounds: &[Cow<'_, str>]) -> (Option
     let bound = sample
         .bound(bounds)
         .or_else(|| Pairs(text).find(|pair| pair.name == label).map(|pair| pair.value))
-        .and_then(|value| value.parse().ok());
+        .and_then(read_bound);
     (Some(bound.unwrap_or(f64::NAN)), false)
 }
 
