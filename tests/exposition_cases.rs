@@ -109,6 +109,32 @@ fn what_only_text_allows_is_taken_apart_for_openmetrics_alone() {
 }
 
 #[test]
+fn a_histogram_told_at_several_times_is_taken_apart_because_a_reader_would_miss_its_last_bucket() {
+    let at = |n: u32, time: u32| {
+        format!(
+            "h_bucket{{le=\"1\"}} {n} {time}\nh_bucket{{le=\"+Inf\"}} {n} {time}\nh_sum {n} {time}\nh_count {n} {time}\n"
+        )
+    };
+    let body = format!("# TYPE h histogram\n{}{}# EOF\n", at(2, 5), at(3, 17));
+    assert_eq!(
+        openmetrics(&body),
+        "# TYPE h_bucket unknown\nh_bucket{le=\"1\"} 2 5\nh_bucket{le=\"1\"} 3 17\n\
+         h_bucket{le=\"+Inf\"} 2 5\nh_bucket{le=\"+Inf\"} 3 17\n# TYPE h_sum unknown\nh_sum 2 5\nh_sum 3 17\n\
+         # TYPE h_count unknown\nh_count 2 5\nh_count 3 17\n# EOF\n"
+    );
+    let gauge = body.replace("h histogram", "h gaugehistogram");
+    let gauge = gauge.replace("h_sum", "h_gsum").replace("h_count", "h_gcount");
+    assert!(openmetrics(&gauge).contains("# TYPE h_bucket unknown\n"));
+    // One time, and label sets of different times, are no reason.
+    let sound = format!("# TYPE h histogram\n{}# EOF\n", at(2, 5));
+    assert_eq!(openmetrics(&sound), sound);
+    let apart = at(3, 17).replace("{le", "{a=\"1\",le").replace("_sum", "_sum{a=\"1\"}");
+    let apart = apart.replace("_count", "_count{a=\"1\"}");
+    let sound = format!("# TYPE h histogram\n{}{apart}# EOF\n", at(2, 5));
+    assert_eq!(openmetrics(&sound), sound);
+}
+
+#[test]
 fn buckets_in_any_order_are_put_in_theirs() {
     let body = "# TYPE h histogram\nh_bucket{le=\"inf\",a=\"1\"} 2\nh_sum{a=\"2\"} 1\nh_bucket{a=\"1\",le=\"1\"} 1\n\
                 h_bucket{a=\"2\",le=\"+Inf\"} 1\nh_count{a=\"2\"} 1\nh_sum{a=\"1\"} 1\nh_count{a=\"1\"} 2\n";

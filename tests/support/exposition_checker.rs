@@ -166,6 +166,10 @@ fn check_histogram(family: &Family, openmetrics: bool) -> Result<(), String> {
 fn check_openmetrics(family: &Family) -> Result<(), String> {
     let mut seen = HashSet::new();
     let mut last: Option<(String, bool)> = None;
+    // The bounds of the group at hand: Python's client skips what it has met at an earlier time,
+    // unless it is the first of its own.
+    let mut met: HashSet<&str> = HashSet::new();
+    let mut time: Option<&String> = None;
     for sample in &family.samples {
         let suffix = &sample.name[family.name.len()..];
         let kind = &*family.kind;
@@ -193,6 +197,17 @@ fn check_openmetrics(family: &Family) -> Result<(), String> {
             }
             _ => {}
         }
+        if last.as_ref().is_none_or(|(before, _)| *before != group) {
+            met.clear();
+            time = None;
+        }
+        if kind.ends_with("histogram") && suffix == "_bucket" {
+            let le = &*sample.labels["le"];
+            if !met.insert(le) && time == sample.timestamp.as_ref() {
+                return Err(format!("{le} of {group} is told at several times"));
+            }
+        }
+        time = sample.timestamp.as_ref();
         seen.insert(group.clone());
         last = Some((group, timed));
         let counts = matches!(suffix, "_total" | "_sum" | "_count" | "_bucket" | "_gcount");

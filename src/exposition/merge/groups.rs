@@ -102,6 +102,12 @@ pub(super) fn settle_groups(
             dropped.add(Reason::DuplicateSeries, repeated);
             dropped.add(Reason::DuplicateSeries, place_native(point, &mut piece.samples));
             found = found.min(judge(kind, point, &piece.samples));
+            // A strict reader of OpenMetrics skips all but the first sample of a later time that it
+            // has met at an earlier one, and then misses the bucket `+Inf`.
+            let mut buckets = point.iter().filter(|k| !k.dropped && k.suffix == Suffix::Bucket);
+            if point[0].time != first && buckets.nth(1).is_some() {
+                found = found.min(Verdict::TextOnly);
+            }
         }
         if guarded && found != Verdict::Strict {
             for key in group.iter_mut().filter(|key| !key.dropped) {
