@@ -109,7 +109,7 @@ fn what_only_text_allows_is_taken_apart_for_openmetrics_alone() {
 }
 
 #[test]
-fn a_histogram_told_at_several_times_is_taken_apart_because_a_reader_would_miss_its_last_bucket() {
+fn a_histogram_or_summary_told_at_several_times_is_taken_apart_because_a_reader_would_miss_parts() {
     let at = |n: u32, time: u32| {
         format!(
             "h_bucket{{le=\"1\"}} {n} {time}\nh_bucket{{le=\"+Inf\"}} {n} {time}\nh_sum {n} {time}\nh_count {n} {time}\n"
@@ -125,6 +125,9 @@ fn a_histogram_told_at_several_times_is_taken_apart_because_a_reader_would_miss_
     let gauge = body.replace("h histogram", "h gaugehistogram");
     let gauge = gauge.replace("h_sum", "h_gsum").replace("h_count", "h_gcount");
     assert!(openmetrics(&gauge).contains("# TYPE h_bucket unknown\n"));
+    let summary = "# TYPE s summary\ns_sum 1 5\ns_count 1 5\ns_sum 2 17\ns_count 2 17\n# EOF\n";
+    let apart = "# TYPE s_sum unknown\ns_sum 1 5\ns_sum 2 17\n# TYPE s_count unknown\ns_count 1 5\ns_count 2 17\n# EOF\n";
+    assert_eq!(openmetrics(summary), apart);
     // One time, and label sets of different times, are no reason.
     let sound = format!("# TYPE h histogram\n{}# EOF\n", at(2, 5));
     assert_eq!(openmetrics(&sound), sound);

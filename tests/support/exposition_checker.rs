@@ -168,7 +168,7 @@ fn check_openmetrics(family: &Family) -> Result<(), String> {
     let mut last: Option<(String, bool)> = None;
     // The bounds of the group at hand: Python's client skips what it has met at an earlier time,
     // unless it is the first of its own.
-    let mut met: HashSet<&str> = HashSet::new();
+    let mut met = HashSet::new();
     let mut time: Option<&String> = None;
     for sample in &family.samples {
         let suffix = &sample.name[family.name.len()..];
@@ -201,10 +201,11 @@ fn check_openmetrics(family: &Family) -> Result<(), String> {
             met.clear();
             time = None;
         }
-        if kind.ends_with("histogram") && suffix == "_bucket" {
-            let le = &*sample.labels["le"];
-            if !met.insert(le) && time == sample.timestamp.as_ref() {
-                return Err(format!("{le} of {group} is told at several times"));
+        if kind.ends_with("histogram") && suffix == "_bucket" || kind == "summary" {
+            let bound = sample.labels.get(if kind == "summary" { "quantile" } else { "le" });
+            let again = !met.insert((suffix, bound));
+            if again && time == sample.timestamp.as_ref() {
+                return Err(format!("{suffix} {bound:?} of {group} is told at several times"));
             }
         }
         time = sample.timestamp.as_ref();

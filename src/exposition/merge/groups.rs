@@ -102,10 +102,13 @@ pub(super) fn settle_groups(
             dropped.add(Reason::DuplicateSeries, repeated);
             dropped.add(Reason::DuplicateSeries, place_native(point, &mut piece.samples));
             found = found.min(judge(kind, point, &piece.samples));
-            // A strict reader of OpenMetrics skips all but the first sample of a later time that it
-            // has met at an earlier one, and then misses the bucket `+Inf`.
-            let mut buckets = point.iter().filter(|k| !k.dropped && k.suffix == Suffix::Bucket);
-            if point[0].time != first && buckets.nth(1).is_some() {
+            // Of a later time the strict reader of OpenMetrics skips what it has met at an earlier
+            // one, and then misses the bucket `+Inf`. A native histogram has nothing to miss.
+            let mut kept = point.iter().filter(|key| !key.dropped);
+            if kind.is_compound()
+                && point[0].time != first
+                && kept.any(|key| piece.samples[key.index].native().is_none())
+            {
                 found = found.min(Verdict::TextOnly);
             }
         }
