@@ -83,6 +83,21 @@ fn a_histogram_that_does_not_add_up_is_taken_apart_and_loses_nothing() {
 }
 
 #[test]
+fn a_bound_too_large_for_a_number_is_no_infinity_and_loses_nothing() {
+    let body = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1e400\"} 2\nh_bucket{le=\"+Inf\"} 2\nh_count 2\n\
+                # TYPE s summary\ns{quantile=\"1e400\"} 2\ns_sum 3\ns_count 2\n";
+    let merged = merge(vec![], vec![source("app", body)]);
+    assert_eq!(merged.outcomes()[0].dropped.total(), 0);
+    let expected = "# TYPE h_bucket untyped\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"1e400\"} 2\nh_bucket{le=\"+Inf\"} 2\n\
+                    # TYPE s untyped\ns{quantile=\"1e400\"} 2\n";
+    let written = written(&merged, Format::TEXT);
+    for line in expected.lines().chain(["h_count 2", "s_sum 3", "s_count 2"]) {
+        assert!(written.lines().any(|known| known == line), "{line}: {written}");
+    }
+    assert!(!written.contains("histogram") && !written.contains("summary"), "{written}");
+}
+
+#[test]
 fn what_only_text_allows_is_taken_apart_for_openmetrics_alone() {
     let body = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1.5\nh_sum 3\nh_count 1.5\n# TYPE c_total counter\nc_total NaN\n";
     assert_eq!(text(body), body);
@@ -91,6 +106,35 @@ fn what_only_text_allows_is_taken_apart_for_openmetrics_alone() {
         om.contains("# TYPE h_count unknown\n") && om.contains("# TYPE c_total unknown\n"),
         "{om}"
     );
+}
+
+#[test]
+fn a_histogram_or_summary_told_at_several_times_is_taken_apart_because_a_reader_would_miss_parts() {
+    let at = |n: u32, time: u32| {
+        format!(
+            "h_bucket{{le=\"1\"}} {n} {time}\nh_bucket{{le=\"+Inf\"}} {n} {time}\nh_sum {n} {time}\nh_count {n} {time}\n"
+        )
+    };
+    let body = format!("# TYPE h histogram\n{}{}# EOF\n", at(2, 5), at(3, 17));
+    assert_eq!(
+        openmetrics(&body),
+        "# TYPE h_bucket unknown\nh_bucket{le=\"1\"} 2 5\nh_bucket{le=\"1\"} 3 17\n\
+         h_bucket{le=\"+Inf\"} 2 5\nh_bucket{le=\"+Inf\"} 3 17\n# TYPE h_sum unknown\nh_sum 2 5\nh_sum 3 17\n\
+         # TYPE h_count unknown\nh_count 2 5\nh_count 3 17\n# EOF\n"
+    );
+    let gauge = body.replace("h histogram", "h gaugehistogram");
+    let gauge = gauge.replace("h_sum", "h_gsum").replace("h_count", "h_gcount");
+    assert!(openmetrics(&gauge).contains("# TYPE h_bucket unknown\n"));
+    let summary = "# TYPE s summary\ns_sum 1 5\ns_count 1 5\ns_sum 2 17\ns_count 2 17\n# EOF\n";
+    let apart = "# TYPE s_sum unknown\ns_sum 1 5\ns_sum 2 17\n# TYPE s_count unknown\ns_count 1 5\ns_count 2 17\n# EOF\n";
+    assert_eq!(openmetrics(summary), apart);
+    // One time, and label sets of different times, are no reason.
+    let sound = format!("# TYPE h histogram\n{}# EOF\n", at(2, 5));
+    assert_eq!(openmetrics(&sound), sound);
+    let apart = at(3, 17).replace("{le", "{a=\"1\",le").replace("_sum", "_sum{a=\"1\"}");
+    let apart = apart.replace("_count", "_count{a=\"1\"}");
+    let sound = format!("# TYPE h histogram\n{}{apart}# EOF\n", at(2, 5));
+    assert_eq!(openmetrics(&sound), sound);
 }
 
 #[test]

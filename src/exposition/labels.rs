@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::format::Escaping;
 use super::names::escape;
+use super::value::read_bound;
 
 /// A label set of our own, escaped once and shared by all samples that carry it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,7 +238,7 @@ pub(crate) fn hash_pair(name: &str, value: &str, bounds: bool) -> u64 {
     }
     if bounds
         && matches!(name, "le" | "quantile")
-        && let Ok(bound) = value.parse::<f64>()
+        && let Some(bound) = read_bound(value)
     {
         return hash_bound(name, bound);
     }

@@ -7,6 +7,7 @@ use super::format::Escaping;
 use super::labels::{LabelText, Pairs, hash_all, hash_bound, push_any, unescape_value};
 use super::merge::has_bounds;
 use super::model::{Exposition, Family, Sample, Scanned};
+use super::value::read_bound;
 
 /// Spells a name that is not `legal`; one that is stays as it is in every escaping.
 pub(super) fn escape(name: &str, escaping: Escaping, legal: fn(&str) -> bool) -> String {
@@ -87,7 +88,7 @@ fn unescape_family(family: &mut Family<'_>) {
     }
     for sample in &mut family.samples {
         let numeric = has_bounds(family.kind, sample.suffix);
-        let bound = sample.bound(&family.bounds).and_then(|bound| bound.parse().ok());
+        let bound = sample.bound(&family.bounds).and_then(read_bound);
         unescape_labels(sample, numeric, bound);
     }
 }

@@ -76,6 +76,14 @@ impl PartialEq for Number<'_> {
     }
 }
 
+/// The number in `le` or `quantile`. As of values, one too large for an `f64` is none: it is not
+/// infinity, which Go's readers do not make of it either.
+pub(crate) fn read_bound(text: &str) -> Option<f64> {
+    let bound = text.parse::<f64>().ok()?;
+    let in_range = bound.is_finite() || !text.bytes().any(|b| b.is_ascii_digit());
+    in_range.then_some(bound)
+}
+
 /// Seconds as a decimal fraction without zeros at the end.
 pub(crate) fn write_time(seconds: i64, nanos: u32, out: &mut Vec<u8>) {
     let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
@@ -176,6 +184,18 @@ mod tests {
             [("nan", "NaN"), ("INF", "+Inf"), ("-infinity", "-Inf"), ("+inf", "+Inf")]
         {
             assert_eq!(Number::parse(spelt).map(|n| n.to_text()).as_deref(), Some(written));
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_too_large_is_none_and_infinity_is_one() {
+        for none in ["1e400", "-1e400", "1e999", "", "x"] {
+            assert_eq!(read_bound(none), None, "{none}");
+        }
+        assert_eq!(read_bound(&"9".repeat(310)), None);
+        for (text, bound) in [("+Inf", f64::INFINITY), ("-inf", f64::NEG_INFINITY), ("1e-400", 0.0)]
+        {
+            assert_eq!(read_bound(text), Some(bound), "{text}");
         }
     }
 

@@ -54,6 +54,7 @@ const LABELS: &[&str] = &[
     r#"{le="-1",a="1"}"#,
     r#"{a="1",le="+Inf"}"#,
     r#"{le="x"}"#,
+    r#"{a="1",le="1e400"}"#,
     r#"{quantile="0.5"}"#,
     r#"{quantile="7"}"#,
     r#"{quantile="1",a="1"}"#,
@@ -116,7 +117,7 @@ pub(crate) fn body_of(times: &'static [&'static str]) -> impl Strategy<Value = S
         3 => (select(NAMES), select(TYPES)).prop_map(|(n, t)| format!("# TYPE {n} {t}\n")),
         1 => select(NAMES).prop_map(|n| format!("# HELP {n} Some \\\\ \"text\" \\n \\x of {n}.\n")),
         1 => select(NAMES).prop_map(|n| format!("# UNIT {n} seconds\n")),
-        2 => histogram(),
+        2 => histogram(times),
         1 => select(&[
             "\n", "# EOF\n", "# comment\n", "junk {\n", "a 1\r\n", "{\"u.v\"} 1\n",
             "{\"u.v\",\"w.x\"=\"1\"} 2\n", "# TYPE \"u.v\" counter\n", "\u{0}\n", " \t\n", "foo",
@@ -131,10 +132,10 @@ fn sample(times: &'static [&'static str]) -> impl Strategy<Value = String> {
         .prop_map(|(n, l, v, t, e)| format!("{n}{l} {v}{t}{e}\n"))
 }
 
-fn histogram() -> impl Strategy<Value = String> {
+fn histogram(times: &'static [&'static str]) -> impl Strategy<Value = String> {
     let labels = select(&["", "a=\"1\",", "a=\"2\","][..]);
-    (select(&["foo", "bar", "own"][..]), labels, any::<bool>(), 0..4_u8).prop_map(
-        |(name, labels, typed, spoilt)| {
+    (select(&["foo", "bar", "own"][..]), labels, any::<bool>(), 0..4_u8, select(times)).prop_map(
+        |(name, labels, typed, spoilt, at)| {
             let ty = if typed { format!("# TYPE {name} histogram\n") } else { String::new() };
             let one = if spoilt == 1 { 9 } else { 1 };
             let count = if spoilt == 2 { 4 } else { 3 };
@@ -142,11 +143,11 @@ fn histogram() -> impl Strategy<Value = String> {
             let inf = if spoilt == 3 {
                 String::new()
             } else {
-                format!("{name}_bucket{{{labels}le=\"+Inf\"}} 3\n")
+                format!("{name}_bucket{{{labels}le=\"+Inf\"}} 3{at}\n")
             };
             format!(
-                "{ty}{name}_bucket{{{labels}le=\"1\"}} {one}\n{inf}{name}_sum{{{tail}}} 4.5\n\
-                 {name}_count{{{tail}}} {count}\n"
+                "{ty}{name}_bucket{{{labels}le=\"1\"}} {one}{at}\n{inf}{name}_sum{{{tail}}} 4.5{at}\n\
+                 {name}_count{{{tail}}} {count}{at}\n"
             )
         },
     )

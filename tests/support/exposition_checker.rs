@@ -140,7 +140,11 @@ fn check_histogram(family: &Family, openmetrics: bool) -> Result<(), String> {
         let group =
             groups.entry(format!("{:?} {:?}", present(&labels), sample.timestamp)).or_default();
         if suffix == "_bucket" {
-            let le = le.ok_or("a bucket without le")?.parse().map_err(|_| "le is no number")?;
+            let text = le.ok_or("a bucket without le")?;
+            let le: f64 = text.parse().map_err(|_| "le is no number")?;
+            if le.is_infinite() && text.bytes().any(|b| b.is_ascii_digit()) {
+                return Err(format!("le {text} is out of range"));
+            }
             group.0.push((le, sample.value));
         } else if suffix.ends_with("count") {
             group.1.push(sample.value);
@@ -162,6 +166,10 @@ fn check_histogram(family: &Family, openmetrics: bool) -> Result<(), String> {
 fn check_openmetrics(family: &Family) -> Result<(), String> {
     let mut seen = HashSet::new();
     let mut last: Option<(String, bool)> = None;
+    // The bounds of the group at hand: Python's client skips what it has met at an earlier time,
+    // unless it is the first of its own.
+    let mut met = HashSet::new();
+    let mut time: Option<&String> = None;
     for sample in &family.samples {
         let suffix = &sample.name[family.name.len()..];
         let kind = &*family.kind;
@@ -189,6 +197,18 @@ fn check_openmetrics(family: &Family) -> Result<(), String> {
             }
             _ => {}
         }
+        if last.as_ref().is_none_or(|(before, _)| *before != group) {
+            met.clear();
+            time = None;
+        }
+        if kind.ends_with("histogram") && suffix == "_bucket" || kind == "summary" {
+            let bound = sample.labels.get(if kind == "summary" { "quantile" } else { "le" });
+            let again = !met.insert((suffix, bound));
+            if again && time == sample.timestamp.as_ref() {
+                return Err(format!("{suffix} {bound:?} of {group} is told at several times"));
+            }
+        }
+        time = sample.timestamp.as_ref();
         seen.insert(group.clone());
         last = Some((group, timed));
         let counts = matches!(suffix, "_total" | "_sum" | "_count" | "_bucket" | "_gcount");

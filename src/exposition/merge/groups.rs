@@ -9,6 +9,7 @@ use super::settle::{Seen, Table};
 use crate::exposition::labels::{Pairs, hash_bound};
 use crate::exposition::model::{Kind, Sample, Suffix, Timestamp};
 use crate::exposition::problem::{Counts, Reason};
+use crate::exposition::value::read_bound;
 
 /// A sample's place in a group: all that one label set says at one time.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +102,15 @@ pub(super) fn settle_groups(
             dropped.add(Reason::DuplicateSeries, repeated);
             dropped.add(Reason::DuplicateSeries, place_native(point, &mut piece.samples));
             found = found.min(judge(kind, point, &piece.samples));
+            // Of a later time the strict reader of OpenMetrics skips what it has met at an earlier
+            // one, and then misses the bucket `+Inf`. A native histogram has nothing to miss.
+            let mut kept = point.iter().filter(|key| !key.dropped);
+            if kind.is_compound()
+                && point[0].time != first
+                && kept.any(|key| piece.samples[key.index].native().is_none())
+            {
+                found = found.min(Verdict::TextOnly);
+            }
         }
         if guarded && found != Verdict::Strict {
             for key in group.iter_mut().filter(|key| !key.dropped) {
@@ -161,7 +171,7 @@ fn bound_of(kind: Kind, sample: &Sample<'_>, bounds: &[Cow<'_, str>]) -> (Option
     let bound = sample
         .bound(bounds)
         .or_else(|| Pairs(text).find(|pair| pair.name == label).map(|pair| pair.value))
-        .and_then(|value| value.parse().ok());
+        .and_then(read_bound);
     (Some(bound.unwrap_or(f64::NAN)), false)
 }
 

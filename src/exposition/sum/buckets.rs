@@ -11,7 +11,7 @@ use super::family::{Part, keep_newer_exemplar};
 use super::total::{Rounding, Total};
 use crate::exposition::labels::{Pairs, hash_bound};
 use crate::exposition::model::{Kind, Sample, Suffix};
-use crate::exposition::value::Number;
+use crate::exposition::value::{Number, read_bound};
 
 /// Of each label set whose processes do not have the same bounds, what it comes to.
 pub(super) struct Layouts<'a> {
@@ -157,7 +157,7 @@ pub(super) fn place(bucket: &Sample<'_>, bounds: &[Cow<'_, str>]) -> (u64, f64) 
         .or_else(|| {
             Pairs(bucket.labels.as_str()).find(|pair| pair.name == "le").map(|pair| pair.value)
         })
-        .and_then(|text| text.parse::<f64>().ok());
+        .and_then(read_bound);
     match bound {
         Some(bound) if !bound.is_nan() => {
             (bucket.hash.wrapping_sub(hash_bound("le", bound)), bound + 0.0)
