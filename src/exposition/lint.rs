@@ -156,7 +156,7 @@ fn lines(source: &[u8], report: &mut Report) {
         let mut bytes = &source[at..end];
         at = end + 1;
         if let [before @ .., b'\r'] = bytes
-            && (openmetrics || !before.starts_with(b"#") || before.starts_with(b"# TYPE"))
+            && !takes_return(before, openmetrics)
         {
             if !told_of_cr {
                 report.add((number, before.len() + 1), Rule::CarriageReturn, None);
@@ -194,9 +194,20 @@ fn lines(source: &[u8], report: &mut Report) {
         }
     }
     if openmetrics && !ended {
-        report.add((number + 1, 1), Rule::MissingEof, None);
+        // Behind the last byte, wherever that is.
+        let last = source.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = if last.is_empty() { number + 1 } else { number };
+        report.add((line, last.len() + 1), Rule::MissingEof, None);
     }
     families.finish(report);
+}
+
+/// Whether the carriage return behind it is a part of the line's text, to all readers.
+fn takes_return(line: &[u8], openmetrics: bool) -> bool {
+    match openmetrics {
+        true => line.starts_with(b"# HELP "),
+        false => line.starts_with(b"#") && !line.starts_with(b"# TYPE"),
+    }
 }
 
 /// What the proxy reads of one line, see [`super::Limits`].

@@ -30,7 +30,7 @@ struct Family<'a> {
     kind: Kind,
     typed: bool,
     helped: bool,
-    unit: bool,
+    unit: Option<&'a str>,
     place: Place,
     samples: u64,
     told_split: bool,
@@ -63,6 +63,12 @@ impl<'a> Families<'a> {
             return;
         }
         let known = self.by_name.get(&said.name).copied();
+        if known.is_none()
+            && let Some((at, _)) = self.part_of(&said.name)
+        {
+            self.describe_part(at, said, place, report);
+            return;
+        }
         let returns = known.is_some() && known != self.current;
         let at = known.unwrap_or_else(|| self.create(said.name.clone(), place));
         self.enter(at, report);
@@ -70,7 +76,7 @@ impl<'a> Families<'a> {
         let family = &mut self.list[at];
         let again = match said.keyword {
             Keyword::Help => std::mem::replace(&mut family.helped, true),
-            Keyword::Unit => std::mem::replace(&mut family.unit, true),
+            Keyword::Unit => family.unit.replace(said.text).is_some(),
             Keyword::Type(_) => family.typed,
         };
         let name = || Some(family.name.to_string());
@@ -87,9 +93,20 @@ impl<'a> Families<'a> {
             }
             _ => {}
         }
+        // Whichever of the two lines comes second is the one too many.
         let unitless = matches!(family.kind, Kind::Info | Kind::StateSet);
-        if said.keyword == Keyword::Unit && unitless && !said.text.is_empty() {
+        let has_unit = family.unit.is_some_and(|unit| !unit.is_empty());
+        if unitless && has_unit && !again && said.keyword != Keyword::Help {
             report.add((line, said.text_at + 1), Rule::UnitNotAllowed, name());
+        }
+    }
+
+    /// Text: metadata of what is a part of a summary or histogram. To Go's reader it is told of
+    /// that one, which has a type already.
+    fn describe_part(&mut self, at: usize, said: &Metadata<'_>, place: Place, report: &mut Report) {
+        let is_help = said.keyword == Keyword::Help;
+        if !is_help || std::mem::replace(&mut self.list[at].helped, true) {
+            report.add(place, Rule::NameClash, Some(said.name.to_string()));
         }
     }
 
@@ -109,11 +126,12 @@ impl<'a> Families<'a> {
             family.told_split = !openmetrics;
         }
         family.samples += 1;
+        let told = Told { family: &family.name, kind: family.kind, line, openmetrics };
+        values::check_strays(&told, sample, suffix, report);
         let Some(suffix) = suffix else {
             report.add(place, Rule::ForeignSample, name());
             return;
         };
-        let told = Told { family: &family.name, kind: family.kind, line, openmetrics };
         let part = values::check(&told, sample, suffix, report);
         let bounded = part.is_some_and(|part| part.bound.is_some());
         let (mut series, mut group) = (0_u64, 0_u64);
@@ -178,7 +196,7 @@ impl<'a> Families<'a> {
             kind: Kind::Unknown,
             typed: false,
             helped: false,
-            unit: false,
+            unit: None,
             place,
             samples: 0,
             told_split: false,
@@ -228,13 +246,8 @@ impl<'a> Families<'a> {
                 let has_bare = kind != Kind::Histogram;
                 return (at, has_bare.then_some(Suffix::Bare));
             }
-            for suffix in [Suffix::Count, Suffix::Sum, Suffix::Bucket] {
-                if let Some(base) = name.strip_suffix(suffix.as_str())
-                    && let Some(&at) = self.by_name.get(base)
-                    && self.list[at].kind.suffixes().contains(&suffix)
-                {
-                    return (at, Some(suffix));
-                }
+            if let Some((at, suffix)) = self.part_of(name) {
+                return (at, Some(suffix));
             }
             return (self.create(name.clone(), place), Some(Suffix::Bare));
         }
@@ -249,6 +262,17 @@ impl<'a> Families<'a> {
             return (at, self.list[at].suffix_of(name));
         }
         (self.create(name.clone(), place), Some(Suffix::Bare))
+    }
+
+    /// Text: the summary or histogram of which the name is a part.
+    fn part_of(&self, name: &str) -> Option<(usize, Suffix)> {
+        if self.openmetrics {
+            return None;
+        }
+        [Suffix::Count, Suffix::Sum, Suffix::Bucket].into_iter().find_map(|suffix| {
+            let at = *self.by_name.get(name.strip_suffix(suffix.as_str())?)?;
+            self.list[at].kind.suffixes().contains(&suffix).then_some((at, suffix))
+        })
     }
 }
 

@@ -89,6 +89,7 @@ pub(super) fn read(text: &str, openmetrics: bool) -> Result<Line<'_>, Fault<'_>>
 }
 
 /// A place in a line.
+#[derive(Clone)]
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
@@ -151,7 +152,10 @@ fn metadata(mut scan: Scan<'_>) -> Result<Line<'_>, Fault<'_>> {
     scan.blanks();
     let (word, word_at) = scan.word();
     let known = matches!(word, "HELP" | "TYPE") || word == "UNIT" && openmetrics;
-    if openmetrics && (!known || word_at != hash + 2) {
+    if openmetrics && !(known && word_at == hash + 2 && scan.text[hash..].starts_with("# ")) {
+        return Fault::new(hash, Rule::BadMetadata);
+    }
+    if !openmetrics && !known && word_at == hash + 1 && is_refused_comment(scan.clone()) {
         return Fault::new(hash, Rule::BadMetadata);
     }
     // Go's reader of text needs no blank behind the `#`; and `# HELP` alone says nothing.
@@ -169,6 +173,9 @@ fn metadata(mut scan: Scan<'_>) -> Result<Line<'_>, Fault<'_>> {
         scan.at += 1;
     } else if !scan.blanks() && !scan.is_done() {
         return Fault::new(end, Rule::BadName);
+    } else if word == "TYPE" && scan.at > end + 1 && !scan.is_done() {
+        // To Prometheus the second blank is of the type.
+        return Fault::new(end + 1, Rule::Blank);
     }
     let (text, text_at) = (&scan.text[scan.at..], scan.at);
     let keyword = match word {
@@ -197,6 +204,25 @@ fn metadata(mut scan: Scan<'_>) -> Result<Line<'_>, Fault<'_>> {
         },
     };
     Ok(Line::Metadata(Metadata { keyword, name, at, text, text_at }))
+}
+
+/// Whether Python's reader of text takes a comment for metadata, and bad: to it `#` may be the
+/// beginning of a longer word. The scan stands behind that word.
+fn is_refused_comment(mut scan: Scan<'_>) -> bool {
+    scan.blanks();
+    let (keyword, _) = scan.word();
+    if !matches!(keyword, "HELP" | "TYPE") {
+        return false;
+    }
+    let has_name = scan.blanks() && !scan.is_done();
+    if has_name && metric_name(&mut scan).is_err() {
+        return true;
+    }
+    let end = scan.at;
+    scan.blanks();
+    let told = scan.text[scan.at..].trim_end_matches([' ', '\t']);
+    let joined = has_name && scan.at == end && !told.is_empty();
+    joined || keyword == "TYPE" && Kind::from_name(told).is_none()
 }
 
 /// Whether text 0.0.4 lacks the kind.

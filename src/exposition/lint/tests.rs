@@ -56,6 +56,16 @@ fn what_readers_of_text_refuse_is_told_where_it_is() {
         ("# TYPE a info\na 1\n", "1:10 bad_type"),
         ("# TYPE a unknown\na 1\n", "1:10 bad_type"),
         ("# TYPE a gauge \na 1\n", "1:10 bad_type"),
+        ("# TYPE a  gauge\na 1\n", "1:10 blank"),
+        ("## TYPE a\n", "1:1 bad_metadata"),
+        ("#x TYPE a nonsense\n", "1:1 bad_metadata"),
+        ("## HELP a-b\n", "1:1 bad_metadata"),
+        ("# TYPE a histogram\na_count{le=\"x\"} 1\n", "2:13 bad_bound"),
+        ("# TYPE a histogram\na{le=\"x\"} 1\n", "2:7 bad_bound"),
+        ("# TYPE a summary\na_sum{quantile=\"x\"} 1\n", "2:17 bad_quantile"),
+        ("# TYPE a summary\na_count 1\n# TYPE a_count counter\n", "3:8 name_clash"),
+        ("# TYPE a histogram\n# TYPE a_sum counter\n", "2:8 name_clash"),
+        ("# TYPE a summary\n# HELP a x\n# HELP a_sum x\n", "3:8 name_clash"),
         ("# TYPE a gauge\n# TYPE a gauge\n", "2:8 repeated_metadata"),
         ("# HELP a x\n# HELP a y\n", "2:8 repeated_metadata"),
         ("a 1\n# TYPE a gauge\n", "2:8 late_metadata"),
@@ -84,6 +94,11 @@ fn what_all_readers_of_text_take_is_valid() {
         "# TYPE c counter\nc -1\nc{x=\"1\"} NaN\n",
         "# HELP a x\n# TYPE a gauge\na 08\n# HELP a\n",
         "a 1\n\t",
+        "## HELP a\n## TYPE a gauge\n# # TYPE a\n#TYPEa b\n",
+        "# TYPE a histogram\na_count{le=\"7\"} 1\n# TYPE b gauge\nb{le=\"x\"} 1\n",
+        "# TYPE a summary\na_count 1\n# HELP a_count x\n",
+        "# TYPE a_sum gauge\n# TYPE a summary\na_sum 1\na_count 1\n",
+        "# HELP a x\r\na 1\n",
     ] {
         assert_eq!(errors(body, InputFormat::Text), [""; 0], "{body}");
     }
@@ -93,6 +108,12 @@ fn what_all_readers_of_text_take_is_valid() {
 fn what_readers_of_openmetrics_refuse_is_told_where_it_is() {
     for (body, expected) in [
         ("a 1\n", "2:1 missing_eof"),
+        ("", "1:1 missing_eof"),
+        ("# TYPE a gauge\na 1", "2:4 missing_eof"),
+        ("#\tTYPE a gauge\n# EOF\n", "1:1 bad_metadata"),
+        ("# TYPE a gauge\r\n# EOF\n", "1:15 carriage_return"),
+        ("# UNIT a_s s\n# TYPE a_s info\n# EOF\n", "2:12 unit_not_allowed"),
+        ("# UNIT a_s s\n# TYPE a_s stateset\n# HELP a_s x\n# EOF\n", "2:12 unit_not_allowed"),
         ("a 1\n# EOF\n\n", "3:1 data_after_eof"),
         ("\n# EOF\n", "1:1 blank_line"),
         (" a 1\n# EOF\n", "1:1 blank"),
@@ -129,6 +150,9 @@ fn what_readers_of_openmetrics_refuse_is_told_where_it_is() {
     ] {
         assert_eq!(errors(body, InputFormat::OpenMetrics), [expected], "{body}");
     }
+    // A carriage return is a character of help like any other.
+    let help = "# HELP a x\r\na 1\n# HELP b \r\n# EOF\n";
+    assert_eq!(errors(help, InputFormat::OpenMetrics), [""; 0]);
     let interleaved = "a{x=\"1\"} 1 1\na{x=\"2\"} 1 1\na{x=\"1\"} 1 2\n# EOF\n";
     assert_eq!(errors(interleaved, InputFormat::OpenMetrics), ["3:1 interleaved_series"]);
     let long = "x".repeat(128);

@@ -78,6 +78,27 @@ pub(super) fn check(
     Some(part)
 }
 
+/// Text: where `le` or `quantile` bounds nothing, Go's reader still wants a number there.
+pub(super) fn check_strays(
+    told: &Told<'_>,
+    sample: &Sample<'_>,
+    suffix: Option<Suffix>,
+    report: &mut Report,
+) {
+    let (label, rule, bounding) = match told.kind {
+        Kind::Histogram => ("le", Rule::BadBound, Suffix::Bucket),
+        Kind::Summary => ("quantile", Rule::BadQuantile, Suffix::Bare),
+        _ => return,
+    };
+    if told.openmetrics || suffix == Some(bounding) {
+        return;
+    }
+    let stray = sample.labels.iter().find(|known| known.name == label);
+    if let Some(stray) = stray.filter(|stray| Number::parse(stray.value).is_none()) {
+        report.add((told.line, stray.value_at + 2), rule, Some(sample.name.to_string()));
+    }
+}
+
 /// The number in `le` or `quantile`.
 fn bound(
     told: &Told<'_>,
