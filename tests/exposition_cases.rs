@@ -98,6 +98,27 @@ fn a_bound_too_large_for_a_number_is_no_infinity_and_loses_nothing() {
 }
 
 #[test]
+fn a_bound_is_a_number_only_in_its_own_place() {
+    for body in [
+        "# TYPE h histogram\nh_bucket{quantile=\"1\",le=\"+Inf\"} 1\nh_sum{quantile=\"1\"} 1\nh_count{quantile=\"1\"} 1\n\
+         h_bucket{quantile=\"1.0\",le=\"+Inf\"} 2\nh_sum{quantile=\"1.0\"} 2\nh_count{quantile=\"1.0\"} 2\n",
+        "# TYPE s summary\ns{le=\"1\",quantile=\"0.5\"} 1\ns_sum{le=\"1\"} 1\ns_count{le=\"1\"} 1\n\
+         s{le=\"1.0\",quantile=\"0.5\"} 2\ns_sum{le=\"1.0\"} 2\ns_count{le=\"1.0\"} 2\n",
+    ] {
+        // As one label set after the other and, read sample by sample, with blanks between.
+        for body in [body.to_owned(), body.replace("} ", "}  ")] {
+            let merged = merge(vec![], vec![source("app", &body)]);
+            assert_eq!(merged.outcomes()[0].dropped.total(), 0, "{body}");
+            assert_eq!(merged.samples(), 6, "{body}");
+            for sample in body.lines().skip(1) {
+                let line = sample.replace("}  ", "} ");
+                assert!(written(&merged, Format::TEXT).contains(&line), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_only_text_allows_is_taken_apart_for_openmetrics_alone() {
     let body = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1.5\nh_sum 3\nh_count 1.5\n# TYPE c_total counter\nc_total NaN\n";
     assert_eq!(text(body), body);

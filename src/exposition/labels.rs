@@ -36,7 +36,7 @@ impl Labels {
             push_pair(&mut text, &name, value.as_ref());
             names.push(name);
         }
-        let hash = hash_all(&text, false);
+        let hash = hash_all(&text, None);
         Self { text: text.into(), hash }
     }
 
@@ -226,18 +226,18 @@ impl<'t> Names<'t> {
 }
 
 /// The hash of a label set in any order; an empty value counts as no label, as in Prometheus.
-/// With `bounds`, `le` and `quantile` count as the number they mean, so that `1` is `1.0`.
-pub(crate) fn hash_all(text: &str, bounds: bool) -> u64 {
-    Pairs(text).fold(0, |sum, pair| sum.wrapping_add(hash_pair(pair.name, pair.value, bounds)))
+/// The label called `numeric`, `le` or `quantile`, counts as the number it means, so that `1` is
+/// `1.0`.
+pub(crate) fn hash_all(text: &str, numeric: Option<&str>) -> u64 {
+    Pairs(text).fold(0, |sum, pair| sum.wrapping_add(hash_pair(pair.name, pair.value, numeric)))
 }
 
 /// The part of [`hash_all`] that one pair adds.
-pub(crate) fn hash_pair(name: &str, value: &str, bounds: bool) -> u64 {
+pub(crate) fn hash_pair(name: &str, value: &str, numeric: Option<&str>) -> u64 {
     if value.is_empty() {
         return 0;
     }
-    if bounds
-        && matches!(name, "le" | "quantile")
+    if numeric == Some(name)
         && let Some(bound) = read_bound(value)
     {
         return hash_bound(name, bound);
@@ -294,9 +294,13 @@ mod tests {
 
     #[test]
     fn the_order_of_labels_and_empty_ones_do_not_matter() {
-        let one = hash_all(r#"a="1",b="2""#, false);
-        assert_eq!(one, hash_all(r#"b="2",c="",a="1""#, false));
-        assert_ne!(one, hash_all(r#"a="2",b="1""#, false));
-        assert_eq!(hash_all(r#"le="1""#, true), hash_all(r#"le="1.0""#, true));
+        let one = hash_all(r#"a="1",b="2""#, None);
+        assert_eq!(one, hash_all(r#"b="2",c="",a="1""#, None));
+        assert_ne!(one, hash_all(r#"a="2",b="1""#, None));
+        let (whole, decimal) = (r#"le="1""#, r#"le="1.0""#);
+        assert_eq!(hash_all(whole, Some("le")), hash_all(decimal, Some("le")));
+        for other in [None, Some("quantile")] {
+            assert_ne!(hash_all(whole, other), hash_all(decimal, other));
+        }
     }
 }

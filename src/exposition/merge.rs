@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 
 pub(super) use self::groups::group_of;
-pub(super) use self::relabel::has_bounds;
+pub(super) use self::relabel::bound_label;
 use self::relabel::rehash;
 use super::block::Block;
 use super::format::Escaping;
@@ -168,8 +168,8 @@ impl<'a> MergedFamily<'a> {
         } else if known.bounds != piece.bounds {
             relabel::rebind(&mut piece.samples, &piece.bounds, &mut known.bounds);
         }
-        let numeric = has_bounds(known.kind, Suffix::Bare);
-        if numeric != has_bounds(piece.kind, Suffix::Bare) {
+        let numeric = bound_label(known.kind, Suffix::Bare);
+        if numeric != bound_label(piece.kind, Suffix::Bare) {
             for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
                 rehash(sample, &known.bounds, label, numeric);
             }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::format::Escaping;
 use super::labels::{LabelText, Pairs, hash_all, hash_bound, push_any, unescape_value};
-use super::merge::has_bounds;
+use super::merge::bound_label;
 use super::model::{Exposition, Family, Sample, Scanned};
 use super::value::read_bound;
 
@@ -87,13 +87,13 @@ fn unescape_family(family: &mut Family<'_>) {
         family.name = Cow::Owned(name);
     }
     for sample in &mut family.samples {
-        let numeric = has_bounds(family.kind, sample.suffix);
+        let numeric = bound_label(family.kind, sample.suffix);
         let bound = sample.bound(&family.bounds).and_then(read_bound);
         unescape_labels(sample, numeric, bound);
     }
 }
 
-fn unescape_labels(sample: &mut Sample<'_>, numeric: bool, bound: Option<f64>) {
+fn unescape_labels(sample: &mut Sample<'_>, numeric: Option<&str>, bound: Option<f64>) {
     let text = sample.labels.as_str();
     if !text.contains("U__") {
         return;

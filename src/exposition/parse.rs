@@ -16,6 +16,7 @@ pub(crate) use protobuf::is_protobuf;
 use self::families::Table;
 use self::scan::{Bounds, Scanner};
 use super::format::{Format, Syntax};
+use super::merge::bound_label;
 use super::model::{Exposition, Family, Kind, Sample, Scanned, Suffix};
 use super::problem::{KEPT, Problem, Problems, Reason};
 
@@ -151,8 +152,8 @@ pub(super) fn reread(
     dialect: Dialect,
 ) -> Option<Sample<'_>> {
     let head = line::head(line, dialect).ok()?;
-    let bounds = suffix == Suffix::Bucket || suffix == Suffix::Bare && kind == Kind::Summary;
-    Some(line::sample(line, &head, dialect, bounds, suffix).ok()?.sample)
+    let numeric = bound_label(kind, suffix);
+    Some(line::sample(line, &head, dialect, numeric, suffix).ok()?.sample)
 }
 
 /// How lines are read.
@@ -250,7 +251,7 @@ impl<'a> Parser<'a, '_> {
                 return Refusal::new(0, Reason::TooMany);
             }
             let place = self.table.place(Cow::clone(&head.name));
-            let numeric = self.table.has_bounds(place);
+            let numeric = self.table.bound_label(place);
             Ok((line::sample(text, &head, self.dialect, numeric, place.1)?, place))
         });
         match read {

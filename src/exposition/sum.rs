@@ -214,7 +214,7 @@ impl<'a> Families<'a> {
             part.samples = samples
                 .map(|mut sample| {
                     owned::write_bound(&mut sample, &family.bounds);
-                    sample.hash = hash_all(sample.labels.as_str(), false);
+                    sample.hash = hash_all(sample.labels.as_str(), None);
                     sample.suffix = Suffix::Bare;
                     sample
                 })

@@ -128,7 +128,7 @@ impl Merger<'_> {
             let is_gauge = kind == Kind::GaugeHistogram;
             let mut parts: [Vec<Sample<'_>>; Suffix::ALL.len()] = Default::default();
             for mut sample in without_native(samples, is_gauge) {
-                rehash(&mut sample, &bounds, self.labels[source].as_deref(), false);
+                rehash(&mut sample, &bounds, self.labels[source].as_deref(), None);
                 let part = std::mem::replace(&mut sample.suffix, Suffix::Bare);
                 parts[part as usize].push(sample);
             }

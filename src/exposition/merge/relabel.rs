@@ -27,7 +27,7 @@ pub(super) fn relabel(
     escaping: Escaping,
     dropped: &mut Counts,
 ) {
-    let own = label.map(|label| hash_all(label, false));
+    let own = label.map(|label| hash_all(label, None));
     samples.retain_mut(|sample| {
         let clash = own.is_some() && has_label(sample.labels.as_str(), "source");
         let respelt = sample.quoted && escaping != Escaping::AllowUtf8;
@@ -37,7 +37,7 @@ pub(super) fn relabel(
                 return false;
             };
             sample.labels = LabelText::Owned(text.into());
-            rehash(sample, bounds, None, has_bounds(kind, sample.suffix));
+            rehash(sample, bounds, None, bound_label(kind, sample.suffix));
             sample.quoted &= !respelt;
         }
         sample.hash = sample.hash.wrapping_add(own.unwrap_or(0));
@@ -45,9 +45,14 @@ pub(super) fn relabel(
     });
 }
 
-/// Whether `le` and `quantile` are hashed as numbers.
-pub(in crate::exposition) fn has_bounds(kind: Kind, suffix: Suffix) -> bool {
-    suffix == Suffix::Bucket || suffix == Suffix::Bare && kind == Kind::Summary
+/// The label that is hashed as a number: `le` of a bucket, `quantile` of a summary's quantile. In
+/// any other place both are labels like others.
+pub(in crate::exposition) fn bound_label(kind: Kind, suffix: Suffix) -> Option<&'static str> {
+    match (suffix, kind) {
+        (Suffix::Bucket, _) => Some("le"),
+        (Suffix::Bare, Kind::Summary) => Some("quantile"),
+        _ => None,
+    }
 }
 
 /// Takes the hash anew, of a sample whose place in its family has changed.
@@ -55,10 +60,10 @@ pub(super) fn rehash(
     sample: &mut Sample<'_>,
     bounds: &[Cow<'_, str>],
     label: Option<&str>,
-    numeric: bool,
+    numeric: Option<&str>,
 ) {
     sample.hash = hash_all(sample.labels.as_str(), numeric)
-        .wrapping_add(label.map_or(0, |label| hash_all(label, false)))
+        .wrapping_add(label.map_or(0, |label| hash_all(label, None)))
         .wrapping_add(sample.bound(bounds).map_or(0, |le| hash_pair("le", le, numeric)));
 }
 

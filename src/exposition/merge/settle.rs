@@ -6,7 +6,7 @@ use std::hash::BuildHasherDefault;
 
 use super::groups::settle_groups;
 use super::judge::{Verdict, is_legal};
-use super::relabel::{has_bounds, rehash};
+use super::relabel::{bound_label, rehash};
 use super::{Merger, Piece};
 use crate::exposition::keyed::ByHash;
 use crate::exposition::labels::{Pairs, hash_pair};
@@ -32,10 +32,10 @@ impl Merger<'_> {
         }
         let kind = family.kind;
         for piece in &mut family.pieces {
-            if has_bounds(piece.kind, Suffix::Bare) != has_bounds(kind, Suffix::Bare) {
+            if bound_label(piece.kind, Suffix::Bare) != bound_label(kind, Suffix::Bare) {
                 let label = self.labels[piece.source].as_deref();
                 for sample in piece.samples.iter_mut().filter(|s| s.suffix == Suffix::Bare) {
-                    rehash(sample, &piece.bounds, label, has_bounds(kind, Suffix::Bare));
+                    rehash(sample, &piece.bounds, label, bound_label(kind, Suffix::Bare));
                 }
             }
         }
@@ -99,8 +99,8 @@ fn stand_together(name: &str, pieces: &[Piece<'_>], labels: &[Option<String>]) -
     let samples = pieces.iter().flat_map(|piece| piece.samples.iter().map(move |s| (piece, s)));
     for (piece, sample) in samples {
         let pairs = Pairs(sample.labels.as_str()).filter(|pair| pair.name != name);
-        let group = pairs
-            .fold(0_u64, |sum, pair| sum.wrapping_add(hash_pair(pair.name, pair.value, false)));
+        let group =
+            pairs.fold(0_u64, |sum, pair| sum.wrapping_add(hash_pair(pair.name, pair.value, None)));
         // A label of its own keeps a source's samples apart from the others'.
         let group = (group, labels[piece.source].as_ref().map(|_| piece.source));
         let time = sample.timestamp().and_then(Timestamp::millis);

@@ -6,6 +6,7 @@ use super::metadata::Said;
 use super::{Dialect, Limits, Refusal};
 use crate::exposition::block::Block;
 use crate::exposition::keyed::{ByName, Keyed};
+use crate::exposition::merge::bound_label;
 use crate::exposition::model::{Family, Kind, Sample, Suffix};
 use crate::exposition::problem::Reason;
 
@@ -47,10 +48,9 @@ impl<'a> Table<'a> {
         !self.by_name.contains_key(name) && self.find_compound(name).is_none()
     }
 
-    /// Whether `le` or `quantile` of such samples is a number rather than text.
-    pub(super) fn has_bounds(&self, (family, suffix): Place) -> bool {
-        suffix == Suffix::Bucket
-            || suffix == Suffix::Bare && self.families[family].family.kind == Kind::Summary
+    /// The label of such samples that is a number rather than text.
+    pub(super) fn bound_label(&self, (family, suffix): Place) -> Option<&'static str> {
+        bound_label(self.families[family].family.kind, suffix)
     }
 
     pub(super) fn add(&mut self, (family, _): Place, sample: Sample<'a>) {

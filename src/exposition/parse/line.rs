@@ -104,7 +104,7 @@ pub(super) fn sample<'a>(
     text: &'a str,
     head: &Head<'a>,
     dialect: Dialect,
-    bounds: bool,
+    numeric: Option<&str>,
     suffix: Suffix,
 ) -> Result<Read<'a>, Refusal> {
     let bytes = text.as_bytes();
@@ -112,7 +112,7 @@ pub(super) fn sample<'a>(
     let mut labels = LabelSet::default();
     if bytes.get(at) == Some(&b'{') {
         let named_inside = !is_metric_name(&head.name) || text[..at].trim_ascii().is_empty();
-        (labels, at) = set::read(text, at, bounds, named_inside)?;
+        (labels, at) = set::read(text, at, numeric, named_inside)?;
         if dialect.strict && bytes.get(at) != Some(&b' ') {
             return Refusal::new(at, Reason::BadValue);
         }
@@ -208,7 +208,7 @@ fn exemplar(text: &str, at: usize, dialect: Dialect) -> Result<Found<'_>, Refusa
     if bytes.get(brace) != Some(&b'{') || bytes.get(end) != Some(&b' ') && dialect.strict {
         return Refusal::new(brace, Reason::BadExemplar);
     }
-    let (labels, end) = set::read(text, brace, false, false)?;
+    let (labels, end) = set::read(text, brace, None, false)?;
     if dialect.strict && bytes.get(end) != Some(&b' ') {
         return Refusal::new(end, Reason::BadExemplar);
     }

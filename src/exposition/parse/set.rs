@@ -21,22 +21,22 @@ impl Default for LabelSet<'_> {
     }
 }
 
-/// Reads the set that opens at `at` and tells where it ends. `bounds` as in [`hash_all`];
+/// Reads the set that opens at `at` and tells where it ends. `numeric` as in [`hash_all`];
 /// `named_inside` when the metric's name stands in quotes among the labels.
-pub(super) fn read(
-    text: &str,
+pub(super) fn read<'a>(
+    text: &'a str,
     at: usize,
-    bounds: bool,
+    numeric: Option<&str>,
     named_inside: bool,
-) -> Result<(LabelSet<'_>, usize), Refusal> {
-    match quick(text, at + 1, bounds) {
+) -> Result<(LabelSet<'a>, usize), Refusal> {
+    match quick(text, at + 1, numeric) {
         Some(read) if !named_inside => Ok(read),
-        _ => careful(text, at + 1, bounds, named_inside),
+        _ => careful(text, at + 1, numeric, named_inside),
     }
 }
 
 /// The common case, without a copy; `None` for anything that needs a closer look.
-fn quick(text: &str, start: usize, bounds: bool) -> Option<(LabelSet<'_>, usize)> {
+fn quick<'a>(text: &'a str, start: usize, numeric: Option<&str>) -> Option<(LabelSet<'a>, usize)> {
     let bytes = text.as_bytes();
     let mut names = [""; 12];
     let (mut count, mut hash, mut at) = (0, 0_u64, start);
@@ -72,10 +72,10 @@ fn quick(text: &str, start: usize, bounds: bool) -> Option<(LabelSet<'_>, usize)
             at += 2;
         }
         let value = &text[value..at];
-        if bounds && is_odd_infinity(name, value) {
+        if numeric == Some(name) && is_odd_infinity(value) {
             return None;
         }
-        hash = hash.wrapping_add(hash_pair(name, value, bounds));
+        hash = hash.wrapping_add(hash_pair(name, value, numeric));
         at += 1;
         match bytes.get(at)? {
             b',' => at += 1,
@@ -93,7 +93,7 @@ fn quick(text: &str, start: usize, bounds: bool) -> Option<(LabelSet<'_>, usize)
 fn careful(
     text: &str,
     start: usize,
-    bounds: bool,
+    numeric: Option<&str>,
     named_inside: bool,
 ) -> Result<(LabelSet<'static>, usize), Refusal> {
     let bytes = text.as_bytes();
@@ -139,7 +139,7 @@ fn careful(
             at = skip_blanks(bytes, at + 1);
             let value = (bytes.get(at) == Some(&b'"')).then(|| closing_quote(text, at + 1));
             let Some(Some(end)) = value else { return Refusal::new(at, Reason::BadLabels) };
-            quoted |= push(&mut canonical, name, in_quotes, &text[at + 1..end], bounds);
+            quoted |= push(&mut canonical, name, in_quotes, &text[at + 1..end], numeric);
             at = skip_blanks(bytes, end + 1);
         }
         match bytes.get(at) {
@@ -148,12 +148,18 @@ fn careful(
             _ => return Refusal::new(at, Reason::BadLabels),
         }
     }
-    let hash = hash_all(&canonical, bounds);
+    let hash = hash_all(&canonical, numeric);
     Ok((LabelSet { text: LabelText::Owned(canonical.into()), hash, quoted }, at + 1))
 }
 
 /// Appends a pair in canonical form and tells whether its name needs quotes.
-fn push(canonical: &mut String, name: &str, in_quotes: bool, raw: &str, bounds: bool) -> bool {
+fn push(
+    canonical: &mut String,
+    name: &str,
+    in_quotes: bool,
+    raw: &str,
+    numeric: Option<&str>,
+) -> bool {
     let needs_quotes = in_quotes && !is_label_name(name);
     if !canonical.is_empty() {
         canonical.push(',');
@@ -166,7 +172,7 @@ fn push(canonical: &mut String, name: &str, in_quotes: bool, raw: &str, bounds: 
         canonical.push_str(name);
     }
     canonical.push_str("=\"");
-    if bounds && is_odd_infinity(name, raw) {
+    if numeric == Some(name) && is_odd_infinity(raw) {
         canonical.push_str(if raw.starts_with('-') { "-Inf" } else { "+Inf" });
     } else {
         escape_value(&unescape_value(raw), canonical);
@@ -176,9 +182,8 @@ fn push(canonical: &mut String, name: &str, in_quotes: bool, raw: &str, bounds: 
 }
 
 /// Infinity is the one bound whose spelling strict readers insist on.
-fn is_odd_infinity(name: &str, value: &str) -> bool {
-    matches!(name, "le" | "quantile")
-        && value != "+Inf"
+fn is_odd_infinity(value: &str) -> bool {
+    value != "+Inf"
         && value != "-Inf"
         && value.parse::<f64>().is_ok_and(f64::is_infinite)
         && value.bytes().all(|b| !b.is_ascii_digit())

@@ -51,7 +51,7 @@ pub(super) fn add_up<'a>(
             }
             if way == Way::PerProcess {
                 super::owned::write_bound(&mut sample, &bounds);
-                let numeric = sample.suffix == Suffix::Bucket;
+                let numeric = (sample.suffix == Suffix::Bucket).then_some("le");
                 process::label(&mut sample, &process, numeric);
             } else if sample.suffix == Suffix::Bucket {
                 match layouts.settle(&sample, &bounds) {

@@ -5,7 +5,7 @@ use crate::exposition::model::Sample;
 
 /// Adds the label `process`. One that was there becomes `exported_process`, as Prometheus does
 /// with the labels of a target.
-pub(super) fn label(sample: &mut Sample<'_>, process: &str, numeric: bool) {
+pub(super) fn label(sample: &mut Sample<'_>, process: &str, numeric: Option<&str>) {
     let labels = sample.labels.as_str();
     let taken: Vec<&str> = Pairs(labels).map(|pair| pair.name).collect();
     let mut text = String::with_capacity(labels.len() + process.len() + 12);

@@ -139,7 +139,7 @@ impl Tally {
             "process_pid" | "process_id" => {
                 self.pid = Some(hash_bytes(b"pid", first.value.to_text().as_bytes()));
             }
-            "target_info" => self.target = Some(hash_all(first.labels.as_str(), false)),
+            "target_info" => self.target = Some(hash_all(first.labels.as_str(), None)),
             _ => {}
         }
     }

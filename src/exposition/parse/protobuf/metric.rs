@@ -76,7 +76,7 @@ impl Reader {
         };
         let (text, quoted) = canonical(&metric.labels, taken, limit)?;
         let mut point = Point {
-            hash: hash_all(&text, false),
+            hash: hash_all(&text, None),
             labels: text.into(),
             quoted,
             timestamp: metric.timestamp.map(Timestamp::Millis),
