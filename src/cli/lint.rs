@@ -20,10 +20,10 @@ use crate::scrape::Wants;
 /// Reads files, `-` for standard input (also what is read when nothing is named), and URLs, and
 /// writes `line:column: reason` for each thing that is wrong, with the name before it where there
 /// are several. Valid is what Prometheus's own parser, Go's expfmt and Python's `prometheus_client`
-/// all take, and what adds up: series once, buckets in order, counts that agree.
+/// all take.
 ///
-/// Warnings tell what is valid but could be better: help that is missing, names, units and labels
-/// against Prometheus's guidelines. They do not change the exit code unless `--strict` is given.
+/// Warnings tell what is valid but could be better: series that are given twice, buckets that do not
+/// add up, help that is missing, names, units and labels against Prometheus's guidelines. They do not change the exit code unless `--strict` is given.
 ///
 /// Without `--format` the format is told from the content: OpenMetrics has a line `# EOF`, protobuf
 /// begins with a message's head, anything else is text. Of a URL the Content-Type counts.

@@ -92,9 +92,19 @@ impl Report {
         self.warnings
     }
 
-    fn add(&mut self, (line, column): Place, rule: Rule, about: Option<String>) {
+    fn add(&mut self, place: Place, rule: Rule, about: Option<String>) {
         let openmetrics = self.format == InputFormat::OpenMetrics;
-        let severity = rule.severity(openmetrics);
+        self.add_as(rule.severity(openmetrics), place, rule, about);
+    }
+
+    /// Adds what matters otherwise than its rule usually does.
+    fn add_as(
+        &mut self,
+        severity: Severity,
+        (line, column): Place,
+        rule: Rule,
+        about: Option<String>,
+    ) {
         match severity {
             Severity::Error => self.errors += 1,
             Severity::Warning => self.warnings += 1,
@@ -204,9 +214,10 @@ fn lines(source: &[u8], report: &mut Report) {
 
 /// Whether the carriage return behind it is a part of the line's text, to all readers.
 fn takes_return(line: &[u8], openmetrics: bool) -> bool {
-    match openmetrics {
-        true => line.starts_with(b"# HELP "),
-        false => line.starts_with(b"#") && !line.starts_with(b"# TYPE"),
+    if openmetrics {
+        line.starts_with(b"# HELP ")
+    } else {
+        line.starts_with(b"#") && !line.starts_with(b"# TYPE")
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Families<'a> {
     claims: HashMap<String, usize>,
     /// Every series, by its hash, without and with its time.
     series: HashSet<u64>,
+    /// OpenMetrics: every bucket as it is spelt, with its time.
+    spelt: HashSet<u64>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that was told or said")]
@@ -52,6 +54,7 @@ impl<'a> Families<'a> {
             current: None,
             claims: HashMap::new(),
             series: HashSet::new(),
+            spelt: HashSet::new(),
         }
     }
 
@@ -135,11 +138,14 @@ impl<'a> Families<'a> {
         let part = values::check(&told, sample, suffix, report);
         let bounded = part.is_some_and(|part| part.bound.is_some());
         let numeric = bounded.then_some(if suffix == Suffix::Bucket { "le" } else { "quantile" });
-        let (mut series, mut group) = (0_u64, 0_u64);
+        let (mut series, mut group, mut spelt) = (0_u64, 0_u64, 0_u64);
         for label in &sample.labels {
             let value = labels::unescaped(label.value);
             let hash = hash_pair(&label.name, &value, numeric);
             series = series.wrapping_add(hash);
+            if !value.is_empty() {
+                spelt = spelt.wrapping_add(hash_bytes(label.name.as_bytes(), value.as_bytes()));
+            }
             if !family.sets_apart(&label.name, suffix, bounded) {
                 group = group.wrapping_add(hash);
             }
@@ -152,14 +158,21 @@ impl<'a> Families<'a> {
             family.follow(group, sample, line, report);
         }
         let series = hash_bytes(sample.name.as_bytes(), &series.to_le_bytes());
-        let (key, rule) = match sample.time {
-            None => (series, Rule::DuplicateSeries),
-            Some(time) => {
-                let time = time.to_bits().to_le_bytes();
-                (hash_bytes(&series.to_le_bytes(), &time), Rule::RepeatedTime)
-            }
+        let timed = |hash: u64| match sample.time {
+            None => hash,
+            Some(time) => hash_bytes(&hash.to_le_bytes(), &time.to_bits().to_le_bytes()),
         };
-        if !self.series.insert(key) {
+        // Python's reader of OpenMetrics passes over a bucket that it knows to the letter; spelt in
+        // another way it is one out of order.
+        let is_bucket = openmetrics && bounded && suffix == Suffix::Bucket;
+        let spelt = hash_bytes(sample.name.as_bytes(), &spelt.to_le_bytes());
+        let respelt = is_bucket && self.spelt.insert(timed(spelt));
+        if !self.series.insert(timed(series)) {
+            let rule = match sample.time {
+                _ if respelt => Rule::BucketOrder,
+                None => Rule::DuplicateSeries,
+                Some(_) => Rule::RepeatedTime,
+            };
             report.add(place, rule, name());
         } else if let Some(part) = part {
             let time = sample.time.map_or(0, f64::to_bits);

@@ -3,7 +3,7 @@
 /// Whether a finding makes the exposition invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// A reader refuses it, or it cannot mean what it says.
+    /// A reader refuses it.
     Error,
     /// Every reader takes it, but a person should look at it.
     Warning,
@@ -103,18 +103,19 @@ rules! {
     SplitFamily ErrorInOpenMetrics "split_family" "the family's lines do not stand together"
     NameClash Error "name_clash" "the name belongs to two families"
     ForeignSample ErrorInOpenMetrics "foreign_sample" "a sample of this name is none that its family's type has"
-    DuplicateSeries Error "duplicate_series" "the series was already given"
+    DuplicateSeries Warning "duplicate_series" "the series was already given"
     RepeatedTime Warning "repeated_time" "the series was already given for this time"
     InterleavedSeries Error "interleaved_series" "the samples of one label set do not stand together"
     MixedTimestamps Error "mixed_timestamps" "some samples of the label set have a timestamp and some have none"
     TimeGoesBack Error "time_goes_back" "the timestamp is earlier than the one before it"
     // Histograms, summaries and the rest.
     BadBound Error "bad_bound" "le is missing or no number"
+    NanBound ErrorInOpenMetrics "nan_bound" "le or quantile is NaN"
     OddInfinity Error "odd_infinity" "infinity is spelt +Inf here"
-    BucketOrder Error "bucket_order" "the buckets are not in ascending order of le"
-    FallingBuckets Error "falling_buckets" "the bucket counts less than the one before it"
+    BucketOrder ErrorInOpenMetrics "bucket_order" "the buckets are not in ascending order of le"
+    FallingBuckets ErrorInOpenMetrics "falling_buckets" "the bucket counts less than the one before it"
     MissingInfinity ErrorInOpenMetrics "missing_infinity" "the histogram has no bucket le=\"+Inf\""
-    CountMismatch Error "count_mismatch" "the count differs from the bucket le=\"+Inf\""
+    CountMismatch ErrorInOpenMetrics "count_mismatch" "the count differs from the bucket le=\"+Inf\""
     SumAlone Error "sum_alone" "a sum and a count come together or not at all"
     NegativeSum Error "negative_sum" "with negative buckets there is no _sum; without, no negative _gsum"
     BadQuantile Error "bad_quantile" "quantile is missing or no number"

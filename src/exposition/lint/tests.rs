@@ -69,8 +69,6 @@ fn what_readers_of_text_refuse_is_told_where_it_is() {
         ("# TYPE a gauge\n# TYPE a gauge\n", "2:8 repeated_metadata"),
         ("# HELP a x\n# HELP a y\n", "2:8 repeated_metadata"),
         ("a 1\n# TYPE a gauge\n", "2:8 late_metadata"),
-        ("a 1\na 2\n", "2:1 duplicate_series"),
-        ("a{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\",d=\"\"} 2\n", "2:1 duplicate_series"),
     ] {
         assert_eq!(errors(body, InputFormat::Text), [expected], "{body}");
     }
@@ -173,20 +171,21 @@ fn histograms_have_to_add_up() {
         }
         body
     };
-    for (rest, expected) in [
-        ("le2=1 le1=1 le+Inf=1", "3:1 bucket_order"),
-        ("le1=2 le2=1 le+Inf=2", "3:1 falling_buckets"),
-        ("le1=2 le+Inf=2 sum=1 count=3", "5:1 count_mismatch"),
-        ("lex=1 le+Inf=1", "2:14 bad_bound"),
-        ("le1=1 le1=1 le+Inf=1", "3:1 duplicate_series"),
-        ("le1=1 le1.0=1 le+Inf=1", "3:1 duplicate_series"),
-    ] {
+    for (rest, expected) in
+        [("lex=1 le+Inf=1", "2:14 bad_bound"), ("le1e400=1 le+Inf=1", "2:14 bad_bound")]
+    {
         assert_eq!(errors(&body(rest), InputFormat::Text), [expected], "{rest}");
         let om = body(rest) + "# EOF\n";
         assert_eq!(errors(&om, InputFormat::OpenMetrics), [expected], "{rest}");
     }
     for (rest, expected) in [
         ("le1=1", "2:1 missing_infinity"),
+        ("le2=1 le1=1 le+Inf=1", "3:1 bucket_order"),
+        ("le1=1 le1.0=1 le+Inf=1", "3:1 bucket_order"),
+        ("le1=2 le2=1 le+Inf=2", "3:1 falling_buckets"),
+        ("le1=2 le+Inf=2 sum=1 count=3", "5:1 count_mismatch"),
+        ("le1=2 le+Inf=2 le+Inf=3 sum=1 count=3", "6:1 count_mismatch"),
+        ("leNaN=1 le+Inf=1", "2:14 nan_bound"),
         ("leinf=1", "2:14 odd_infinity"),
         ("le+Inf=1 sum=1", "3:1 sum_alone"),
         ("le-1=0 le+Inf=1 sum=1 count=1", "4:1 negative_sum"),
@@ -207,10 +206,32 @@ fn what_could_be_better_is_a_warning() {
         ("a{fooBar=\"1\"} 1\n", "1:3 camel_case"),
         ("a 1\nb 1\na{x=\"1\"} 1\na{x=\"2\"} 1\n", "3:1 split_family"),
         ("a 1 2\na 1 2\n", "2:1 repeated_time"),
+        ("a 1\na 2\n", "2:1 duplicate_series"),
+        ("a{b=\"1\",c=\"2\"} 1\na{c=\"2\",b=\"1\",d=\"\"} 2\n", "2:1 duplicate_series"),
+        ("# TYPE a summary\na{quantile=\"NaN\"} 1\n", "2:13 nan_bound"),
         ("# TYPE h histogram\nh 1\n", "2:1 foreign_sample"),
     ] {
         assert_eq!(found(body, InputFormat::Text), [expected], "{body}");
         assert_eq!(errors(body, InputFormat::Text), [""; 0], "{body}");
+    }
+    for (body, expected) in [
+        ("a 1\na 1\n# EOF\n", "2:1 duplicate_series"),
+        (
+            "# TYPE a summary\na{quantile=\"0.5\"} 1\na{quantile=\"0.50\"} 1\n# EOF\n",
+            "3:1 duplicate_series",
+        ),
+        (
+            "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"1\"} 1\n\
+             a_bucket{le=\"+Inf\"} 1\n# EOF\n",
+            "3:1 duplicate_series",
+        ),
+        (
+            "# TYPE a histogram\na_bucket{le=\"+Inf\",b=\"\"} 1\na_bucket{le=\"+Inf\"} 1\n# EOF\n",
+            "3:1 duplicate_series",
+        ),
+    ] {
+        assert_eq!(found(body, InputFormat::OpenMetrics), [expected], "{body}");
+        assert_eq!(errors(body, InputFormat::OpenMetrics), [""; 0], "{body}");
     }
     let report = lint(b"a 1\n", InputFormat::Text, 9);
     assert_eq!(report.findings()[0].to_string(), "1:1: a: the family has no # HELP");
@@ -274,4 +295,34 @@ fn protobuf_is_judged_by_its_messages() {
     let cut = &message(1)[..15];
     assert_eq!(check(cut).len(), 1, "{:?}", check(cut));
     assert_eq!(lint(&message(1), InputFormat::Unknown, 9).format, InputFormat::Protobuf);
+}
+
+#[test]
+fn what_prometheus_takes_of_protobuf_is_a_warning() {
+    let delimited = |message: &[u8]| [&[u8::try_from(message.len()).unwrap()], message].concat();
+    let family = |metric: &[u8]| {
+        let field = [&[0x22, u8::try_from(metric.len()).unwrap()], metric].concat();
+        delimited(&[b"\x0a\x01a\x12\x01h\x18\x01", &*field].concat())
+    };
+    let value = b"\x12\x09\x09\0\0\0\0\0\0\0\0";
+    let labelled = |name: &[u8]| {
+        let pair = [&[0x0a, u8::try_from(name.len()).unwrap()], name, b"\x12\x01v"].concat();
+        let field = [&[0x0a, u8::try_from(pair.len()).unwrap()], &*pair].concat();
+        family(&[&*field, value].concat())
+    };
+    let good = family(value);
+    for (body, code, valid) in [
+        ([&*good, &*good].concat(), "repeated_metadata", true),
+        ([&*good, b"\0"].concat(), "bad_name", true),
+        (family(b""), "bad_value", true),
+        (labelled(b"__x"), "reserved_label", true),
+        ([&*good, &*labelled(b"__x")].concat(), "repeated_metadata", true),
+        (labelled(b"__name__"), "reserved_label", false),
+        (labelled(b""), "unreadable", false),
+    ] {
+        let report = lint(&body, InputFormat::Protobuf, 99);
+        let codes: Vec<_> = report.findings().iter().map(|f| f.rule.code()).collect();
+        assert!(codes.contains(&code), "{code} in {codes:?}");
+        assert_eq!(report.errors() == 0, valid, "{code}");
+    }
 }

@@ -118,6 +118,7 @@ fn bound(
     let place = (line, label.value_at + 2);
     let bound = Number::parse(label.value).map(|number| number.as_f64());
     let Some(bound) = bound.filter(|bound| !bound.is_nan()) else {
+        let rule = if bound.is_some() { Rule::NanBound } else { rule };
         report.add(place, rule, name);
         return None;
     };

@@ -2,11 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::rule::Rule;
+use memchr::memmem;
+
+use super::rule::{Rule, Severity};
 use super::style::{self, About};
 use super::{Place, Report};
 use crate::exposition::model::{Family, Suffix, Timestamp};
 use crate::exposition::parse::{InputFormat, Limits, is_protobuf, parse_with};
+use crate::exposition::problem::{Problem, Reason};
 
 /// Whether a body begins as delimited `MetricFamily` messages do and no text can: a length, the
 /// tag of a name, the name, and the tag of what follows it.
@@ -53,7 +56,12 @@ pub(super) fn check(source: &[u8], report: &mut Report) {
         let same = Rule::ALL.iter().find(|rule| rule.code() == problem.reason.as_str());
         let about = same.is_none().then(|| problem.reason.sentence().to_owned());
         let place = (problem.line, problem.column);
-        report.add(place, same.copied().unwrap_or(Rule::Unreadable), about);
+        let rule = same.copied().unwrap_or(Rule::Unreadable);
+        if is_forgiven(problem, source) {
+            report.add_as(Severity::Warning, place, rule, about);
+        } else {
+            report.add(place, rule, about);
+        }
     }
     for (at, family) in read.families.iter().enumerate().filter(|(_, f)| !f.samples().is_empty()) {
         let place = (at + 1, 1);
@@ -68,6 +76,38 @@ pub(super) fn check(source: &[u8], report: &mut Report) {
         };
         style::check(&about, &mut |rule, what| report.add(place, rule, Some(what)));
     }
+}
+
+/// Whether Prometheus takes the message all the same: there is then a sample less than its app
+/// meant, or one more than podmeter lets through.
+fn is_forgiven(problem: &Problem, source: &[u8]) -> bool {
+    match problem.reason {
+        Reason::RepeatedMetadata | Reason::BadValue | Reason::ExemplarTooLong => true,
+        // A message of nothing.
+        Reason::BadName => !problem.costs_sample,
+        // Of these, the metric's name alone would be told twice.
+        Reason::ReservedLabel => {
+            let message = message(source, problem.line).unwrap_or_default();
+            let label = message.get(problem.column - 1..).unwrap_or_default();
+            let label = &label[..label.len().min(LABEL_HEAD + NAME_LABEL.len())];
+            memmem::find(label, NAME_LABEL).is_none()
+        }
+        _ => false,
+    }
+}
+
+/// The label's name as a label pair has it, behind keys and lengths of so many bytes at most.
+const NAME_LABEL: &[u8] = b"\x0a\x08__name__";
+const LABEL_HEAD: usize = 12;
+
+/// The message of a number, from 1.
+fn message(mut source: &[u8], number: usize) -> Option<&[u8]> {
+    for _ in 1..number {
+        let (length, at) = varint(source)?;
+        source = source.get(at.checked_add(length)?..)?;
+    }
+    let (length, at) = varint(source)?;
+    source.get(at..at.checked_add(length)?)
 }
 
 /// Looks for metrics that are there twice, and for buckets out of order.
