@@ -47,6 +47,7 @@ impl<'a> Native<'a> {
     /// The histogram, if its parts fit each other: readers trust spans to claim the buckets there
     /// are, and Prometheus gives up the whole scrape for one bucket below zero or more observations
     /// in the buckets than were counted. A larger count is the app's affair, as with any number.
+    /// Fractions below zero are, too: Prometheus's own examples of the format have some.
     pub(crate) fn checked(self) -> Option<Self> {
         let holds = SCHEMAS.contains(&self.schema)
             && self.zero_threshold >= 0.0
@@ -65,9 +66,7 @@ impl<'a> Native<'a> {
                     positive.fits()
                         && negative.fits()
                         && *zero >= 0.0
-                        && negative.found().is_some_and(|below| {
-                            positive.found().is_some_and(|above| below + above + zero <= *count)
-                        })
+                        && negative.found() + positive.found() + zero <= *count
                 }
             };
         holds.then_some(self)
@@ -226,9 +225,9 @@ impl Side<i64> {
 }
 
 impl Side<f64> {
-    /// How much is in the buckets, added up as readers do, if each has a count.
-    fn found(&self) -> Option<f64> {
-        self.values.iter().try_fold(0.0, |found, count| (*count >= 0.0).then_some(found + count))
+    /// How much is in the buckets, added up as readers do; NaN if one of them is.
+    fn found(&self) -> f64 {
+        self.values.iter().fold(0.0, |found, count| found + count)
     }
 
     fn counts(&self) -> Vec<(i32, f64)> {
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn fractions_hold_where_no_bucket_is_below_zero_and_all_are_counted() {
+    fn fractions_hold_where_all_of_them_are_counted() {
         let with = |count, zero, above: &[f64], below: &[f64]| {
             let side = |values: &[f64]| Side {
                 spans: vec![Span { offset: 0, length: u32::try_from(values.len()).unwrap() }],
@@ -276,12 +275,12 @@ mod tests {
             Native { observations, ..native(&[], &[]) }.checked().is_some()
         };
         assert!(with(2.5, 0.5, &[1.0], &[0.5]));
+        assert!(with(2.5, 0.5, &[1.0, -0.5], &[]));
         assert!(with(f64::INFINITY, 0.0, &[f64::INFINITY], &[]));
         for (count, zero, above, below) in [
             (1.5, 0.5, &[1.0][..], &[0.5][..]),
             (2.5, -0.5, &[1.0], &[0.5]),
             (2.5, f64::NAN, &[1.0], &[]),
-            (2.5, 0.5, &[1.0, -0.5], &[]),
             (2.5, 0.5, &[], &[f64::NAN]),
             (f64::NAN, 0.5, &[1.0], &[]),
         ] {

@@ -243,6 +243,11 @@ impl Problems {
             self.first.push(problem);
         }
     }
+
+    /// Counts samples that were lost for the problem before, beside its first.
+    pub(crate) fn lost(&mut self, reason: Reason, samples: u64) {
+        self.dropped.add(reason, samples);
+    }
 }
 
 /// A number for each reason.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use podmeter::exposition::Format;
+use podmeter::exposition::{Format, Reason};
 
 use crate::messages::{Message, delimited, families, family, varint};
 use crate::{lines, merged, problems, read, written};
@@ -111,7 +111,6 @@ fn a_native_histogram_that_readers_would_refuse_keeps_its_sum_and_count() {
         m().message(9, span(0, 1)).sint(10, 2).message(12, span(0, 1)).sint(13, 2),
         m().message(12, span(0, 1)).sint(13, 2).uint(7, 2),
         m().message(12, span(0, 1)).sint(13, 1).uint(7, u64::MAX),
-        m().double(4, 3.0).message(12, span(0, 2)).double(14, 1.0).double(14, -0.5),
         m().double(4, 3.0).message(9, span(0, 1)).double(11, f64::NAN),
         m().double(4, 3.0).message(12, span(0, 1)).double(14, 1.0).double(8, -1.0),
         m().double(4, 3.0).message(12, span(0, 1)).double(14, 3.5),
@@ -122,6 +121,65 @@ fn a_native_histogram_that_readers_would_refuse_keeps_its_sum_and_count() {
         assert_eq!(lines(&read), ["h_bucket{le=+Inf} 3", "h_sum{} 1.5", "h_count{} 3"]);
         assert_eq!(problems(&read), ["1:8:inconsistent"]);
     }
+}
+
+#[test]
+fn of_two_metrics_of_one_label_set_the_first_is_kept_whole() {
+    let bucket = |bound, count| m().double(2, bound).uint(1, count);
+    let histogram = |bounds: &[f64], count: u64| {
+        let head = m().uint(1, count).double(2, 1.5);
+        let buckets = bounds.iter().map(|bound| bucket(*bound, count));
+        m().message(7, buckets.fold(head, |all, bucket| all.message(3, bucket)))
+    };
+    let labelled = |pairs: &[(&str, &str)], metric: Message| {
+        let all = pairs.iter().fold(m(), |all, (name, value)| all.label(name, value));
+        Message([all.0, metric.0].concat())
+    };
+    let first = labelled(&[("a", "1"), ("b", "2")], histogram(&[1.0], 3));
+    let again = labelled(&[("b", "2"), ("c", ""), ("a", "1")], histogram(&[0.5, 2.0], 5));
+    let other = labelled(&[("a", "1")], histogram(&[], 1));
+    let later = histogram(&[], 7).uint(6, 2000);
+    let first_time = histogram(&[], 6).uint(6, 1000);
+    let native = m().uint(1, 6).message(12, m().sint(1, 0).uint(2, 1)).sint(13, 6);
+    let summary = |count| m().message(4, m().uint(1, count).double(2, 0.5));
+    let body = delimited([
+        family("h", 4, [first, again.clone(), other, first_time, later]),
+        family("h", 4, [again]),
+        family("n", 4, [m().message(7, native), histogram(&[], 2)]),
+        family("s", 2, [summary(1), summary(2)]),
+        family("h", 2, [labelled(&[("a", "1"), ("b", "2")], summary(1))]),
+    ]);
+    let read = read(&body);
+    assert_eq!(
+        lines(&read)[..11],
+        [
+            "h_bucket{a=1,b=2,le=1} 3",
+            "h_bucket{a=1,b=2,le=+Inf} 3",
+            "h_sum{a=1,b=2} 1.5",
+            "h_count{a=1,b=2} 3",
+            "h_bucket{a=1,le=+Inf} 1",
+            "h_sum{a=1} 1.5",
+            "h_count{a=1} 1",
+            "h_bucket{le=+Inf} 6 @1000",
+            "h_sum{} 1.5 @1000",
+            "h_count{} 6 @1000",
+            "h_bucket{le=+Inf} 7 @2000",
+        ]
+    );
+    assert_eq!(
+        lines(&read)[13..],
+        [
+            "n{} 6 schema 0 sum 0 zero 0<=0 [(0, 6.0)] []",
+            "s_sum{} 0.5",
+            "s_count{} 1",
+            "h_sum{a=1,b=2} 0.5",
+            "h_count{a=1,b=2} 1",
+        ]
+    );
+    let repeated = problems(&read);
+    let repeated: Vec<_> = repeated.iter().filter(|p| p.ends_with(":duplicate_series!")).collect();
+    assert_eq!(repeated.len(), 4, "{repeated:?}");
+    assert_eq!(read.problems.dropped().get(Reason::DuplicateSeries), 5 + 5 + 3 + 2);
 }
 
 #[test]

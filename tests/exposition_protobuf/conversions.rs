@@ -1,6 +1,6 @@
 //! What becomes of each kind on its way between protobuf and the texts.
 
-use podmeter::exposition::{Format, InputFormat, parse};
+use podmeter::exposition::{Format, InputFormat, Kind, parse};
 
 use crate::messages::{Field, Fields, Message, delimited, families, family, samples};
 use crate::{lines, protobuf, read, text};
@@ -174,6 +174,42 @@ fn what_a_message_would_fill_with_nothing_is_told_in_parts() {
         ]
     );
     assert!(families(&answer).iter().all(|f| matches!(f[&3][0], Field::Uint(3))));
+}
+
+#[test]
+fn a_gauge_histogram_that_does_not_add_up_is_told_in_parts() {
+    for (one, two, infinite, count) in [(1, 2, 3, 3), (2, 1, 3, 3), (1, 2, 1, 1), (1, 2, 3, 4)] {
+        let body = format!(
+            "# TYPE g gaugehistogram\ng_bucket{{le=\"1.0\"}} {one}\ng_bucket{{le=\"2.0\"}} {two}\n\
+             g_bucket{{le=\"+Inf\"}} {infinite}\ng_gsum 4\ng_gcount {count}\n# EOF\n"
+        );
+        let bucket = |bound, count| m().uint(1, count).double(2, bound);
+        let histogram = m()
+            .uint(1, count)
+            .double(2, 4.0)
+            .message(3, bucket(1.0, one))
+            .message(3, bucket(2.0, two))
+            .message(3, bucket(f64::INFINITY, infinite));
+        let told = delimited([family("g", 5, [m().message(7, histogram)])]);
+        for body in [body.as_bytes(), &told] {
+            let answer = protobuf(body);
+            let names: Vec<_> =
+                read(&answer).families.iter().map(|f| (f.name().to_owned(), f.kind())).collect();
+            if (one, two, infinite, count) == (1, 2, 3, 3) {
+                assert_eq!(names, [("g".to_owned(), Kind::GaugeHistogram)]);
+            } else {
+                let parts = ["g_bucket", "g_gsum", "g_gcount"];
+                assert_eq!(names, parts.map(|name| (name.to_owned(), Kind::Gauge)));
+            }
+            assert_eq!(
+                lines(&read(&answer)).join("\n").replace(".0}", "}"),
+                format!(
+                    "g_bucket{{le=1}} {one}\ng_bucket{{le=2}} {two}\ng_bucket{{le=+Inf}} {infinite}\n\
+                     g_gsum{{}} 4\ng_gcount{{}} {count}"
+                )
+            );
+        }
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(super) fn is_legal(kind: Kind, name: &str, sample: &Sample<'_>) -> bool {
 }
 
 /// Exactly this number: what readers compare, they compare so.
-pub(super) fn is(value: f64, number: f64) -> bool {
+pub(in crate::exposition) fn is(value: f64, number: f64) -> bool {
     value.total_cmp(&number).is_eq() || value.abs() + number.abs() <= 0.0
 }
 

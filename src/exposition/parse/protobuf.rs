@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use self::metric::Reader;
 use self::wire::{Fields, Value, varint};
 use super::Limits;
+use crate::exposition::keyed::Hashes;
 use crate::exposition::model::{Exposition, Family, Kind};
 use crate::exposition::problem::{Problem, Problems, Reason};
 
@@ -56,6 +57,7 @@ pub(super) fn read<'a>(source: &'a [u8], limits: &Limits) -> Exposition<'a> {
         budget: limits.samples,
         families: Vec::new(),
         names: HashSet::new(),
+        seen: Hashes::default(),
         problems: Problems::keeping(limits.problems),
         number: 0,
     };
@@ -82,6 +84,8 @@ struct Body<'a, 'l> {
     budget: usize,
     families: Vec<Family<'a>>,
     names: HashSet<Cow<'a, str>>,
+    /// Metrics of several samples; as the samples they count in the budget.
+    seen: Hashes,
     problems: Problems,
     /// Of the family that is being read, from 1.
     number: usize,
@@ -173,7 +177,8 @@ impl<'a> Body<'a, '_> {
     }
 
     fn metrics(&mut self, family: &mut Family<'a>, message: &'a [u8], guess: bool) {
-        let mut reader = Reader::new(guess);
+        let mut seen = std::mem::take(&mut self.seen);
+        let mut reader = Reader::new(guess, &mut seen);
         for field in Fields::new(message, 0) {
             let Ok(field) = field else { break };
             let (4, Value::Bytes(metric)) = (field.number, field.value) else { continue };
@@ -187,6 +192,12 @@ impl<'a> Body<'a, '_> {
                     for refusal in remarks {
                         self.problem(refusal.at + 1, refusal.reason, false);
                     }
+                    if reader.is_repeated(family, before) {
+                        let lost = (family.samples.len() - before) as u64;
+                        family.samples.truncate(before);
+                        self.problem(field.at + 1, Reason::DuplicateSeries, true);
+                        self.problems.lost(Reason::DuplicateSeries, lost.saturating_sub(1));
+                    }
                 }
                 Err(refusal) => {
                     family.samples.truncate(before);
@@ -194,6 +205,7 @@ impl<'a> Body<'a, '_> {
                 }
             }
         }
+        self.seen = seen;
     }
 }
 

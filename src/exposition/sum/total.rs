@@ -271,7 +271,9 @@ mod tests {
             let (one, other) = terms.split_at(cut.min(terms.len() - 1).max(1).min(terms.len()));
             let of = |terms: &[f64]| {
                 let mut total = Total::Whole(0);
-                terms.iter().for_each(|term| total.add(&Number::Float(*term)));
+                for term in terms {
+                    total.add(&Number::Float(*term));
+                }
                 total
             };
             let mut joined = of(one);

@@ -6,18 +6,21 @@ use super::histogram::Histogram;
 use super::labels::{broken, canonical, exemplar, instant, misshapen, pair};
 use super::point::{Bounds, Point};
 use super::wire::{Fields, Value};
-use crate::exposition::labels::hash_all;
+use crate::exposition::keyed::Hashes;
+use crate::exposition::labels::{hash_all, hash_bytes};
 use crate::exposition::model::{Exemplar, Family, Kind, Suffix, Timestamp};
 use crate::exposition::parse::Refusal;
 use crate::exposition::problem::Reason;
 use crate::exposition::value::Number;
 
 /// Reads the metrics of one family.
-pub(super) struct Reader {
+pub(super) struct Reader<'s> {
     /// Whether the family's type is none that we know, so that its metrics have to tell.
     guess: bool,
     /// The numbers of bounds, for where histograms of the family have different ones.
     bounds: HashMap<u64, u16>,
+    /// Metrics of several samples that were there, by name, label set and time.
+    seen: &'s mut Hashes,
 }
 
 /// What a metric says, before it becomes samples.
@@ -50,9 +53,9 @@ struct Summary {
 /// What is wrong with a metric that costs no sample.
 pub(super) type Remarks = Vec<Refusal>;
 
-impl Reader {
-    pub(super) fn new(guess: bool) -> Self {
-        Self { guess, bounds: HashMap::new() }
+impl<'s> Reader<'s> {
+    pub(super) fn new(guess: bool, seen: &'s mut Hashes) -> Self {
+        Self { guess, bounds: HashMap::new(), seen }
     }
 
     /// Adds the metric's samples to the family. `budget` is how many samples there may still be.
@@ -116,6 +119,22 @@ impl Reader {
             }
         }
         Ok(remarks)
+    }
+
+    /// Whether a metric of several samples has a label set that one before it had at that time. Of
+    /// two that were mixed nobody could tell which sample is whose.
+    pub(super) fn is_repeated(&mut self, family: &Family<'_>, from: usize) -> bool {
+        let Some(sample) = family.samples.get(from..).and_then(<[_]>::last) else { return false };
+        if matches!(family.kind, Kind::Gauge | Kind::Unknown) {
+            return false;
+        }
+        // The last sample is a sum, a count or a time, which has no bound; or native, or a counter.
+        let time = sample.timestamp().and_then(Timestamp::millis);
+        let time = time.map(i64::to_le_bytes);
+        let place = hash_bytes(family.name.as_bytes(), time.as_ref().map_or(&[], |time| time));
+        // What is told as another type has other samples.
+        let place = place.rotate_left(family.kind as u32);
+        !self.seen.insert(place.wrapping_add(sample.hash))
     }
 }
 

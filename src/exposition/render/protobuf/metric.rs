@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::exact::{float, instant, instant_of, whole};
 use super::histogram::write_histogram;
 use crate::exposition::labels::{Pairs, unescape_value};
-use crate::exposition::merge::{MergedFamily, Piece, group_of};
+use crate::exposition::merge::{MergedFamily, Piece, group_of, is};
 use crate::exposition::model::{Exemplar, Kind, Sample, Suffix, Timestamp};
 use crate::exposition::native::Native;
 use crate::exposition::render::lines::Suffixes;
@@ -69,6 +69,7 @@ impl Shape {
                                 .iter()
                                 .filter(|s| s.suffix == Suffix::Bucket || s.suffix == count)
                                 .all(|s| s.value.as_f64() >= 0.0)
+                            && (!gauge || alone || total.is_some_and(|t| adds_up(&point, t)))
                 });
                 let native = natives && !others;
                 fits.then(|| Self::Histogram { gauge, native, created: created() })
@@ -163,6 +164,15 @@ fn created_fits(family: &MergedFamily<'_>) -> bool {
             find(&point, Suffix::Created).is_none_or(|created| instant_of(created).is_some())
                 && !is_only_created(&point)
         })
+}
+
+/// Whether the buckets of a gauge histogram, which stand in the order of their bounds, rise to the
+/// count. Text and OpenMetrics have a place for ones that do not; of histograms there are none.
+fn adds_up(point: &[Sample<'_>], total: Number<'_>) -> bool {
+    let buckets = || point.iter().filter(|sample| sample.suffix == Suffix::Bucket);
+    let count = |sample: &Sample<'_>| sample.value.as_f64();
+    buckets().zip(buckets().skip(1)).all(|(one, next)| count(one) <= count(next))
+        && buckets().next_back().is_some_and(|last| is(count(last), total.as_f64()))
 }
 
 fn is_only_created(point: &[Sample<'_>]) -> bool {
