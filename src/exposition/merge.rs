@@ -17,7 +17,6 @@ use std::collections::hash_map::Entry;
 pub(super) use self::groups::group_of;
 pub(super) use self::judge::is;
 pub(super) use self::relabel::bound_label;
-pub(super) use self::relabel::has_bounds;
 use self::relabel::rehash;
 use super::block::Block;
 use super::format::Escaping;

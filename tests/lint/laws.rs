@@ -20,7 +20,12 @@ proptest! {
             if *labelled { source.labelled() } else { source }
         });
         let merged = merge(vec![], sources.collect());
+        // Text has no way to tell such a time, and Prometheus refuses who tries.
+        let before_1970 = bodies.iter().any(|(body, _)| body.contains(" -1000"));
         for (format, name) in FORMATS {
+            if before_1970 && name == InputFormat::Text {
+                continue;
+            }
             let out = written(&merged, format);
             let report = lint(out.as_bytes(), name, 20);
             prop_assert_eq!(report.errors(), 0, "{:?}\n{}", report.findings(), out);

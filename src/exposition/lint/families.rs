@@ -143,9 +143,6 @@ impl<'a> Families<'a> {
             let value = labels::unescaped(label.value);
             let hash = hash_pair(&label.name, &value, numeric);
             series = series.wrapping_add(hash);
-            if !value.is_empty() {
-                spelt = spelt.wrapping_add(hash_bytes(label.name.as_bytes(), value.as_bytes()));
-            }
             if !family.sets_apart(&label.name, suffix, bounded) {
                 group = group.wrapping_add(hash);
             }
@@ -165,8 +162,7 @@ impl<'a> Families<'a> {
         // Python's reader of OpenMetrics passes over a bucket that it knows to the letter; spelt in
         // another way it is one out of order.
         let is_bucket = openmetrics && bounded && suffix == Suffix::Bucket;
-        let spelt = hash_bytes(sample.name.as_bytes(), &spelt.to_le_bytes());
-        let respelt = is_bucket && self.spelt.insert(timed(spelt));
+        let respelt = is_bucket && self.spelt.insert(timed(spelling(sample)));
         if !self.series.insert(timed(series)) {
             let rule = match sample.time {
                 _ if respelt => Rule::BucketOrder,
@@ -338,6 +334,16 @@ impl Family<'_> {
             report.add(place, rule, Some(label.to_owned()));
         }
     }
+}
+
+/// The hash of a series to the letter; an empty value counts as no label.
+fn spelling(sample: &Sample<'_>) -> u64 {
+    let told = sample.labels.iter().filter(|label| !label.value.is_empty());
+    let labels = told.fold(0_u64, |sum, label| {
+        let value = labels::unescaped(label.value);
+        sum.wrapping_add(hash_bytes(label.name.as_bytes(), value.as_bytes()))
+    });
+    hash_bytes(sample.name.as_bytes(), &labels.to_le_bytes())
 }
 
 /// What OpenMetrics lets samples of a kind add to the family's name.

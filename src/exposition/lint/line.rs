@@ -361,10 +361,11 @@ fn plain_name<'a>(scan: &mut Scan<'a>) -> Result<Cow<'a, str>, Fault<'a>> {
     metric_name(scan)
 }
 
-/// Whole milliseconds in text, seconds in OpenMetrics.
+/// Whole milliseconds in text, seconds in OpenMetrics. Prometheus's reader of text knows no sign.
 fn time(word: &str, openmetrics: bool) -> Option<f64> {
     if openmetrics {
         return Number::parse(word).map(|number| number.as_f64()).filter(|time| time.is_finite());
     }
-    word.parse::<i64>().ok().map(|millis| millis as f64)
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_digit());
+    word.parse::<i64>().ok().filter(|_| is_plain).map(|millis| millis as f64)
 }

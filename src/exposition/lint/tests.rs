@@ -34,6 +34,9 @@ fn what_readers_of_text_refuse_is_told_where_it_is() {
         ("a 1_2\n", "1:3 bad_value"),
         ("a 1 \n", "1:4 blank"),
         ("a 1 2.5\n", "1:5 bad_timestamp"),
+        ("a 1 -5\n", "1:5 bad_timestamp"),
+        ("a{b=\"c\"} 1 +5\n", "1:12 bad_timestamp"),
+        ("a 1 -0\n", "1:5 bad_timestamp"),
         ("a 1 2 3\n", "1:7 trailing_text"),
         ("a 1 # {t=\"x\"} 1\n", "1:5 exemplar_not_allowed"),
         ("a{1=\"x\"} 1\n", "1:3 bad_label_name"),
@@ -148,6 +151,7 @@ fn what_readers_of_openmetrics_refuse_is_told_where_it_is() {
     ] {
         assert_eq!(errors(body, InputFormat::OpenMetrics), [expected], "{body}");
     }
+    assert_eq!(errors("a 1 -5.5\n# EOF\n", InputFormat::OpenMetrics), [""; 0]);
     // A carriage return is a character of help like any other.
     let help = "# HELP a x\r\na 1\n# HELP b \r\n# EOF\n";
     assert_eq!(errors(help, InputFormat::OpenMetrics), [""; 0]);
