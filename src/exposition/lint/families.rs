@@ -138,7 +138,7 @@ impl<'a> Families<'a> {
         let part = values::check(&told, sample, suffix, report);
         let bounded = part.is_some_and(|part| part.bound.is_some());
         let numeric = bounded.then_some(if suffix == Suffix::Bucket { "le" } else { "quantile" });
-        let (mut series, mut group, mut spelt) = (0_u64, 0_u64, 0_u64);
+        let (mut series, mut group) = (0_u64, 0_u64);
         for label in &sample.labels {
             let value = labels::unescaped(label.value);
             let hash = hash_pair(&label.name, &value, numeric);
