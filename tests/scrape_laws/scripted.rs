@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use socket2::{Domain, Socket, Type};
+
 /// Answers each connection's first request with `answer` as it is, and closes.
 pub(crate) fn says(answer: impl Into<Vec<u8>>) -> SocketAddr {
     let answer = answer.into();
@@ -35,7 +37,12 @@ pub(crate) fn hangs() -> SocketAddr {
 
 /// Where nobody listens: the port of a socket that never accepted.
 pub(crate) fn nobody() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+    // Bound and never listening, so that no other test's listener gets the port meanwhile.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// An app that says when a request is there, and answers it when it is told to.
