@@ -2,8 +2,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use podmeter::clock::Nanos;
-use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::config::Identity;
+use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
@@ -74,8 +74,9 @@ fn show(criterion: &mut Criterion) {
     for status in 200..360 {
         recorder.event(exchange(status));
     }
-    let names = [Dialect::Istio, Dialect::Envoy];
-    let dialects = Dialects::new(&names, &Identity::default(), meter.layout());
+    let names: Vec<_> = Dialect::all().collect();
+    let identity = Identity::default();
+    let dialects = Dialects::new(&names, &Subject::new(&identity), meter.layout());
     let vitals =
         Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
     criterion.bench_function("show 10,000 samples", |bencher| {

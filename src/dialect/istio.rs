@@ -8,7 +8,7 @@
 mod service;
 
 use super::buckets::Buckets;
-use crate::config::Identity;
+use super::built_in::{BuiltIn, Recording, Show, Subject};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
     HttpKey, HttpTotals, Layout, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey,
@@ -22,9 +22,16 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "istio",
+    durations: &[&Buckets::MILLISECONDS],
+    sizes: &[&Buckets::BYTES],
+    make: |subject| Box::new(Istio::new(subject)),
+};
+
 /// Shows `istio_*`.
 #[derive(Debug)]
-pub(super) struct Istio {
+struct Istio {
     pod: Pod,
     http_labels: Mutex<HashMap<HttpKey, Labels>>,
     tcp_labels: Mutex<HashMap<TcpKey, Labels>>,
@@ -46,22 +53,15 @@ struct Pod {
 }
 
 impl Istio {
-    pub(super) fn new(identity: &Identity) -> Self {
-        let pod = Pod::new(identity);
+    fn new(subject: &Subject<'_>) -> Self {
+        let pod = Pod::new(subject);
         Self { pod, http_labels: Mutex::default(), tcp_labels: Mutex::default() }
     }
+}
 
-    pub(super) fn naming(mut self, seen: &Arc<SeenHosts>) -> Self {
-        self.pod.seen = Some(Arc::clone(seen));
-        self
-    }
-
-    pub(super) fn show(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        families: &mut Vec<Family<'static>>,
-    ) {
+impl Show for Istio {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, .. } = *recording;
         if !snapshot.http.is_empty() {
             self.show_http(layout, snapshot, families);
         }
@@ -76,7 +76,9 @@ impl Istio {
         build.gauge(&Labels::from_pairs([("component", "proxy"), ("tag", tag)]), 1.0);
         families.push(build.build());
     }
+}
 
+impl Istio {
     fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
@@ -184,7 +186,8 @@ impl Istio {
 }
 
 impl Pod {
-    fn new(identity: &Identity) -> Self {
+    fn new(subject: &Subject<'_>) -> Self {
+        let identity = subject.identity;
         let or_unknown = |value: Option<&String>| value.map_or(UNKNOWN, String::as_str).to_owned();
         let namespace = or_unknown(identity.namespace.as_ref());
         let services = identity.services.iter().map(|host| Service::new(host, &namespace));
@@ -201,7 +204,7 @@ impl Pod {
                 .to_owned(),
             cluster: or_unknown(identity.cluster.as_ref()),
             services: services.collect(),
-            seen: None,
+            seen: subject.seen.map(Arc::clone),
             namespace,
         }
     }
