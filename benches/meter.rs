@@ -39,7 +39,9 @@ fn exchange(status: u16) -> Event {
         started: Nanos(0),
         ended: Nanos(1_234_567),
         first_byte: None,
+        first_data: None,
         held: 9_000,
+        held_request: 4_000,
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
@@ -52,7 +54,7 @@ fn record(criterion: &mut Criterion) {
     let mut recorder = Recorder::new(&shard, RouteId(0));
     criterion.bench_function("record one exchange, the same series", |bencher| {
         bencher.iter(|| {
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange(200)));
         });
     });
@@ -60,7 +62,7 @@ fn record(criterion: &mut Criterion) {
         let mut turn = 0;
         bencher.iter(|| {
             turn = (turn + 1) % 4;
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
         });
     });

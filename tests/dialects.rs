@@ -60,7 +60,9 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
         started: Nanos(10),
         ended: Nanos(10 + nanos),
         first_byte: None,
+        first_data: None,
         held: 7_000,
+        held_request: 2_000,
         request_bytes: 100,
         response_bytes: 101,
         probe: false,
@@ -129,7 +131,7 @@ fn a_latency_is_in_the_buckets_from_its_own_bound_on_and_its_sum_is_not_rounded(
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     for nanos in [500_000, 500_001, 1_234_567, 3_600_000_000_000, 3_600_000_000_001] {
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(200, Flags::None, nanos, 0));
     }
     let text = shown(&meter, &identity(), &["istio", "envoy"], Format::TEXT);
@@ -202,10 +204,10 @@ fn statuses_flags_and_services_each_have_their_series_and_envoy_adds_them_up() {
         (0, Flags::DownstreamClosed, 0),
         (500, Flags::UpstreamProtocolError, 0),
     ] {
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(status, flags, 1, host));
     }
-    recorder.event(Event::Began);
+    recorder.event(Event::Began { host: HostId(0) });
     let text = shown(&meter, &identity(), &["istio", "envoy"], Format::TEXT);
     let series: Vec<_> = samples(&text, "istio_requests_total{")
         .iter()
@@ -266,7 +268,7 @@ fn a_host_that_names_no_service_counts_in_the_series_of_the_first() {
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     for host in [HostId::UNKNOWN, HostId(0), HostId(1), HostId::UNKNOWN] {
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(200, Flags::None, 1, host.0));
     }
     let text = shown(&meter, &identity(), &["istio"], Format::TEXT);
@@ -305,7 +307,7 @@ fn ports_that_no_label_tells_apart_are_added_up() {
     let shard = meter.shard(0).unwrap();
     for id in 0..3 {
         let mut recorder = Recorder::new(&shard, RouteId(id));
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(200, Flags::None, 1, 0));
     }
     for id in 3..5 {
@@ -339,7 +341,7 @@ fn a_request_that_nobody_can_tell_the_end_of_stays_counted_as_begun() {
     let meter = meter();
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
-    recorder.event(Event::Began);
+    recorder.event(Event::Began { host: HostId(0) });
     let total = || {
         let text = shown(&meter, &identity(), &["envoy"], Format::TEXT);
         let names = ["envoy_cluster_upstream_rq_total{", "envoy_http_downstream_rq_total{"];
@@ -433,7 +435,7 @@ fn an_operator_reads_envoys_own_names() {
     let meter = meter();
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
-    recorder.event(Event::Began);
+    recorder.event(Event::Began { host: HostId(0) });
     recorder.event(exchange(404, Flags::None, 1_500_000, 0));
     let vitals = Vitals {
         draining: false,

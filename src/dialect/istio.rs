@@ -11,8 +11,8 @@ use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HttpKey, HttpTotals, Layout, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey,
-    TcpTotals, Totals,
+    HostKey, HostTotals, HttpKey, HttpTotals, Layout, RouteId, Side, Snapshot, TcpKey, TcpTotals,
+    Totals,
 };
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
@@ -65,7 +65,7 @@ impl Show for Istio {
         if !snapshot.http.is_empty() {
             self.show_http(layout, snapshot, families);
         }
-        if !snapshot.messages.is_empty() {
+        if snapshot.hosts.values().any(HostTotals::has_messages) {
             self.show_messages(snapshot, families);
         }
         if !snapshot.tcp.is_empty() {
@@ -136,8 +136,9 @@ impl Istio {
     }
 
     fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
-        let mut shown: BTreeMap<MessagesKey, MessagesTotals> = BTreeMap::new();
-        for (key, totals) in &snapshot.messages {
+        let mut shown: BTreeMap<HostKey, HostTotals> = BTreeMap::new();
+        let called = snapshot.hosts.iter().filter(|(_, totals)| totals.has_messages());
+        for (key, totals) in called {
             let key = self.pod.shown_messages(*key, side(snapshot, key.route));
             shown.entry(key).or_default().merge(totals);
         }
@@ -221,10 +222,10 @@ impl Pod {
         HttpKey { route: ANY_INBOUND, host: self.shown_host(key.host), ..key }
     }
 
-    fn shown_messages(&self, key: MessagesKey, side: Side) -> MessagesKey {
+    fn shown_messages(&self, key: HostKey, side: Side) -> HostKey {
         match side {
-            Side::Inbound => MessagesKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
-            Side::Outbound => MessagesKey { route: ANY_OUTBOUND, ..key },
+            Side::Inbound => HostKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
+            Side::Outbound => HostKey { route: ANY_OUTBOUND, ..key },
         }
     }
 
@@ -253,7 +254,7 @@ impl Pod {
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
-    fn messages(&self, key: MessagesKey) -> Labels {
+    fn messages(&self, key: HostKey) -> Labels {
         self.labels(shown_side(key.route), key.host, "grpc", &[], &[])
     }
 
@@ -380,7 +381,7 @@ fn shown_side(route: RouteId) -> Side {
 }
 
 /// A counter family of gRPC messages: name, help, and what it shows.
-type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
+type MessagesCounter = (&'static str, &'static str, fn(&HostTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
