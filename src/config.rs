@@ -100,6 +100,8 @@ pub struct Forward {
 pub struct Identity {
     /// The Deployment or other owner.
     pub workload: Option<String>,
+    /// What kind of object that is.
+    pub workload_kind: Option<String>,
     /// The pod's namespace.
     pub namespace: Option<String>,
     /// The pod's name.

@@ -12,6 +12,11 @@ use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[path = "dialects/linkerd.rs"]
+mod linkerd;
+#[path = "dialects/osm.rs"]
+mod osm;
+
 /// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
 fn meter() -> Arc<Meter> {
     Meter::new(Layout {
@@ -41,6 +46,7 @@ fn meter() -> Arc<Meter> {
 fn identity() -> Identity {
     Identity {
         workload: Some("podinfo".into()),
+        workload_kind: Some("Deployment".into()),
         namespace: Some("test".into()),
         pod: Some("podinfo-1".into()),
         app: Some("pod\"info".into()),

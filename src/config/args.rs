@@ -79,8 +79,8 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
     pub health_listen: Option<String>,
 
-    /// Which metric families the traffic is shown as: `istio`, `envoy`, or both with a
-    /// comma between.
+    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd` and `osm`,
+    /// with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
@@ -121,6 +121,10 @@ pub struct ProxyArgs {
     /// The workload this pod belongs to: the name of its Deployment or other owner.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub workload: Option<String>,
+
+    /// What kind of object the workload is, as `StatefulSet`.
+    #[arg(long, value_name = "KIND", help_heading = WHO)]
+    pub workload_kind: Option<String>,
 
     /// The pod's namespace.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
@@ -214,6 +218,7 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
@@ -252,7 +257,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 30] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 31] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -270,6 +275,7 @@ impl ProxyArgs {
             app_metrics,
             app_metrics_max_bytes,
             workload,
+            workload_kind,
             namespace,
             pod,
             app,
@@ -302,6 +308,7 @@ impl ProxyArgs {
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
             ("workload", One(workload)),
+            ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
             ("pod", One(pod)),
             ("app", One(app)),

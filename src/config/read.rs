@@ -129,12 +129,12 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
     for name in items(texts) {
         let dialect = match (Dialect::named(name), name) {
             (Some(dialect), _) => dialect,
-            (None, "linkerd" | "osm" | "http" | "otel") => {
+            (None, "http" | "otel") => {
                 return Err(ConfigError::NotYet {
                     setting: "dialect",
                     value: shown(name),
                     feature: "that dialect".to_owned(),
-                    instead: "istio or envoy",
+                    instead: "istio, envoy, linkerd or osm",
                 });
             }
             (None, _) => return Err(invalid("dialect", name, &expected())),
@@ -172,6 +172,7 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
     }
     Ok(Identity {
         workload: label("workload", args.workload.as_deref())?,
+        workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
         pod: label("pod", args.pod.as_deref())?,
         app: label("app", args.app.as_deref())?,
