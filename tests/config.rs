@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 31] = [
+const SAMPLES: [(&str, [&str; 3]); 33] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -29,6 +29,8 @@ const SAMPLES: [(&str, [&str; 3]); 31] = [
     ("admin-listen", ["127.0.0.1:201", "[::1]:202", "off"]),
     ("health-listen", ["127.0.0.1:301", "0.0.0.0:302", "off"]),
     ("dialect", ["linkerd", "envoy", "osm"]),
+    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
         [
@@ -302,6 +304,8 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "envoy-cluster-name": "inbound|{port}||",
+            "envoy-label": [],
             "app-metrics": [
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
@@ -459,7 +463,9 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
+        "forward" | "opaque-ports" | "dialect" | "envoy-label" | "app-metrics" | "service" => {
+            json!([sample])
+        }
         "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
         _ => json!(sample),
     }

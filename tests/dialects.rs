@@ -1,5 +1,7 @@
 //! One recording, shown as istio and envoy: every label, every bucket, every number.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
@@ -12,6 +14,8 @@ use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[path = "dialects/envoy_names.rs"]
+mod envoy_names;
 #[path = "dialects/linkerd.rs"]
 mod linkerd;
 #[path = "dialects/osm.rs"]

@@ -85,6 +85,18 @@ pub struct ProxyArgs {
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
 
+    /// What `envoy_cluster_name` says of what comes to a port of the app: text with any of `{port}`,
+    /// `{service}` (the first of --service), `{workload}`, `{namespace}`, `{pod}`, `{app}`,
+    /// `{version}`, `{revision}` and `{cluster}` in it, as `{namespace}_{service}_{port}`.
+    #[arg(long, value_name = "TEMPLATE", help_heading = LOOK)]
+    pub envoy_cluster_name: Option<String>,
+
+    /// One more label on Envoy's families of a port, with the same in its value, as
+    /// `service={service}_{namespace}_svc_{port}`; repeatable.
+    #[arg(long, value_name = "NAME=TEMPLATE", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub envoy_label: Vec<String>,
+
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
     /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
     /// `unix:/run/app.sock:/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for more.
@@ -218,6 +230,7 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            envoy_cluster_name: text("inbound|{port}||"),
             workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
             max_connections: text("10000"),
@@ -257,7 +270,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 31] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 33] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -272,6 +285,8 @@ impl ProxyArgs {
             admin_listen,
             health_listen,
             dialect,
+            envoy_cluster_name,
+            envoy_label,
             app_metrics,
             app_metrics_max_bytes,
             workload,
@@ -305,6 +320,8 @@ impl ProxyArgs {
             ("admin-listen", One(admin_listen)),
             ("health-listen", One(health_listen)),
             ("dialect", Many(dialect)),
+            ("envoy-cluster-name", One(envoy_cluster_name)),
+            ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
             ("workload", One(workload)),

@@ -9,7 +9,9 @@ use tracing_subscriber::EnvFilter;
 use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
-use super::{Config, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward, redirect};
+use super::{
+    Config, EnvoyNames, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward, redirect,
+};
 use crate::dialect::Dialect;
 use crate::redirect::Ports;
 
@@ -57,6 +59,10 @@ impl Config {
                 1 << 30,
             )?,
             dialects: dialects(&args.dialect)?,
+            envoy: EnvoyNames::read(
+                text(args.envoy_cluster_name.as_deref()),
+                items(&args.envoy_label),
+            )?,
             identity: identity(&args)?,
             limits: limits(&args)?,
             opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),

@@ -46,6 +46,13 @@ impl From<&Config> for ProxyArgs {
             admin_listen: listener(config.admin_listen),
             health_listen: listener(config.health_listen),
             dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            envoy_cluster_name: text(&config.envoy.cluster),
+            envoy_label: config
+                .envoy
+                .labels
+                .iter()
+                .map(|(name, template)| format!("{name}={template}"))
+                .collect(),
             app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
             app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
             workload,
