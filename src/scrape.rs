@@ -236,7 +236,8 @@ impl Fetched {
 fn limits(max_samples: Option<usize>) -> Limits {
     let usual = Limits::default();
     let samples = max_samples.map_or(usual.samples, |most| most.saturating_add(1));
-    Limits { samples, ..usual }
+    // Who scrapes us would lose everything for one of these.
+    Limits { samples, native_below_zero: false, ..usual }
 }
 
 /// One exposition as it was sent, whole and decompressed.

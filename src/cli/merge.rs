@@ -210,7 +210,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         owners.push((at, before));
         read.push(source);
     }
-    let merged = merge_for(format.escaping(), Vec::new(), read);
+    let merged = merge_for(format, Vec::new(), read);
     for ((at, before), outcome) in owners.into_iter().zip(merged.outcomes()) {
         lost.samples(at, before, &outcome.dropped, &mut errors);
     }
@@ -303,5 +303,10 @@ fn name_apart(sources: &mut [Given]) {
 const PART: usize = 64 << 10;
 /// What is read is bounded by its bytes alone: a person asked for this very file. Of what is wrong
 /// with it, so much is told; of what goes beyond, the number.
-const LIMITS: Limits =
-    Limits { line_bytes: usize::MAX, samples: usize::MAX, families: usize::MAX, problems: 10_000 };
+const LIMITS: Limits = Limits {
+    line_bytes: usize::MAX,
+    samples: usize::MAX,
+    families: usize::MAX,
+    problems: 10_000,
+    native_below_zero: true,
+};

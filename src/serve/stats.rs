@@ -190,7 +190,7 @@ impl Stats {
         if selection.used_only() {
             exposition::keep_used(&mut own);
         }
-        let mut merged = exposition::merge_for(format.escaping(), own, sources);
+        let mut merged = exposition::merge_for(format, own, sources);
         for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
             self.note_merged(*index, &outcome.dropped, unread);
         }
