@@ -37,7 +37,7 @@ pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
-use crate::exposition::Limits;
+use crate::exposition::{self, Escaping, Exposition, Format, InputFormat, Limits, Scanned};
 use bytes::Bytes;
 use client::Client;
 use health::Families;
@@ -251,6 +251,29 @@ pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     /// How many bytes were sent, before decompression.
     pub(crate) received: u64,
+}
+
+impl Body {
+    /// Reads it sample by sample; with the names that were meant, where it says how they are spelt.
+    pub(crate) fn read(&self, limits: &Limits) -> Exposition<'_> {
+        let read = exposition::parse_with(&self.bytes, self.format(), limits);
+        if self.has_escaped_names() { read.unescaped() } else { read }
+    }
+
+    /// As [`Self::read`], for an answer in this format.
+    pub(crate) fn scan(&self, to: Format, limits: &Limits) -> Scanned<'_> {
+        let read = exposition::scan_for(to, &self.bytes, self.format(), limits);
+        if self.has_escaped_names() { read.unescaped() } else { read }
+    }
+
+    fn format(&self) -> InputFormat {
+        InputFormat::from_content_type(self.content_type.as_deref())
+    }
+
+    /// Of what the other escapings made of a name nobody can tell what it was.
+    fn has_escaped_names(&self) -> bool {
+        Escaping::from_content_type(self.content_type.as_deref()) == Some(Escaping::Values)
+    }
 }
 
 /// Does all the work at once in the task of the caller; dropped with the caller.

@@ -179,6 +179,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     for (at, (given, body)) in sources.iter().zip(&bodies).enumerate() {
         if let Some(rules) = sums::rules(given, all.as_ref()) {
             let read = parse_with(&body.bytes, body.format(), &LIMITS);
+            let read = if body.has_escaped_names() { read.unescaped() } else { read };
             lost.problems(at, &read.problems, &mut errors);
             let (_, new) = groups.add(at, &given.name, read, &rules);
             if new {
@@ -188,6 +189,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             continue;
         }
         let scanned = scan_for(format, &body.bytes, body.format(), &LIMITS);
+        let scanned = if body.has_escaped_names() { scanned.unescaped() } else { scanned };
         lost.problems(at, &scanned.problems, &mut errors);
         let before = *scanned.problems.dropped();
         let source = Source::new(given.name.as_str(), scanned);
@@ -249,6 +251,11 @@ impl Body {
             InputFormat::Unknown => detect(&self.bytes),
             told => told,
         }
+    }
+
+    /// Whether names stand in it as `escaping=values` makes them.
+    fn has_escaped_names(&self) -> bool {
+        self.escaping == Some(Escaping::Values)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::aside::Aside;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
-    self, Counts, Escaping, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
+    self, Counts, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
 };
 use crate::listen::Settler;
 use crate::meter::Meter;
@@ -158,12 +158,7 @@ impl Stats {
                 continue;
             }
             let Ok(body) = &fetched.outcome else { continue };
-            let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let mut exposition =
-                exposition::scan_for(format, &body.bytes, declared, &fetched.limits());
-            if Escaping::from_content_type(body.content_type.as_deref()) == Some(Escaping::Values) {
-                exposition = exposition.unescaped();
-            }
+            let exposition = body.scan(format, &fetched.limits());
             let problems = std::slice::from_ref(&exposition.problems);
             if !self.note_read(index, exposition.samples() as u64, problems) {
                 continue;
