@@ -171,9 +171,12 @@ impl Sources {
     /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
     /// the memory that there is for them.
     pub(crate) fn turned_away(&self, wanted: impl Fn(&str) -> bool) {
-        for (_, source) in self.wanted(wanted) {
-            source.ledger.refused(Cause::NoRoom);
-        }
+        self.wanted(wanted).for_each(|(_, source)| source.ledger.refused(Cause::NoRoom));
+    }
+
+    /// Notes that the sources' bodies could not be used, because of a fault of ours.
+    pub(crate) fn failed(&self, wanted: impl Fn(&str) -> bool) {
+        self.wanted(wanted).for_each(|(_, source)| source.ledger.refused(Cause::Mishap));
     }
 
     /// How each source is doing, for `/sources`.

@@ -7,7 +7,7 @@ use super::reply::{self, Content, Reply};
 use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
-use crate::aside::Aside;
+use crate::aside::{Aside, attempt};
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
@@ -113,20 +113,30 @@ impl Stats {
             self.sources.turned_away(wanted);
             (self.room.take(0, deadline).await?, Gathered::new(Vec::new()), None)
         };
-        let stats = Arc::clone(self);
-        let begin = move || {
-            let lifecycle = Arc::clone(&stats.lifecycle);
-            Exposed::begin(
-                gathered,
-                |gathered| stats.merge(gathered, format, &selection),
-                format,
-                share,
-                lifecycle,
-            )
+        let begin = |gathered, share| {
+            let (stats, selection) = (Arc::clone(self), selection.clone());
+            move || {
+                let lifecycle = Arc::clone(&stats.lifecycle);
+                Exposed::begin(
+                    gathered,
+                    |gathered| stats.merge(gathered, format, &selection),
+                    format,
+                    share,
+                    lifecycle,
+                )
+            }
         };
-        let mut exposed = match turn {
-            Some(turn) => turn.work(begin).await?,
-            None => begin(),
+        let begun = match turn {
+            Some(turn) => turn.work(begin(gathered, share)).await,
+            None => attempt(begin(gathered, share)),
+        };
+        let mut exposed = if let Some(exposed) = begun {
+            exposed
+        } else {
+            // Whatever a body has done to us, our own families are there.
+            self.sources.failed(wanted);
+            let share = self.room.take(0, deadline).await?;
+            attempt(begin(Gathered::new(Vec::new()), share))?
         };
         let whole = exposed.whole().map(Content::Whole);
         Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
