@@ -41,7 +41,7 @@ impl Helm {
     pub(crate) fn templates(&self, cases: &[Value]) -> Vec<Result<Rendered, String>> {
         let task = json!({ "chart": chart(), "cases": cases });
         let Value::Array(answers) = self.run("render.py", &task) else { panic!("no list") };
-        answers.into_iter().map(read).collect()
+        answers.iter().map(read).collect()
     }
 
     /// What `helm lint --strict` finds, for each of these values.
@@ -129,7 +129,7 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(answer: Value) -> Result<Rendered, String> {
+fn read(answer: &Value) -> Result<Rendered, String> {
     if let Some(error) = answer["error"].as_str() {
         return Err(error.to_owned());
     }

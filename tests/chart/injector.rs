@@ -36,7 +36,10 @@ fn a_release_elsewhere_leaves_out_its_own_namespace() {
     for door in webhook["webhooks"].as_array().unwrap() {
         let service = &door["clientConfig"]["service"];
         assert_eq!(service["namespace"], "ops");
-        assert_eq!(service["name"], rendered.named("Service", "sight-podmeter-injector")["metadata"]["name"]);
+        assert_eq!(
+            service["name"],
+            rendered.named("Service", "sight-podmeter-injector")["metadata"]["name"]
+        );
     }
 }
 
@@ -158,7 +161,8 @@ fn every_pod_of_the_chart_passes_the_restricted_level() {
 
 #[test]
 fn what_selects_the_injector_selects_its_pods_and_their_ports() {
-    let Some(helm) = Helm::find("what_selects_the_injector_selects_its_pods_and_their_ports") else {
+    let Some(helm) = Helm::find("what_selects_the_injector_selects_its_pods_and_their_ports")
+    else {
         return;
     };
     let values = json!({ "nameOverride": "sight", "injector": { "podLabels": { "app.kubernetes.io/name": "mine" } },
@@ -207,13 +211,23 @@ fn settings_of_the_sidecar_become_flags() {
     let settings = json!({ "dialect": "istio,http", "workers": 2, "native-sidecar": false });
     let values = json!({ "image": { "repository": "registry/podmeter", "tag": "1.2" }, "sidecar": { "settings": settings } });
     let arguments = arguments(&helm.template(&values));
-    for expected in ["--image=registry/podmeter:1.2", "--dialect=istio,http", "--workers=2", "--native-sidecar=false"] {
+    for expected in [
+        "--image=registry/podmeter:1.2",
+        "--dialect=istio,http",
+        "--workers=2",
+        "--native-sidecar=false",
+    ] {
         assert!(arguments.contains(&expected.to_owned()), "{expected}: {arguments:?}");
     }
 }
 
 /// How many of the webhooks the API server asks about a pod.
-fn doors(rendered: &Rendered, namespace: &str, of_namespace: Option<&str>, of_pod: Option<&str>) -> usize {
+fn doors(
+    rendered: &Rendered,
+    namespace: &str,
+    of_namespace: Option<&str>,
+    of_pod: Option<&str>,
+) -> usize {
     let opt = |label: Option<&str>| match label {
         Some(value) => json!({ "podmeter.io/inject": value }),
         None => json!({}),

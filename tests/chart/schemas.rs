@@ -117,7 +117,7 @@ pub(crate) fn matrix() -> Vec<Value> {
         json!({ "prometheus": { "enabled": true, "containerMetrics": false, "alertmanagers": ["alertmanager:9093"] },
                 "rules": { "enabled": false } }),
         json!({ "nameOverride": "sight", "commonLabels": { "team": "sre", "app.kubernetes.io/name": "not-this" } }),
-        json!({ "fullnameOverride": "a-name-that-is-as-long-as-it-may-be-12345" }),
+        json!({ "fullnameOverride": "a-name-that-is-as-long-as-it-may-be-1234" }),
         json!({ "networkPolicy": { "injector": { "enabled": false } } }),
         json!({ "global": { "anything": true } }),
     ];

@@ -16,27 +16,48 @@ fn nonsense_is_refused_with_the_name_of_the_value() {
         (json!({ "injector": { "timeoutSeconds": 31 } }), "/injector/timeoutSeconds"),
         (json!({ "injector": { "port": 0 } }), "/injector/port"),
         (json!({ "injector": { "enabled": "yes" } }), "/injector/enabled"),
-        (json!({ "injector": { "excludedNamespaces": "kube-system" } }), "/injector/excludedNamespaces"),
-        (json!({ "injector": { "resources": { "limits": { "memory": "lots" } } } }), "/injector/resources/limits/memory"),
+        (
+            json!({ "injector": { "excludedNamespaces": "kube-system" } }),
+            "/injector/excludedNamespaces",
+        ),
+        (
+            json!({ "injector": { "resources": { "limits": { "memory": "lots" } } } }),
+            "/injector/resources/limits/memory",
+        ),
         (json!({ "image": { "tag": "a tag" } }), "/image/tag"),
         (json!({ "image": { "repository": "podmeter:1.0" } }), "/image/repository"),
         (json!({ "image": { "digest": "sha256:12" } }), "/image/digest"),
         (json!({ "certificates": { "mode": "none" } }), "/certificates/mode"),
         (json!({ "certificates": { "mode": "files" } }), "/certificates/secretName"),
-        (json!({ "certificates": { "mode": "files", "secretName": "mine", "caBundle": "-----BEGIN CERTIFICATE-----" } }), "/certificates/caBundle"),
+        (
+            json!({ "certificates": { "mode": "files", "secretName": "mine", "caBundle": "-----BEGIN CERTIFICATE-----" } }),
+            "/certificates/caBundle",
+        ),
         (json!({ "certificates": { "lifetime": "90d" } }), "/certificates/lifetime"),
         (json!({ "prometheusOperator": { "enabled": "maybe" } }), "/prometheusOperator/enabled"),
         (json!({ "prometheusOperator": { "labels": ["release"] } }), "/prometheusOperator/labels"),
-        (json!({ "prometheusOperator": { "labels": { "release": "two words" } } }), "/prometheusOperator/labels/release"),
+        (
+            json!({ "prometheusOperator": { "labels": { "release": "two words" } } }),
+            "/prometheusOperator/labels/release",
+        ),
         (json!({ "monitors": { "interval": 15 } }), "/monitors/interval"),
         (json!({ "monitors": { "interval": "0s" } }), "/monitors/interval"),
         (json!({ "monitors": { "canaries": [{ "name": "podinfo" }] } }), "namespace"),
-        (json!({ "monitors": { "canaries": [{ "name": "Podinfo", "namespace": "test" }] } }), "/monitors/canaries/0/name"),
-        (json!({ "monitors": { "services": [{ "name": "a", "namespace": "b", "selector": {} }] } }), "/monitors/services/0/selector"),
+        (
+            json!({ "monitors": { "canaries": [{ "name": "Podinfo", "namespace": "test" }] } }),
+            "/monitors/canaries/0/name",
+        ),
+        (
+            json!({ "monitors": { "services": [{ "name": "a", "namespace": "b", "selector": {} }] } }),
+            "/monitors/services/0/selector",
+        ),
         (json!({ "rules": { "errorRatio": 5 } }), "/rules/errorRatio"),
-        (json!({ "flagger": { "prometheusAddress": "prometheus:9090" } }), "/flagger/prometheusAddress"),
+        (
+            json!({ "flagger": { "prometheusAddress": "prometheus:9090" } }),
+            "/flagger/prometheusAddress",
+        ),
         (json!({ "networkPolicy": { "apps": [{ "namespace": "shop" }] } }), "isolated"),
-        (json!({ "sidecar": { "settings": { "--dialect": "istio" } } }), "/sidecar/settings"),
+        (json!({ "sidecar": { "settings": { "--dialect": "istio" } } }), "--dialect"),
     ];
     let cases: Vec<Value> = nonsense.iter().map(|(values, _)| case(values)).collect();
     for (answer, (values, word)) in helm.templates(&cases).into_iter().zip(&nonsense) {
