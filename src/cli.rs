@@ -12,6 +12,7 @@ mod proxy;
 mod redirect;
 mod signals;
 mod source;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -27,6 +28,7 @@ pub fn run() -> ExitCode {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
+        Ok(Cli { command: Command::Wait(args) }) => wait::run(&args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,
@@ -73,6 +75,7 @@ enum Command {
     Lint(lint::Args),
     Merge(merge::Args),
     Demo(demo::Args),
+    Wait(wait::Args),
 }
 
 /// Why the program ends without success.

@@ -11,7 +11,7 @@ use self::place::{after_comments, before_comments, line_after, only_space_before
 use super::node::{Id, Kind, Tree};
 use super::value::is_merge;
 use super::write::{Style, Writer, json, text};
-use crate::inject::patch::same;
+use crate::inject::patch::aligned;
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -55,7 +55,10 @@ impl Editor<'_> {
             (Kind::Sequence { items, flow: false }, Value::Array(old), Value::Array(new)) => {
                 self.block_sequence(id, items, old, new)
             }
-            (Kind::Mapping { .. } | Kind::Sequence { .. }, _, _) => self.flow(id, before, after),
+            (Kind::Mapping { .. } | Kind::Sequence { .. }, _, _) => {
+                self.flow(id, before, after);
+                Some(())
+            }
             _ => None,
         }
     }
@@ -110,16 +113,12 @@ impl Editor<'_> {
         }
         let count = entries.len();
         for (last, key, value) in added {
-            let at = match last {
-                Some(last) => {
-                    let end = line_after(self.source, self.end(entries[last].1));
-                    if last + 1 == count { after_comments(self.source, end, column) } else { end }
-                }
-                None => {
-                    let first = self.tree.node(entries.first()?.0).start;
-                    let line = only_space_before(self.source, first)?;
-                    before_comments(self.source, line)
-                }
+            let at = if let Some(last) = last {
+                let end = line_after(self.source, self.end(entries[last].1));
+                if last + 1 == count { after_comments(self.source, end, column) } else { end }
+            } else {
+                let first = self.tree.node(entries.first()?.0).start;
+                before_comments(self.source, only_space_before(self.source, first)?)
             };
             let mut writer = Writer::new(self.style);
             writer.entry(key, value, column, None);
@@ -197,8 +196,8 @@ impl Editor<'_> {
         let column = self.tree.node(id).column;
         let mut rest = 0;
         let mut writer = Writer::new(self.style);
-        for value in new {
-            let Some(found) = (rest..old.len()).find(|at| same(&old[*at], value)) else {
+        for (value, was) in new.iter().zip(aligned(old, new)) {
+            let Some(found) = was else {
                 writer.item(value, column, None);
                 continue;
             };
