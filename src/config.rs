@@ -14,6 +14,7 @@ mod args;
 mod error;
 mod file;
 mod forward;
+mod injector;
 mod layers;
 mod quantity;
 mod read;
@@ -35,6 +36,10 @@ pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::error::ConfigError;
 pub use self::file::FileError;
+pub use self::injector::{
+    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, describe_injector,
+    injector_variable, load_injector,
+};
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};

@@ -1,0 +1,75 @@
+//! What the webhook says to a review: the pure injection, asked, and its outcome as a verdict.
+
+use serde_json::json;
+
+use super::review::{Review, Subject, Verdict};
+use crate::inject::{Consent, Facts, Outcome, Sidecar, inject, patch};
+
+/// What the webhook was told to do.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What is added.
+    pub sidecar: Sidecar,
+    /// Whether a pod that says nothing itself gets a sidecar.
+    pub consent: Consent,
+    /// Whether a pod that asks for something that cannot be is denied; it runs without a sidecar
+    /// otherwise.
+    pub deny: bool,
+}
+
+/// A verdict, and what led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What is said.
+    pub verdict: Verdict,
+    /// What it is counted as.
+    pub outcome: &'static str,
+    /// Why, in one word; empty where there is nothing to say.
+    pub reason: &'static str,
+    /// The same for the log.
+    pub sentence: String,
+}
+
+/// What is said to a review.
+pub fn decide(review: &Review, policy: &Policy) -> Decision {
+    let pod = match &review.subject {
+        Subject::NewPod(pod) => pod,
+        Subject::Other(reason) => {
+            let sentence = format!("not a pod that is to be made ({reason})");
+            let verdict = Verdict::Untouched(Vec::new());
+            return Decision { verdict, outcome: "untouched", reason, sentence };
+        }
+    };
+    match inject(pod, &Facts::of_pod(pod, policy.consent), &policy.sidecar) {
+        Outcome::Injected(injected) => Decision {
+            verdict: Verdict::Patch(json!(patch(pod, &injected.pod)), injected.warnings),
+            outcome: "injected",
+            reason: "",
+            sentence: "injected".to_owned(),
+        },
+        Outcome::Skipped(skip) => {
+            let sentence = format!("skipped: {skip}");
+            // Whoever said no need not be told, nor who has said nothing.
+            let is_expected = ["disabled", "not_asked", "already_injected"].contains(&skip.as_str());
+            let warning = (!is_expected).then(|| format!("podmeter: no sidecar: {skip}"));
+            Decision {
+                verdict: Verdict::Untouched(warning.into_iter().collect()),
+                outcome: "skipped",
+                reason: skip.as_str(),
+                sentence,
+            }
+        }
+        Outcome::Refused(refusal) if policy.deny => Decision {
+            sentence: format!("denied: {refusal}"),
+            verdict: Verdict::Denied(format!("podmeter: {refusal}")),
+            outcome: "refused",
+            reason: "denied",
+        },
+        Outcome::Refused(refusal) => Decision {
+            sentence: format!("allowed without sidecar: {refusal}"),
+            verdict: Verdict::Untouched(vec![format!("podmeter: no sidecar: {refusal}")]),
+            outcome: "refused",
+            reason: "allowed",
+        },
+    }
+}
