@@ -228,6 +228,7 @@ impl ConfigError {
             Self::Invalid { setting, .. }
             | Self::NotYet { setting, .. }
             | Self::OutboundIsOff { setting }
+            | Self::Together { setting, .. }
             | Self::TooMany { setting, .. }
             | Self::Unresolved { setting, .. } => vec![setting],
             Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
@@ -236,7 +237,9 @@ impl ConfigError {
             Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::SamePort { .. } => vec!["inbound-port", "outbound-port"],
             Self::Clash { first, second, .. } if first == second => vec![first],
-            Self::Clash { first, second, .. } => vec![first, second],
+            Self::Clash { first, second, .. } | Self::Either { first, second } => {
+                vec![first, second]
+            }
             Self::AdminNotLoopback { .. } => vec!["admin-listen"],
             Self::Credentials
             | Self::SourceOption { .. }
@@ -244,8 +247,6 @@ impl ConfigError {
             | Self::SourceOptions { .. }
             | Self::SourceNameTwice { .. } => vec!["app-metrics"],
             Self::NoCertificate => vec!["tls-cert", "cert-secret"],
-            Self::Together { setting, .. } => vec![setting],
-            Self::Either { first, second } => vec![first, second],
             Self::NoCluster => vec!["cert-secret"],
             Self::NoNamespace => vec!["namespace"],
             Self::Sidecar { .. } => vec!["set", "image"],

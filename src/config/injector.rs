@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::Log;
 use super::address::{self, EVERYWHERE};
 use super::args::{Slot, described};
 use super::error::{ConfigError, shown};
 use super::layers::{LoadError, Origin, Surroundings};
 use super::quantity::duration;
 use super::read::{log, text};
-use super::Log;
 use crate::inject::{Consent, Sidecar};
 use crate::injector::decision::Policy;
 

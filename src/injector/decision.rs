@@ -50,7 +50,8 @@ pub fn decide(review: &Review, policy: &Policy) -> Decision {
         Outcome::Skipped(skip) => {
             let sentence = format!("skipped: {skip}");
             // Whoever said no need not be told, nor who has said nothing.
-            let is_expected = ["disabled", "not_asked", "already_injected"].contains(&skip.as_str());
+            let is_expected =
+                ["disabled", "not_asked", "already_injected"].contains(&skip.as_str());
             let warning = (!is_expected).then(|| format!("podmeter: no sidecar: {skip}"));
             Decision {
                 verdict: Verdict::Untouched(warning.into_iter().collect()),

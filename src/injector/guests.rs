@@ -47,8 +47,8 @@ impl Guests {
         guests.retain(|guest| guest.strong_count() > 0);
         if guests.len() >= MOST_AT_EASE {
             let open = guests.iter().filter_map(Weak::upgrade);
-            let mut dispensable = open
-                .filter(|guest| !guest.gone.is_cancelled() && guest.phase() != Phase::Answered);
+            let mut dispensable =
+                open.filter(|guest| !guest.gone.is_cancelled() && guest.phase() != Phase::Answered);
             if let Some(oldest) = dispensable.next() {
                 oldest.gone.cancel();
             }

@@ -76,7 +76,8 @@ impl Keeper {
                 }
                 Err(setback) => {
                     setbacks += 1;
-                    let again = (FIRST_AGAIN * 2_u32.saturating_pow(setbacks - 1)).min(calm.max(FIRST_AGAIN));
+                    let again = FIRST_AGAIN * 2_u32.saturating_pow(setbacks - 1).min(32);
+                    let again = again.min(calm.max(FIRST_AGAIN));
                     self.complain(&setback);
                     match setback {
                         // The other one is done.
@@ -134,24 +135,21 @@ impl Keeper {
             Err(error) => return Err(error.into()),
         };
         let read = secret.as_ref().map(|secret| Authority::from_data(&secret["data"]));
-        let (next, what) = match read {
-            Some(Ok(authority)) => {
-                match authority.next(rules, now, self.is_settled(&authority))? {
-                    None => return Ok(authority),
-                    Some((next, what)) => (next, said(what)),
-                }
+        let (next, what) = if let Some(Ok(authority)) = read {
+            match authority.next(rules, now, self.is_settled(&authority))? {
+                None => return Ok(authority),
+                Some((next, what)) => (next, said(what)),
+            }
+        } else {
+            if let Some(Err(why)) = &read
+                && !matches!(why, Unusable::Missing("ca.crt"))
+            {
+                tracing::warn!("the Secret {} is made anew: {why}", self.places.secret);
             }
             // Who deletes the Secret, or its contents, wants a new authority, and not an outage.
-            None | Some(Err(_)) => {
-                if let Some(Err(why)) = &read
-                    && !matches!(why, Unusable::Missing("ca.crt"))
-                {
-                    tracing::warn!("the Secret {} is made anew: {why}", self.places.secret);
-                }
-                match &self.known {
-                    Some(known) => (known.succeeded(rules, now)?, said(Change::NewAuthority)),
-                    None => (Authority::new(rules, now)?, "made an authority and a certificate"),
-                }
+            match &self.known {
+                Some(known) => (known.succeeded(rules, now)?, said(Change::NewAuthority)),
+                None => (Authority::new(rules, now)?, "made an authority and a certificate"),
             }
         };
         self.write(secret, &next).await?;
@@ -160,25 +158,22 @@ impl Keeper {
     }
 
     async fn write(&self, secret: Option<Value>, authority: &Authority) -> Result<(), ApiError> {
-        let written = match secret {
-            Some(mut secret) => {
-                secret["data"] = json!(authority.to_data());
-                self.cluster.replace(&self.places.secret(), &secret).await
-            }
-            None => {
-                let secret = json!({
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "metadata": {
-                        "name": self.places.secret,
-                        "namespace": self.places.namespace,
-                        "labels": { "app.kubernetes.io/managed-by": "podmeter-injector" },
-                    },
-                    "type": "Opaque",
-                    "data": authority.to_data(),
-                });
-                self.cluster.create(&self.places.secrets(), &secret).await
-            }
+        let written = if let Some(mut secret) = secret {
+            secret["data"] = json!(authority.to_data());
+            self.cluster.replace(&self.places.secret(), &secret).await
+        } else {
+            let secret = json!({
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {
+                    "name": self.places.secret,
+                    "namespace": self.places.namespace,
+                    "labels": { "app.kubernetes.io/managed-by": "podmeter-injector" },
+                },
+                "type": "Opaque",
+                "data": authority.to_data(),
+            });
+            self.cluster.create(&self.places.secrets(), &secret).await
         };
         self.noted(written).map(|_| ())
     }

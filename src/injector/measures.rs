@@ -165,6 +165,7 @@ impl Measures {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Value {
     Count(u64),
     Now(f64),

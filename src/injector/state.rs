@@ -23,11 +23,10 @@ impl State {
         let expires = pair.expires;
         if self.served.set(pair) {
             self.measures.loaded(true);
-            match expires.checked_sub(now) {
-                Some(left) => {
-                    tracing::info!("serving a certificate that is valid for {}", Left(left));
-                }
-                None => tracing::warn!("serving a certificate that has expired"),
+            if let Some(left) = expires.checked_sub(now) {
+                tracing::info!("serving a certificate that is valid for {}", Left(left));
+            } else {
+                tracing::warn!("serving a certificate that has expired");
             }
         }
     }

@@ -87,7 +87,10 @@ fn what_cannot_be_is_said_in_one_sentence() {
         (format!("{files} --cert-secret c"), "--tls-cert and --cert-secret are both given"),
         ("--cert-secret c".to_owned(), "--cert-secret is given without --webhook-config"),
         (format!("{files} --listen off"), "--listen is \"off\", but it takes an address"),
-        (format!("{files} --listen 1 --stats-listen 1"), "--listen on 0.0.0.0:1 and --stats-listen"),
+        (
+            format!("{files} --listen 1 --stats-listen 1"),
+            "--listen on 0.0.0.0:1 and --stats-listen",
+        ),
         (format!("{files} --unmarked x"), "--unmarked is \"x\", but it takes inject or skip"),
         (format!("{files} --failure-policy x"), "--failure-policy is \"x\", but it takes ignore"),
         (format!("{files} --set x"), "--set is \"x\", but it takes NAME=VALUE"),

@@ -104,11 +104,12 @@ impl Access {
 
 fn of_text(text: &str, folder: &Path) -> Result<Access, Problem> {
     let options = serde_saphyr::options! { with_snippet: false };
-    let config: Kubeconfig = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        // Only where: what is there may be secret.
-        let line = error.without_snippet().location().map_or(1, |location| location.line());
-        Problem::Shape(format!("line {line} is not as expected"))
-    })?;
+    let config: Kubeconfig =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            // Only where: what is there may be secret.
+            let line = error.without_snippet().location().map_or(1, |location| location.line());
+            Problem::Shape(format!("line {line} is not as expected"))
+        })?;
     let missing = |what: &str, name: &str| Problem::Missing(format!("{what} {name:?}"));
     let current = config.current_context.filter(|name| !name.is_empty());
     let current = current.ok_or_else(|| Problem::Missing("current-context".to_owned()))?;
@@ -135,11 +136,8 @@ fn of_text(text: &str, folder: &Path) -> Result<Access, Problem> {
         &cluster.certificate_authority,
         "certificate-authority-data",
     );
-    let chain = text(
-        &user.client_certificate_data,
-        &user.client_certificate,
-        "client-certificate-data",
-    );
+    let chain =
+        text(&user.client_certificate_data, &user.client_certificate, "client-certificate-data");
     let key = text(&user.client_key_data, &user.client_key, "client-key-data");
     let identity = match (&user.token, &user.token_file, chain, key) {
         // The file beats the text (as kubectl has it).
@@ -221,7 +219,10 @@ users:
     #[test]
     fn what_cannot_be_used_is_said() {
         assert_eq!(problem("current-context: kind-a", ""), "but it has no current-context");
-        assert_eq!(problem("current-context: kind-a", "current-context: b"), "but it has no context \"b\"");
+        assert_eq!(
+            problem("current-context: kind-a", "current-context: b"),
+            "but it has no context \"b\""
+        );
         assert_eq!(problem("cluster: kind-a, ", "cluster: b, "), "but it has no cluster \"b\"");
         assert_eq!(problem("user: me,", "user: you,"), "but it has no user \"you\"");
         assert!(problem("YWJj", "'%'").starts_with("but its certificate-authority-data is not"));

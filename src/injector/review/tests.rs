@@ -87,7 +87,10 @@ fn what_is_no_review_is_refused_with_a_sentence() {
     );
     assert!(sentence(br#"{"apiVersion":"v1","kind":"Pod"}"#).starts_with("the body is Pod of v1,"));
     assert!(sentence(b"{}").starts_with("the body is nothing of nothing,"));
-    assert_eq!(sentence(&review(&json!(null))), "the body is no AdmissionReview: it has no request");
+    assert_eq!(
+        sentence(&review(&json!(null))),
+        "the body is no AdmissionReview: it has no request"
+    );
     assert_eq!(
         sentence(&review(&json!({ "uid": "" }))),
         "the body is no AdmissionReview: it has no request.uid"
@@ -105,7 +108,8 @@ fn what_is_no_review_is_refused_with_a_sentence() {
 fn the_answer_repeats_the_uid_and_carries_the_patch_in_base64() {
     let operations = json!([{ "op": "add", "path": "/spec/containers/-", "value": {} }]);
     let answer: Value =
-        serde_json::from_slice(&answer("u-1", &Verdict::Patch(operations.clone(), Vec::new()))).unwrap();
+        serde_json::from_slice(&answer("u-1", &Verdict::Patch(operations.clone(), Vec::new())))
+            .unwrap();
     assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
     assert_eq!(answer["kind"], "AdmissionReview");
     let response = &answer["response"];
