@@ -4,6 +4,7 @@
 //! for everything that failed later. Every failure is one line on standard error.
 
 mod demo;
+mod inject;
 mod injector;
 mod lint;
 mod merge;
@@ -26,6 +27,7 @@ pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
+        Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
         Ok(Cli { command: Command::Injector(args) }) => injector::run(*args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
@@ -69,6 +71,7 @@ enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
     Redirect(redirect::Args),
+    Inject(inject::Args),
     Injector(Box<injector::Args>),
     Lint(lint::Args),
     Merge(merge::Args),
