@@ -40,7 +40,10 @@ pub fn decide(review: &Review, policy: &Policy) -> Decision {
             return Decision { verdict, outcome: "untouched", reason, sentence };
         }
     };
-    match inject(pod, &Facts::of_pod(pod, policy.consent), &policy.sidecar) {
+    // A webhook that was sent too much must not meddle with what the cluster itself runs on.
+    let is_clusters_own = CLUSTERS_OWN.contains(&review.namespace.as_str());
+    let consent = if is_clusters_own { Consent::Needed } else { policy.consent };
+    match inject(pod, &Facts::of_pod(pod, consent), &policy.sidecar) {
         Outcome::Injected(injected) => Decision {
             verdict: Verdict::Patch(json!(patch(pod, &injected.pod)), injected.warnings),
             outcome: "injected",
@@ -74,3 +77,6 @@ pub fn decide(review: &Review, policy: &Policy) -> Decision {
         },
     }
 }
+
+/// Where pods get a sidecar only if they ask for it themselves.
+const CLUSTERS_OWN: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];

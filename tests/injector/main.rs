@@ -18,12 +18,12 @@ mod limits;
 mod own_authority;
 mod replicas;
 mod reviews;
+mod same;
 mod tools;
 
 #[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/http.rs"]
 mod http;
-#[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../support/skip.rs"]

@@ -35,7 +35,7 @@ impl Scene {
 }
 
 /// Does what an API server does with a patch (RFC 6902).
-fn patched(mut pod: Value, operations: &Value) -> Value {
+pub(crate) fn patched(mut pod: Value, operations: &Value) -> Value {
     for step in operations.as_array().unwrap() {
         let (parent, key) = step["path"].as_str().unwrap().rsplit_once('/').unwrap();
         let key = key.replace("~1", "/").replace("~0", "~");
@@ -175,6 +175,18 @@ fn a_pods_own_word_beats_that_of_its_surroundings() {
         assert!(!yes["patch"].is_null(), "{place}");
     }
     given.hook.await_log("skipped: disabled");
+}
+
+#[test]
+fn what_the_cluster_runs_on_gets_a_sidecar_only_if_it_asks() {
+    let mut scene = Scene::new(&[]);
+    let system = |request: &mut Value| request["namespace"] = json!("kube-system");
+    assert_eq!(keys(&scene.create(system)), UNTOUCHED);
+    let asked = scene.create(|request| {
+        system(request);
+        marked(request, "labels", "enabled");
+    });
+    assert!(!asked["patch"].is_null());
 }
 
 fn misspelt(request: &mut Value) {
