@@ -21,9 +21,9 @@ mod reviews;
 mod same;
 mod tools;
 
-#[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/http.rs"]
 mod http;
+#[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../support/skip.rs"]
