@@ -38,7 +38,7 @@ pub use self::args::{ProxyArgs, describe, variable};
 pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::injector::{
-    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, describe_injector,
+    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, Policy, describe_injector,
     injector_variable, load_injector,
 };
 pub use self::layers::{LoadError, Origin, Surroundings, load};

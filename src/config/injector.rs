@@ -14,7 +14,6 @@ use super::layers::{LoadError, Origin, Surroundings};
 use super::quantity::duration;
 use super::read::{log, text};
 use crate::inject::{Consent, Sidecar};
-use crate::injector::decision::Policy;
 
 mod args;
 
@@ -35,6 +34,18 @@ pub struct InjectorConfig {
     pub shutdown_delay: Duration,
     /// What is logged, and how.
     pub log: Log,
+}
+
+/// What is said to reviews.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What is added.
+    pub sidecar: Sidecar,
+    /// Whether a pod that says nothing itself gets a sidecar.
+    pub consent: Consent,
+    /// Whether a pod that asks for something that cannot be is denied; it runs without a sidecar
+    /// otherwise.
+    pub deny: bool,
 }
 
 /// Where the certificate comes from.

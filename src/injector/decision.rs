@@ -3,19 +3,8 @@
 use serde_json::json;
 
 use super::review::{Review, Subject, Verdict};
-use crate::inject::{Consent, Facts, Outcome, Sidecar, inject, patch};
-
-/// What the webhook was told to do.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// What is added.
-    pub sidecar: Sidecar,
-    /// Whether a pod that says nothing itself gets a sidecar.
-    pub consent: Consent,
-    /// Whether a pod that asks for something that cannot be is denied; it runs without a sidecar
-    /// otherwise.
-    pub deny: bool,
-}
+use crate::config::Policy;
+use crate::inject::{Consent, Facts, Outcome, inject, patch};
 
 /// A verdict, and what led to it.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,10 +21,11 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::body::{NoBody, Room};
-use super::decision::{Policy, decide};
+use super::decision::decide;
 use super::guests::{Guest, Guests, HEAD_WITHIN, Heard, Phase};
 use super::review::{Review, answer};
 use super::state::State;
+use crate::config::Policy;
 use crate::drain::Drain;
 
 type Answer = Response<Full<Bytes>>;

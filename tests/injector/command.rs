@@ -50,4 +50,10 @@ fn the_help_names_every_flag_with_its_variable() {
         count += 1;
     }
     assert!(count > 18, "{help}");
+    let documented = include_str!("../../docs/injector.md");
+    let told = help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2);
+    for flag in told.filter(|flag| !["--help", "--version"].contains(flag)) {
+        let flag = flag.trim_end_matches(|c: char| !c.is_ascii_lowercase());
+        assert!(documented.contains(&format!("`{flag}`")), "{flag} is not in docs/injector.md");
+    }
 }

@@ -17,6 +17,7 @@ mod hook;
 mod limits;
 mod own_authority;
 mod replicas;
+mod review_law;
 mod reviews;
 mod same;
 mod tools;

@@ -78,6 +78,12 @@ fn it_makes_what_it_needs_and_is_ready_once_it_is_trusted() {
     assert!(!said.contains(line), "{said}");
     let metrics = super::http::get(hook.status, "/metrics").text().to_owned();
     assert!(!metrics.contains(line));
+    let documented = include_str!("../../docs/injector.md");
+    for family in metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let (name, _) = family.split_once(' ').unwrap();
+        let is_there = name.starts_with("process_") || documented.contains(&format!("`{name}`"));
+        assert!(is_there, "{name} is not in docs/injector.md");
+    }
     let files = fs::read_dir(server.path()).unwrap().count();
     assert_eq!(files, 3, "kubeconfig, token and log");
 }

@@ -2,7 +2,9 @@
 
 use super::client::{Answer, Client, creation, operations, pod};
 use super::hook::{Files, Hook};
+use super::review_law::check;
 use podmeter::inject::{Consent, Facts, Outcome, Sidecar, inject};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// A webhook, and a connection to it.
@@ -270,4 +272,58 @@ fn what_is_no_review_is_answered_with_a_sentence() {
     // None of it has harmed the webhook, nor the connection.
     assert!(!scene.create(|_| {})["patch"].is_null());
     assert!(scene.hook.metric(&["bad_requests_total"]) > 8.0);
+}
+
+/// A review that a fuzzer might have made: one of ours, with bytes and values changed.
+fn changed() -> impl Strategy<Value = Vec<u8>> {
+    let values = prop_oneof![
+        Just(json!(null)),
+        Just(json!([])),
+        Just(json!({})),
+        Just(json!(-1)),
+        Just(json!("\u{0}\n")),
+        Just(json!([null, 3, {}])),
+        Just(json!({ "podmeter.io/inject": "enabled", "podmeter.io/forward": "x" })),
+    ];
+    let places = prop::sample::select(vec![
+        "/request/object/metadata",
+        "/request/object/metadata/annotations",
+        "/request/object/metadata/labels",
+        "/request/object/metadata/ownerReferences",
+        "/request/object/spec",
+        "/request/object/spec/containers",
+        "/request/object/spec/containers/0",
+        "/request/object/spec/containers/0/ports",
+        "/request/object/spec/containers/0/name",
+        "/request/object/spec/containers/0/readinessProbe",
+        "/request/object/spec/containers/0/readinessProbe/httpGet",
+        "/request/object/spec/volumes",
+        "/request/object/spec/securityContext",
+        "/request/namespace",
+        "/request/kind",
+        "/request/resource",
+    ]);
+    let edits = proptest::collection::vec((places, values), 0..3);
+    let bytes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..2);
+    (edits, bytes).prop_map(|(edits, bytes)| {
+        let mut review = creation(&pod());
+        for (place, value) in edits {
+            if let Some(old) = review.pointer_mut(place) {
+                *old = value;
+            }
+        }
+        let mut body = review.to_string().into_bytes();
+        for (at, byte) in bytes {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        body
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_refused_in_a_line_or_answered_as_the_law_says(body in changed()) {
+        prop_assert_eq!(check(&body), Ok(()), "{}", String::from_utf8_lossy(&body));
+    }
 }
