@@ -15,6 +15,7 @@ mod envoy;
 mod error;
 mod file;
 mod forward;
+mod injector;
 mod layers;
 mod quantity;
 mod read;
@@ -39,6 +40,10 @@ pub use self::args::{ProxyArgs, describe, variable};
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
+pub use self::injector::{
+    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, Policy, describe_injector,
+    injector_variable, load_injector,
+};
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};

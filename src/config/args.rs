@@ -389,7 +389,15 @@ pub fn variable(flag: &str) -> String {
 ///
 /// The parser itself is told neither: a value has to be known by the layer it came from.
 pub fn describe(command: clap::Command) -> clap::Command {
-    let defaults = ProxyArgs::defaults().said();
+    described(command, &ProxyArgs::defaults().said(), variable)
+}
+
+/// The same for any command whose flags have variables.
+pub(super) fn described(
+    command: clap::Command,
+    defaults: &[(&'static str, Vec<String>)],
+    variable: fn(&str) -> String,
+) -> clap::Command {
     command.mut_args(|arg| {
         let (Some(flag), Some(help)) = (arg.get_long(), arg.get_help()) else { return arg };
         let default = defaults.iter().find(|(name, _)| *name == flag);

@@ -76,7 +76,7 @@ impl Config {
             )?,
             linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
             max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
-            log: log(&args)?,
+            log: log(args.log_level.as_deref(), args.log_format.as_deref())?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
         Ok(config)
@@ -240,14 +240,14 @@ pub(super) fn ports(
     items(texts).map(read).collect()
 }
 
-fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
-    let level = text(args.log_level.as_deref());
+pub(super) fn log(level: Option<&str>, format: Option<&str>) -> Result<Log, ConfigError> {
+    let level = text(level);
     if !is_filter(level) {
         let expected = "error, warn, info, debug, trace or off, or levels by module such as \
                         info,podmeter::scrape=debug";
         return Err(invalid("log-level", level, expected));
     }
-    let format = match text(args.log_format.as_deref()) {
+    let format = match text(format) {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
         other => return Err(invalid("log-format", other, "text or json")),
