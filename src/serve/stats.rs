@@ -126,11 +126,11 @@ impl Stats {
                 )
             }
         };
-        let begun = match turn {
+        let made = match turn {
             Some(turn) => turn.work(begin(gathered, share)).await,
             None => attempt(begin(gathered, share)),
         };
-        let mut exposed = if let Some(exposed) = begun {
+        let mut exposed = if let Some(exposed) = made {
             exposed
         } else {
             // Whatever a body has done to us, our own families are there.
@@ -198,6 +198,7 @@ impl Stats {
         let mut merged = exposition::merge_for(format, own, sources);
         for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
             self.note_merged(*index, &outcome.dropped, unread);
+            self.sources.taken_apart(*index, &outcome.apart);
         }
         if selection.has_filter() {
             merged.keep_named(|name| selection.wants_name(name));
