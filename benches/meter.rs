@@ -3,17 +3,20 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::dialect::{Dialects, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
-use podmeter::observe::{Event, Exchange, Flags, Sink};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
 use std::hint::black_box;
 use std::time::Duration;
 
-fn layout() -> Layout {
+const NAMES: [Dialect; 2] = [Dialect::Istio, Dialect::Envoy];
+
+fn layout(dialects: &Dialects) -> Layout {
     Layout {
         routes: vec![Route {
             side: Side::Inbound,
@@ -22,9 +25,11 @@ fn layout() -> Layout {
             opaque: false,
         }],
         first_host: HostId(0),
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
+        inbound: dialects.detail(Side::Inbound),
+        outbound: dialects.detail(Side::Outbound),
+        durations: dialects.duration_bounds(),
+        sizes: dialects.size_bounds(),
+        held: dialects.held_bounds(),
         shards: 1,
         max_series: 10_000,
     }
@@ -33,6 +38,9 @@ fn layout() -> Layout {
 fn exchange(status: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        method: Method::Get,
+        path: PathId::OTHER,
+        version: Version::Http11,
         call: Call::Http,
         status,
         flags: Flags::None,
@@ -47,7 +55,8 @@ fn exchange(status: u16) -> Event {
 }
 
 fn record(criterion: &mut Criterion) {
-    let meter = Meter::new(layout());
+    let dialects = Dialects::new(&NAMES, &Identity::default());
+    let meter = Meter::new(layout(&dialects));
     let Some(shard) = meter.shard(0) else { return };
     let mut recorder = Recorder::new(&shard, RouteId(0));
     criterion.bench_function("record one exchange, the same series", |bencher| {
@@ -67,20 +76,24 @@ fn record(criterion: &mut Criterion) {
 }
 
 fn show(criterion: &mut Criterion) {
-    let meter = Meter::new(layout());
+    let dialects = Dialects::new(&NAMES, &Identity::default());
+    let meter = Meter::new(layout(&dialects));
     let Some(shard) = meter.shard(0) else { return };
     let mut recorder = Recorder::new(&shard, RouteId(0));
     // Four label sets are some 250 samples in istio; these are 10,000.
     for status in 200..360 {
         recorder.event(exchange(status));
     }
-    let names = [Dialect::Istio, Dialect::Envoy];
-    let dialects = Dialects::new(&names, &Identity::default(), meter.layout());
-    let vitals =
-        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::ZERO,
+        now: Nanos(0),
+        workers: 1,
+        process: Process::default(),
+    };
     criterion.bench_function("show 10,000 samples", |bencher| {
         bencher.iter(|| {
-            let families = dialects.families(&meter.snapshot(), &vitals);
+            let families = dialects.families(meter.layout(), &meter.snapshot(), &vitals);
             let merged = exposition::merge(families, Vec::new());
             let mut text = Vec::new();
             exposition::render(&merged, Format::TEXT, &mut text);

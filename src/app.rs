@@ -93,12 +93,13 @@ impl App {
         }
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
-        let layout = self.doors.layout(&self.config);
-        let meter = Meter::new(layout.clone());
-        let staff = Staff { clock: Clock::start(), connections: Arc::clone(&connections) };
+        let clock = Clock::start();
+        let dialects = Dialects::new(&self.config.dialects, &self.config.identity);
+        let meter = Meter::new(self.doors.layout(&self.config, &dialects));
+        let staff = Staff { clock, connections: Arc::clone(&connections) };
         let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
         let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
-        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen);
+        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen, |_| None);
         let workers = Workers::start(self.doors.sockets, &ports, &meter, &staff)?;
 
         let config = Arc::new(self.config);
@@ -106,13 +107,14 @@ impl App {
         let max_bytes = config.app_metrics_max_bytes;
         let stats = Arc::new(Stats {
             meter,
-            dialects: Dialects::new(&config.dialects, &config.identity, &layout).naming(&seen),
+            dialects: dialects.naming(&seen),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),
             aside: Aside::default(),
             lifecycle: Arc::clone(&lifecycle),
+            clock,
             started: Instant::now(),
         });
         if let Some(listener) = self.stats {

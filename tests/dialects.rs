@@ -2,18 +2,22 @@
 
 use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::dialect::{Dialects, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
-use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{
+    Direction, Event, Exchange, Flags, Method, Protocol, Reason, Sink, Version,
+};
 use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
 fn meter() -> Arc<Meter> {
+    let dialects = Dialects::new(&[Dialect::Istio, Dialect::Envoy], &identity());
     Meter::new(Layout {
         routes: vec![
             Route {
@@ -30,9 +34,11 @@ fn meter() -> Arc<Meter> {
             },
         ],
         first_host: HostId(0),
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
+        inbound: dialects.detail(Side::Inbound),
+        outbound: dialects.detail(Side::Outbound),
+        durations: dialects.duration_bounds(),
+        sizes: dialects.size_bounds(),
+        held: dialects.held_bounds(),
         shards: 1,
         max_series: 100,
     })
@@ -54,6 +60,9 @@ fn identity() -> Identity {
 fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(host),
+        method: Method::Get,
+        path: PathId::OTHER,
+        version: Version::Http11,
         call: Call::Http,
         status,
         flags,
@@ -72,11 +81,12 @@ fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[Dialect], format: For
     let vitals = Vitals {
         draining: false,
         uptime: Duration::from_secs(61),
+        now: Nanos(0),
         workers: 2,
         process: Process { resident_bytes: 4096, private_bytes: 1024, ..Process::default() },
     };
-    let dialects = Dialects::new(names, identity, meter.layout());
-    let families = dialects.families(&meter.snapshot(), &vitals);
+    let dialects = Dialects::new(names, identity);
+    let families = dialects.families(meter.layout(), &meter.snapshot(), &vitals);
     let mut text = Vec::new();
     exposition::render(&exposition::merge(families, Vec::new()), format, &mut text);
     String::from_utf8_lossy(&text).into_owned()
@@ -437,12 +447,13 @@ fn an_operator_reads_envoys_own_names() {
     let vitals = Vitals {
         draining: false,
         uptime: Duration::from_secs(61),
+        now: Nanos(0),
         workers: 2,
         process: Process::default(),
     };
     // Asked or not: these are for people, not for dashboards.
-    let dialects = Dialects::new(&[], &identity(), meter.layout());
-    let statistics = dialects.statistics(&meter.snapshot(), &vitals);
+    let dialects = Dialects::new(&[], &identity());
+    let statistics = dialects.statistics(meter.layout(), &meter.snapshot(), &vitals);
     for (name, value) in [
         ("cluster.inbound|8081||.upstream_rq_404", "1"),
         ("cluster.inbound|8081||.upstream_rq_4xx", "1"),

@@ -1,11 +1,12 @@
 //! The listeners that carry traffic: bound for every worker, and told what to do.
 
 use crate::config::Config;
-use crate::dialect;
+use crate::dialect::Dialects;
 use crate::listen::{BindError, Interception, OwnPorts, Port, Reach, Way, bind_shared};
 use crate::meter::{Layout, Route, RouteId, Side};
 use crate::observe::Rules;
 use crate::observe::host::{HostId, KnownHosts, SeenHosts};
+use crate::observe::path::Paths;
 use crate::pump::{Carriage, Circle};
 use crate::redirect::Mode;
 use std::io;
@@ -91,7 +92,7 @@ impl Doors {
     }
 
     /// How the meter is laid out for them.
-    pub(super) fn layout(&self, config: &Config) -> Layout {
+    pub(super) fn layout(&self, config: &Config, dialects: &Dialects) -> Layout {
         let forwards = self.forwards().map(|(listen, target)| Route {
             side: Side::Inbound,
             listen,
@@ -105,9 +106,11 @@ impl Doors {
         Layout {
             routes: forwards.chain(others).collect(),
             first_host: if services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-            durations: dialect::duration_bounds(),
-            sizes: dialect::size_bounds(),
-            held: dialect::held_bounds(),
+            inbound: dialects.detail(Side::Inbound),
+            outbound: dialects.detail(Side::Outbound),
+            durations: dialects.duration_bounds(),
+            sizes: dialects.size_bounds(),
+            held: dialects.held_bounds(),
             shards: config.workers,
             max_series: config.max_series,
         }
@@ -119,16 +122,18 @@ impl Doors {
         config: &Config,
         serving: impl IntoIterator<Item = SocketAddr>,
         seen: &Arc<SeenHosts>,
+        paths: impl Fn(Side) -> Option<Arc<Paths>>,
     ) -> Vec<Port> {
-        let rules = |hosts| {
+        let rules = |hosts, paths| {
             Arc::new(Rules {
                 hosts,
                 max_head_bytes: config.limits.max_head_bytes,
                 probes_apart: config.probes_apart,
+                paths,
             })
         };
-        let inbound = rules(KnownHosts::new(&config.identity.services));
-        let outbound = rules(KnownHosts::whatever_is_seen(seen));
+        let inbound = rules(KnownHosts::new(&config.identity.services), paths(Side::Inbound));
+        let outbound = rules(KnownHosts::whatever_is_seen(seen), paths(Side::Outbound));
         let own = Arc::new(OwnPorts {
             intercepting: [Side::Inbound, Side::Outbound]
                 .into_iter()

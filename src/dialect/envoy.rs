@@ -7,8 +7,8 @@ mod dotted;
 
 pub(super) use dotted::dotted;
 
-use super::Vitals;
 use super::buckets::Buckets;
+use super::{Recording, View, Vitals, Wants};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{HttpKey, HttpTotals, Layout, Route, RouteTotals, Side, Snapshot, Totals};
 use crate::observe::Flags;
@@ -35,7 +35,20 @@ struct PortSums {
 }
 
 /// Shows `envoy_*`.
-pub(super) fn show(
+#[derive(Debug)]
+pub(super) struct Envoy;
+
+impl View for Envoy {
+    fn wants(&self) -> Wants {
+        Wants { durations: Buckets::MILLISECONDS.bounds.to_vec(), ..Wants::default() }
+    }
+
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        show(recording.layout, recording.snapshot, recording.vitals, families);
+    }
+}
+
+fn show(
     layout: &Layout,
     snapshot: &Snapshot,
     vitals: &Vitals,

@@ -8,19 +8,20 @@
 mod service;
 
 use super::buckets::Buckets;
+use super::{Names, Recording, View, Wants};
 use crate::config::Identity;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HttpKey, HttpTotals, Layout, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey,
-    TcpTotals, Totals,
+    HttpKey, HttpTotals, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey, TcpTotals,
+    Totals,
 };
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
-use crate::observe::host::{HostId, SeenHosts};
+use crate::observe::host::HostId;
 use service::Service;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Shows `istio_*`.
 #[derive(Debug)]
@@ -41,8 +42,6 @@ struct Pod {
     canonical_revision: String,
     cluster: String,
     services: Vec<Service>,
-    /// The hosts that the pod asks.
-    seen: Option<Arc<SeenHosts>>,
 }
 
 impl Istio {
@@ -50,34 +49,38 @@ impl Istio {
         let pod = Pod::new(identity);
         Self { pod, http_labels: Mutex::default(), tcp_labels: Mutex::default() }
     }
+}
 
-    pub(super) fn naming(mut self, seen: &Arc<SeenHosts>) -> Self {
-        self.pod.seen = Some(Arc::clone(seen));
-        self
+impl View for Istio {
+    fn wants(&self) -> Wants {
+        Wants {
+            durations: Buckets::MILLISECONDS.bounds.to_vec(),
+            sizes: Buckets::BYTES.bounds.to_vec(),
+            ..Wants::default()
+        }
     }
 
-    pub(super) fn show(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        families: &mut Vec<Family<'static>>,
-    ) {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { snapshot, names, .. } = *recording;
         if !snapshot.http.is_empty() {
-            self.show_http(layout, snapshot, families);
+            self.show_http(recording, families);
         }
         if !snapshot.messages.is_empty() {
-            self.show_messages(snapshot, families);
+            self.show_messages(snapshot, names, families);
         }
         if !snapshot.tcp.is_empty() {
-            self.show_tcp(snapshot, families);
+            self.show_tcp(snapshot, names, families);
         }
         let mut build = FamilyBuilder::new("istio_build", Kind::Gauge, "The proxy's version.");
         let tag = env!("CARGO_PKG_VERSION");
         build.gauge(&Labels::from_pairs([("component", "proxy"), ("tag", tag)]), 1.0);
         families.push(build.build());
     }
+}
 
-    fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+impl Istio {
+    fn show_http(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, names, .. } = *recording;
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
             let key = self.pod.shown_http(*key, side(snapshot, key.route));
@@ -87,8 +90,9 @@ impl Istio {
         let mut cache = self.http_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let series: Vec<(Labels, &HttpTotals)> = shown
             .iter()
+            .filter(|(_, totals)| recording.is_live(totals))
             .map(|(key, totals)| {
-                let labels = cache.entry(*key).or_insert_with(|| self.pod.http(*key));
+                let labels = cache.entry(*key).or_insert_with(|| self.pod.http(*key, names));
                 (labels.clone(), totals)
             })
             .collect();
@@ -133,7 +137,12 @@ impl Istio {
         );
     }
 
-    fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    fn show_messages(
+        &self,
+        snapshot: &Snapshot,
+        names: &Names,
+        families: &mut Vec<Family<'static>>,
+    ) {
         let mut shown: BTreeMap<MessagesKey, MessagesTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.messages {
             let key = self.pod.shown_messages(*key, side(snapshot, key.route));
@@ -152,13 +161,13 @@ impl Istio {
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
             for (key, totals) in &shown {
-                family.counter(&self.pod.messages(*key), value(totals));
+                family.counter(&self.pod.messages(*key, names), value(totals));
             }
             families.push(family.build());
         }
     }
 
-    fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    fn show_tcp(&self, snapshot: &Snapshot, names: &Names, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
             shown.entry(shown_tcp(*key, side(snapshot, key.route))).or_default().merge(totals);
@@ -175,7 +184,7 @@ impl Istio {
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
             for (key, totals) in &shown {
-                let labels = cache.entry(*key).or_insert_with(|| self.pod.tcp(*key));
+                let labels = cache.entry(*key).or_insert_with(|| self.pod.tcp(*key, names));
                 family.counter(labels, value(totals));
             }
             families.push(family.build());
@@ -201,7 +210,6 @@ impl Pod {
                 .to_owned(),
             cluster: or_unknown(identity.cluster.as_ref()),
             services: services.collect(),
-            seen: None,
             namespace,
         }
     }
@@ -212,6 +220,7 @@ impl Pod {
         if key == HttpKey::OVERFLOW {
             return key;
         }
+        let key = key.plain();
         if side == Side::Outbound {
             return HttpKey { route: ANY_OUTBOUND, ..key };
         }
@@ -230,7 +239,7 @@ impl Pod {
         if is_service { host } else { FIRST_SERVICE }
     }
 
-    fn http(&self, key: HttpKey) -> Labels {
+    fn http(&self, key: HttpKey, names: &Names) -> Labels {
         let side = shown_side(key.route);
         let (status, flags) = match key {
             HttpKey::OVERFLOW => ("overflow".to_owned(), Flags::None),
@@ -245,22 +254,22 @@ impl Pod {
             ("grpc_response_status", grpc_status),
             ("response_flags", flags.as_str()),
         ];
-        self.labels(side, key.host, key.call.protocol(), &answer, &[])
+        self.labels(names, side, key.host, key.call.protocol(), &answer, &[])
     }
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
-    fn messages(&self, key: MessagesKey) -> Labels {
-        self.labels(shown_side(key.route), key.host, "grpc", &[], &[])
+    fn messages(&self, key: MessagesKey, names: &Names) -> Labels {
+        self.labels(names, shown_side(key.route), key.host, "grpc", &[], &[])
     }
 
-    fn tcp(&self, key: TcpKey) -> Labels {
+    fn tcp(&self, key: TcpKey, names: &Names) -> Labels {
         let flags = [("response_flags", key.flags.as_str())];
         let side = shown_side(key.route);
         let Some(tls) = key.tls else {
-            return self.labels(side, key.host, "tcp", &flags, &[]);
+            return self.labels(names, side, key.host, "tcp", &flags, &[]);
         };
-        let service = tls.server_name.and_then(|host| self.service(side, host));
+        let service = tls.server_name.and_then(|host| self.service(names, side, host));
         let server_name = match tls.server_name {
             None => "",
             // A client cannot invent label values.
@@ -272,11 +281,12 @@ impl Pod {
             ("alpn", tls.alpn.as_str()),
         ];
         let host = tls.server_name.filter(|_| service.is_some()).unwrap_or(key.host);
-        self.labels(side, host, "tcp", &flags, &said)
+        self.labels(names, side, host, "tcp", &flags, &said)
     }
 
     fn labels(
         &self,
+        names: &Names,
         side: Side,
         host: HostId,
         protocol: &str,
@@ -284,7 +294,7 @@ impl Pod {
         tls: &[(&'static str, &str)],
     ) -> Labels {
         // Without a Host that says otherwise, it is the first of the pod's services.
-        let service = self.service(side, host);
+        let service = self.service(names, side, host);
         let service = match side {
             Side::Inbound => service.or_else(|| self.services.first().map(Cow::Borrowed)),
             Side::Outbound => service,
@@ -333,11 +343,11 @@ impl Pod {
     }
 
     /// The service that a request named, if that is known.
-    fn service(&self, side: Side, host: HostId) -> Option<Cow<'_, Service>> {
+    fn service(&self, names: &Names, side: Side, host: HostId) -> Option<Cow<'_, Service>> {
         match side {
             Side::Inbound => self.services.get(usize::from(host.0)).map(Cow::Borrowed),
             Side::Outbound => {
-                let name = self.seen.as_ref()?.name(host)?;
+                let name = names.seen.as_ref()?.name(host)?;
                 Some(Cow::Owned(Service::of_other(&name, &self.namespace)))
             }
         }

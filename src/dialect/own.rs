@@ -3,6 +3,7 @@
 mod websocket;
 
 use super::buckets::Buckets;
+use crate::clock::Nanos;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Layout, Route, RouteTotals, Snapshot};
 use crate::observe::Spoken;
@@ -17,6 +18,8 @@ pub struct Vitals {
     pub draining: bool,
     /// Time since it started.
     pub uptime: Duration,
+    /// The time by the clock of the recording.
+    pub now: Nanos,
     /// Threads that carry traffic.
     pub workers: usize,
     /// What the kernel says of the process.

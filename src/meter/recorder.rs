@@ -7,8 +7,9 @@ use super::series::{
 };
 use super::shard::{OPENED, Shard};
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
-use crate::observe::{Direction, Event, Exchange, Flags, Sink};
+use crate::observe::{Direction, Event, Exchange, Flags, Method, Sink, Version};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub struct Recorder {
     route: RouteId,
     cells: Arc<RouteCells>,
     standing: Standing,
+    /// Which way the connection goes.
+    side: Side,
     /// Whom the connection leads to, where a request does not say.
     peer: HostId,
     /// The series of the last exchange: on a keep-alive connection most likely that of the next.
@@ -56,6 +59,7 @@ impl Recorder {
             let route = shard.other_ports(side);
             Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
         };
+        this.side = side;
         this.peer = peer;
         this
     }
@@ -63,6 +67,7 @@ impl Recorder {
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
         let mut this = Self::new(shard, shard.admit_route(side, port, true));
+        this.side = side;
         this.peer = peer;
         this
     }
@@ -78,6 +83,7 @@ impl Recorder {
             route,
             cells,
             standing,
+            side: shard.layout().side(route),
             peer: HostId::UNKNOWN,
             last: None,
             last_messages: None,
@@ -158,12 +164,16 @@ impl Recorder {
             return self.shard.probe(ProbeKey { route, status, flags }).add(1);
         }
         let host = if exchange.host == HostId::UNKNOWN { self.peer } else { exchange.host };
+        let detail = self.shard.layout().detail(self.side);
         let key = HttpKey {
             route: self.route,
             host,
             call: exchange.call,
             status: exchange.status,
             flags: exchange.flags,
+            method: if detail.method { exchange.method } else { Method::Other },
+            path: if detail.path { exchange.path } else { PathId::OTHER },
+            version: if detail.version { exchange.version } else { Version::Unknown },
         };
         let layout = self.shard.layout();
         let series = match &self.last {
@@ -173,6 +183,7 @@ impl Recorder {
         series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
+        series.latest.set(exchange.ended.0);
         self.cells.requests_over.add(1);
         self.cells.held.record(&layout.held, exchange.held);
     }

@@ -3,12 +3,12 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
-use crate::observe::Flags;
-use crate::observe::Spoken;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
 use crate::observe::websocket::{CloseCode, FrameKind};
+use crate::observe::{Flags, Method, Spoken, Version};
 
 /// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +34,12 @@ pub struct HttpKey {
     pub status: u16,
     /// What went wrong.
     pub flags: Flags,
+    /// What the client wanted done, where a dialect tells that apart ([`Detail`]).
+    pub method: Method,
+    /// The template of the path, where a dialect tells that apart.
+    pub path: PathId,
+    /// The version of HTTP, where a dialect tells that apart.
+    pub version: Version,
 }
 
 impl HttpKey {
@@ -44,7 +50,61 @@ impl HttpKey {
         call: Call::Http,
         status: u16::MAX,
         flags: Flags::None,
+        method: Method::Other,
+        path: PathId::OTHER,
+        version: Version::Unknown,
     };
+
+    /// The same without what only some dialects tell apart.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let (method, path, version) = (Method::Other, PathId::OTHER, Version::Unknown);
+        Self { method, path, version, ..self }
+    }
+
+    /// Whether it says anything that only some dialects tell apart.
+    pub(super) fn is_detailed(self) -> bool {
+        self != self.plain()
+    }
+
+    /// The same where detail had to be given up for want of series.
+    pub(super) fn folded(self) -> Self {
+        Self { path: PathId::FOLDED, ..self.plain() }
+    }
+
+    /// Whether detail was given up for want of series.
+    pub fn is_folded(self) -> bool {
+        self.path == PathId::FOLDED
+    }
+}
+
+/// What tells series apart besides what always does; only what some dialect shows, as each part
+/// multiplies the series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The method.
+    pub method: bool,
+    /// The path's template.
+    pub path: bool,
+    /// The version of HTTP.
+    pub version: bool,
+}
+
+impl Detail {
+    /// Whether nothing is told apart.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+
+    /// What either tells apart.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            method: self.method || other.method,
+            path: self.path || other.path,
+            version: self.version || other.version,
+        }
+    }
 }
 
 /// What tells one series of gRPC messages from another.
@@ -86,14 +146,20 @@ pub(super) struct HttpSeries {
     pub(super) durations: Histogram,
     pub(super) request_bytes: Histogram,
     pub(super) response_bytes: Histogram,
+    /// When the last of them ended.
+    pub(super) latest: Cell,
+    /// Shown from the start, and for good.
+    pub(super) is_pinned: bool,
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(super) fn new(layout: &Layout, is_pinned: bool) -> Self {
         Self {
             durations: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),
             response_bytes: Histogram::new(&layout.sizes),
+            latest: Cell::default(),
+            is_pinned,
         }
     }
 }

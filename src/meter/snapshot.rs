@@ -6,6 +6,7 @@ use super::histogram::Totals;
 use super::ports::Route;
 use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
 use super::shard::{Cells, PROTOCOLS};
+use crate::clock::Nanos;
 use crate::observe::websocket::{CloseCode, FrameKind};
 use crate::observe::{Protocol, Reason, Spoken};
 use std::collections::BTreeMap;
@@ -40,6 +41,8 @@ pub struct HttpTotals {
     pub request_bytes: Totals,
     /// Sizes of the answers in bytes.
     pub response_bytes: Totals,
+    /// When the last of them ended; `None` where that is no reason to stop showing them.
+    pub latest: Option<Nanos>,
 }
 
 /// The gRPC messages of one key.
@@ -134,6 +137,11 @@ impl Snapshot {
                 totals.durations.add(&series.durations);
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
+                totals.ended(if series.is_pinned {
+                    None
+                } else {
+                    Some(Nanos(series.latest.get()))
+                });
             }
             for (key, series) in shard.messages.iter() {
                 let totals = all.messages.entry(*key).or_default();
@@ -196,9 +204,11 @@ impl Snapshot {
         all
     }
 
-    /// Exchanges that were counted under [`HttpKey::OVERFLOW`] for want of a series.
+    /// Exchanges that were counted with less detail, or under [`HttpKey::OVERFLOW`] with none at
+    /// all, for want of a series.
     pub fn overflowed(&self) -> u64 {
-        self.http.get(&HttpKey::OVERFLOW).map_or(0, HttpTotals::requests)
+        let over = |key: &HttpKey| *key == HttpKey::OVERFLOW || key.is_folded();
+        self.http.iter().filter(|(key, _)| over(key)).map(|(_, totals)| totals.requests()).sum()
     }
 
     /// Connections open now, over all ports.
@@ -213,6 +223,7 @@ impl HttpTotals {
             durations: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
             response_bytes: Totals::new(&layout.sizes),
+            latest: Some(Nanos(0)),
         }
     }
 
@@ -226,6 +237,11 @@ impl HttpTotals {
         self.durations.merge(&other.durations);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
+        self.ended(other.latest);
+    }
+
+    fn ended(&mut self, latest: Option<Nanos>) {
+        self.latest = self.latest.zip(latest).map(|(one, other)| one.max(other));
     }
 }
 

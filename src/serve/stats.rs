@@ -8,6 +8,7 @@ use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
 use crate::aside::Aside;
+use crate::clock::Clock;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
@@ -36,6 +37,8 @@ pub(crate) struct Stats {
     pub(crate) room: Arc<Room>,
     pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// The clock of the recording.
+    pub(crate) clock: Clock,
     pub(crate) started: Instant,
 }
 
@@ -183,7 +186,8 @@ impl Stats {
         }
         let mut own = Vec::new();
         if selection.wants_own() {
-            own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
+            own =
+                self.dialects.families(self.meter.layout(), &self.meter.snapshot(), &self.vitals());
             let text = gathered.instruments.get_or_init(|| self.instruments());
             own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
         }
@@ -260,13 +264,14 @@ impl Stats {
     /// What was recorded, for an operator's eye.
     pub(super) async fn statistics(&self) -> Vec<(String, String)> {
         self.settler.settle().await;
-        self.dialects.statistics(&self.meter.snapshot(), &self.vitals())
+        self.dialects.statistics(self.meter.layout(), &self.meter.snapshot(), &self.vitals())
     }
 
     pub(super) fn vitals(&self) -> Vitals {
         Vitals {
             draining: self.lifecycle.is_draining(),
             uptime: self.started.elapsed(),
+            now: self.clock.now(),
             workers: self.meter.layout().shards,
             process: Process::read(),
         }

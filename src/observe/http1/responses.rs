@@ -3,15 +3,17 @@
 
 use super::body::{Body, Progress};
 use super::gather::{Gathered, gather, skip_empty_lines};
-use super::head::{self, Method, ResponseHead};
+use super::head::{self, ResponseHead};
 use super::pending::Pending;
 use super::{Http1, Lost, Requests, Responses, count_messages};
 use crate::clock::Nanos;
 use crate::observe::grpc::web::WebBody;
 use crate::observe::grpc::{Call, ContentKind, GrpcStatus};
+use crate::observe::host::HostId;
+use crate::observe::path::Path;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
-    Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
+    Direction, Ending, Event, Exchange, Flags, Method, Passed, Protocol, Reason, Sink, Version,
 };
 
 impl Http1 {
@@ -88,6 +90,8 @@ impl Http1 {
                         held: 0,
                         host: HostId::UNKNOWN,
                         method: Method::Other,
+                        path: Path::OTHER,
+                        version: Version::Unknown,
                         content: ContentKind::Other,
                         last: true,
                         readable: true,
@@ -270,6 +274,8 @@ impl Http1 {
                 held: 0,
                 host: HostId::UNKNOWN,
                 method: lost.method,
+                path: Path::OTHER,
+                version: Version::Unknown,
                 content: ContentKind::Other,
                 last: true,
                 readable: false,
@@ -298,6 +304,9 @@ impl Http1 {
         let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
+            method: pending.method,
+            path: self.rules.settle(pending.path, answer.status),
+            version: pending.version,
             call: match pending.content {
                 ContentKind::GrpcWeb | ContentKind::GrpcWebText => {
                     let in_body = self.web[1].take().map_or(GrpcStatus::NONE, |web| web.status());
