@@ -5,12 +5,13 @@ mod doors;
 
 use crate::aside::Aside;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PathRules};
 use crate::dialect::Dialects;
 use crate::drain::{Connections, Drain};
 use crate::listen::{BindError, Staff, Workers, bind};
 use crate::meter::{Meter, Side};
 use crate::observe::host::SeenHosts;
+use crate::observe::path::{Paths, Templates};
 use crate::process::raise_fd_limit;
 use crate::scrape::Sources;
 use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
@@ -94,12 +95,16 @@ impl App {
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
         let clock = Clock::start();
-        let dialects = Dialects::new(&self.config.dialects, &self.config.identity);
+        let dialects = Dialects::new(&self.config.dialects, &self.config.identity)
+            .with_paths(paths(&self.config.paths).map(Arc::new).as_ref())
+            .forgetting(self.config.series_idle_timeout);
         let meter = Meter::new(self.doors.layout(&self.config, &dialects));
         let staff = Staff { clock, connections: Arc::clone(&connections) };
         let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
         let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
-        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen, |_| None);
+        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen, |side| {
+            dialects.paths(side)
+        });
         let workers = Workers::start(self.doors.sockets, &ports, &meter, &staff)?;
 
         let config = Arc::new(self.config);
@@ -174,6 +179,14 @@ impl App {
             }
         }
     }
+}
+
+/// The templates of paths, unless all paths are one.
+fn paths(rules: &PathRules) -> Option<Paths> {
+    // What the configuration holds has been read before.
+    let templates = Templates::read(rules.templates.iter().map(String::as_str)).unwrap_or_default();
+    let is_any = rules.learn || !templates.is_empty();
+    is_any.then(|| Paths::new(templates, rules.learn.then_some(rules.most)))
 }
 
 /// Names of others that the pod may ask for before further ones count as unknown.

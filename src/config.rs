@@ -66,6 +66,8 @@ pub struct Config {
     pub app_metrics_max_bytes: u64,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// Which paths are told apart, where a dialect tells any.
+    pub paths: PathRules,
     /// Who this pod is, for labels.
     pub identity: Identity,
     /// What protects the pod.
@@ -80,6 +82,8 @@ pub struct Config {
     pub linger: Duration,
     /// The most series of one family; what comes beyond shares one overflow series.
     pub max_series: usize,
+    /// How long a series of requests may stand still before it is left out; `None` is for ever.
+    pub series_idle_timeout: Option<Duration>,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -110,6 +114,17 @@ impl Dialect {
             Self::Envoy => "envoy",
         }
     }
+}
+
+/// Which paths are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRules {
+    /// Templates, known to be good, none twice.
+    pub templates: Vec<String>,
+    /// Whether others are learned.
+    pub learn: bool,
+    /// How many may be learned, 1 to 10000.
+    pub most: u16,
 }
 
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does

@@ -138,6 +138,11 @@ impl Dialects {
         self.wants().map(of_side).fold(Detail::default(), Detail::or)
     }
 
+    /// The templates of paths, if any dialect tells paths of that side apart.
+    pub fn paths(&self, side: Side) -> Option<Arc<Paths>> {
+        self.names.paths.clone().filter(|_| self.detail(side).path)
+    }
+
     fn wants(&self) -> impl Iterator<Item = Wants> {
         self.views.iter().map(|view| view.wants())
     }

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 30] = [
+const SAMPLES: [(&str, [&str; 3]); 33] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -28,6 +28,7 @@ const SAMPLES: [(&str, [&str; 3]); 30] = [
     ("admin-listen", ["127.0.0.1:201", "[::1]:202", "off"]),
     ("health-listen", ["127.0.0.1:301", "0.0.0.0:302", "off"]),
     ("dialect", ["istio", "envoy", "istio"]),
+    ("path-templates", ["/users/{id}", "auto", "off"]),
     (
         "app-metrics",
         [
@@ -50,6 +51,8 @@ const SAMPLES: [(&str, [&str; 3]); 30] = [
     ("idle-timeout", ["1h", "5m", "off"]),
     ("max-head-bytes", ["8KiB", "1MiB", "4097"]),
     ("max-series", ["21", "22", "23"]),
+    ("max-paths", ["31", "32", "33"]),
+    ("series-idle-timeout", ["1h", "90s", "off"]),
     ("drain-timeout", ["0s", "1s", "2s"]),
     ("linger", ["15s", "16s", "17s"]),
     ("log-level", ["debug", "info,podmeter=trace", "off"]),
@@ -184,6 +187,8 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.limits.idle_timeout, None);
     assert_eq!(config.limits.max_head_bytes, 64 << 10);
     assert_eq!((config.workers, config.max_series), (1, 10_000));
+    assert!(config.paths.learn && config.paths.templates.is_empty() && config.paths.most == 200);
+    assert_eq!(config.series_idle_timeout, None);
     assert_eq!((config.drain_timeout, config.linger), (Duration::from_secs(30), Duration::ZERO));
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Text));
 }
@@ -297,6 +302,7 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "path-templates": ["auto"],
             "app-metrics": [
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
@@ -308,6 +314,8 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "idle-timeout": "off",
             "max-head-bytes": "64KiB",
             "max-series": 10000,
+            "max-paths": 200,
+            "series-idle-timeout": "off",
             "drain-timeout": "30s",
             "linger": "0s",
             "log-level": "info",
@@ -453,8 +461,8 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
-        "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
+        "forward" | "opaque-ports" | "dialect" | "path-templates" | "app-metrics" | "service" => json!([sample]),
+        "workers" | "max-connections" | "max-series" | "max-paths" => json!(sample.parse::<u64>().unwrap()),
         _ => json!(sample),
     }
 }

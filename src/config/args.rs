@@ -85,6 +85,14 @@ pub struct ProxyArgs {
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
 
+    /// Which paths the families that have a path tell apart, with a comma between or repeated:
+    /// templates such as `/users/{id}` and `/static/{file...}`, and `auto` for all others that the
+    /// app answers, with numbers, UUIDs, hashes, dates and random tokens folded. Without `auto`, or
+    /// where there are too many, a path is `other`; `off` makes all of them that.
+    #[arg(long, value_name = "TEMPLATES", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub path_templates: Vec<String>,
+
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
     /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
     /// `unix:/run/app.sock:/metrics`, or for short `:9102/metrics` or `9102`. Repeat it for more.
@@ -175,6 +183,15 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub max_series: Option<String>,
 
+    /// The most paths that `--path-templates auto` tells apart, up to 10000.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub max_paths: Option<String>,
+
+    /// How long a series of requests may stand still before it is left out, until there is another
+    /// such request: then it is back with all that was ever counted. `off` is for ever.
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
+    pub series_idle_timeout: Option<String>,
+
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
     pub drain_timeout: Option<String>,
@@ -214,12 +231,15 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            path_templates: vec!["auto".to_owned()],
             app_metrics_max_bytes: text("16MiB"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
             idle_timeout: text("off"),
             max_head_bytes: text("64KiB"),
             max_series: text("10000"),
+            max_paths: text("200"),
+            series_idle_timeout: text("off"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -252,7 +272,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 30] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 33] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -267,6 +287,7 @@ impl ProxyArgs {
             admin_listen,
             health_listen,
             dialect,
+            path_templates,
             app_metrics,
             app_metrics_max_bytes,
             workload,
@@ -282,6 +303,8 @@ impl ProxyArgs {
             idle_timeout,
             max_head_bytes,
             max_series,
+            max_paths,
+            series_idle_timeout,
             drain_timeout,
             linger,
             log_level,
@@ -299,6 +322,7 @@ impl ProxyArgs {
             ("admin-listen", One(admin_listen)),
             ("health-listen", One(health_listen)),
             ("dialect", Many(dialect)),
+            ("path-templates", Many(path_templates)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
             ("workload", One(workload)),
@@ -314,6 +338,8 @@ impl ProxyArgs {
             ("idle-timeout", One(idle_timeout)),
             ("max-head-bytes", One(max_head_bytes)),
             ("max-series", One(max_series)),
+            ("max-paths", One(max_paths)),
+            ("series-idle-timeout", One(series_idle_timeout)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),
