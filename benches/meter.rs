@@ -2,10 +2,10 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use podmeter::clock::Nanos;
-use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{Dialects, Vitals};
+use podmeter::config::Identity;
+use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
@@ -14,9 +14,7 @@ use podmeter::process::Process;
 use std::hint::black_box;
 use std::time::Duration;
 
-const NAMES: [Dialect; 2] = [Dialect::Istio, Dialect::Envoy];
-
-fn layout(dialects: &Dialects) -> Layout {
+fn layout() -> Layout {
     Layout {
         routes: vec![Route {
             side: Side::Inbound,
@@ -25,11 +23,11 @@ fn layout(dialects: &Dialects) -> Layout {
             opaque: false,
         }],
         first_host: HostId(0),
-        inbound: dialects.detail(Side::Inbound),
-        outbound: dialects.detail(Side::Outbound),
-        durations: dialects.duration_bounds(),
-        sizes: dialects.size_bounds(),
-        held: dialects.held_bounds(),
+        inbound: Detail::NONE,
+        outbound: Detail::NONE,
+        durations: dialect::duration_bounds(),
+        sizes: dialect::size_bounds(),
+        held: dialect::held_bounds(),
         shards: 1,
         max_series: 10_000,
     }
@@ -47,7 +45,9 @@ fn exchange(status: u16) -> Event {
         started: Nanos(0),
         ended: Nanos(1_234_567),
         first_byte: None,
+        first_data: None,
         held: 9_000,
+        held_request: 4_000,
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
@@ -55,13 +55,12 @@ fn exchange(status: u16) -> Event {
 }
 
 fn record(criterion: &mut Criterion) {
-    let dialects = Dialects::new(&NAMES, &Identity::default());
-    let meter = Meter::new(layout(&dialects));
+    let meter = Meter::new(layout());
     let Some(shard) = meter.shard(0) else { return };
     let mut recorder = Recorder::new(&shard, RouteId(0));
     criterion.bench_function("record one exchange, the same series", |bencher| {
         bencher.iter(|| {
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange(200)));
         });
     });
@@ -69,21 +68,23 @@ fn record(criterion: &mut Criterion) {
         let mut turn = 0;
         bencher.iter(|| {
             turn = (turn + 1) % 4;
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
         });
     });
 }
 
 fn show(criterion: &mut Criterion) {
-    let dialects = Dialects::new(&NAMES, &Identity::default());
-    let meter = Meter::new(layout(&dialects));
+    let meter = Meter::new(layout());
     let Some(shard) = meter.shard(0) else { return };
     let mut recorder = Recorder::new(&shard, RouteId(0));
     // Four label sets are some 250 samples in istio; these are 10,000.
     for status in 200..360 {
         recorder.event(exchange(status));
     }
+    let names: Vec<_> = Dialect::all().collect();
+    let identity = Identity::default();
+    let dialects = Dialects::new(&names, &Subject::new(&identity), meter.layout());
     let vitals = Vitals {
         draining: false,
         uptime: Duration::ZERO,
@@ -93,7 +94,7 @@ fn show(criterion: &mut Criterion) {
     };
     criterion.bench_function("show 10,000 samples", |bencher| {
         bencher.iter(|| {
-            let families = dialects.families(meter.layout(), &meter.snapshot(), &vitals);
+            let families = dialects.families(&meter.snapshot(), &vitals);
             let merged = exposition::merge(families, Vec::new());
             let mut text = Vec::new();
             exposition::render(&merged, Format::TEXT, &mut text);

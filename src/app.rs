@@ -6,7 +6,7 @@ mod doors;
 use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::{Config, PathRules};
-use crate::dialect::Dialects;
+use crate::dialect::{Dialects, Subject};
 use crate::drain::{Connections, Drain};
 use crate::listen::{BindError, Staff, Workers, bind};
 use crate::meter::{Meter, Side};
@@ -95,24 +95,26 @@ impl App {
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
         let clock = Clock::start();
-        let dialects = Dialects::new(&self.config.dialects, &self.config.identity)
-            .with_paths(paths(&self.config.paths).map(Arc::new).as_ref())
-            .forgetting(self.config.series_idle_timeout);
-        let meter = Meter::new(self.doors.layout(&self.config, &dialects));
+        let layout = self.doors.layout(&self.config);
+        let paths = paths(&self.config.paths).map(Arc::new);
+        let meter = Meter::new(layout.clone());
         let staff = Staff { clock, connections: Arc::clone(&connections) };
         let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
         let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
         let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen, |side| {
-            dialects.paths(side)
+            paths.clone().filter(|_| layout.detail(side).path)
         });
         let workers = Workers::start(self.doors.sockets, &ports, &meter, &staff)?;
 
         let config = Arc::new(self.config);
         let mut registry = Registry::default();
         let max_bytes = config.app_metrics_max_bytes;
+        let subject =
+            Subject { identity: &config.identity, seen: Some(&seen), paths: paths.as_ref() };
         let stats = Arc::new(Stats {
             meter,
-            dialects: dialects.naming(&seen),
+            dialects: Dialects::new(&config.dialects, &subject, &layout)
+                .forgetting(config.series_idle_timeout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             registry,
             settler: workers.settler(),

@@ -12,6 +12,7 @@
 mod cell;
 mod histogram;
 mod journal;
+mod outcome;
 mod ports;
 mod recorder;
 mod series;
@@ -19,12 +20,13 @@ mod shard;
 mod snapshot;
 
 pub use histogram::{Bounds, Totals};
+pub use outcome::{Fault, Outcome};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{Detail, HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
+pub use series::{Detail, HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
 pub use snapshot::{
-    HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
+    HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
 
 use crate::observe::grpc::Call;

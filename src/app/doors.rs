@@ -1,7 +1,7 @@
 //! The listeners that carry traffic: bound for every worker, and told what to do.
 
 use crate::config::Config;
-use crate::dialect::Dialects;
+use crate::dialect;
 use crate::listen::{BindError, Interception, OwnPorts, Port, Reach, Way, bind_shared};
 use crate::meter::{Layout, Route, RouteId, Side};
 use crate::observe::Rules;
@@ -92,7 +92,7 @@ impl Doors {
     }
 
     /// How the meter is laid out for them.
-    pub(super) fn layout(&self, config: &Config, dialects: &Dialects) -> Layout {
+    pub(super) fn layout(&self, config: &Config) -> Layout {
         let forwards = self.forwards().map(|(listen, target)| Route {
             side: Side::Inbound,
             listen,
@@ -106,11 +106,11 @@ impl Doors {
         Layout {
             routes: forwards.chain(others).collect(),
             first_host: if services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-            inbound: dialects.detail(Side::Inbound),
-            outbound: dialects.detail(Side::Outbound),
-            durations: dialects.duration_bounds(),
-            sizes: dialects.size_bounds(),
-            held: dialects.held_bounds(),
+            inbound: dialect::detail(&config.dialects, Side::Inbound),
+            outbound: dialect::detail(&config.dialects, Side::Outbound),
+            durations: dialect::duration_bounds(),
+            sizes: dialect::size_bounds(),
+            held: dialect::held_bounds(),
             shards: config.workers,
             max_series: config.max_series,
         }

@@ -7,12 +7,28 @@ mod dotted;
 
 pub(super) use dotted::dotted;
 
+use super::Vitals;
 use super::buckets::Buckets;
-use super::{Recording, View, Vitals, Wants};
+use super::built_in::{BuiltIn, Recording, Show};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, HttpTotals, Layout, Route, RouteTotals, Side, Snapshot, Totals};
+use crate::meter::{
+    Detail, HttpKey, HttpTotals, Layout, Route, RouteTotals, Side, Snapshot, Totals,
+};
 use crate::observe::Flags;
 use std::collections::BTreeMap;
+
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "envoy",
+    durations: &[&Buckets::MILLISECONDS],
+    sizes: &[],
+    inbound: Detail::NONE,
+    outbound: Detail::NONE,
+    make: |_| Box::new(Envoy),
+};
+
+/// Shows `envoy_*`.
+#[derive(Debug)]
+struct Envoy;
 
 #[derive(Debug)]
 struct Port {
@@ -34,40 +50,24 @@ struct PortSums {
     durations: Totals,
 }
 
-/// Shows `envoy_*`.
-#[derive(Debug)]
-pub(super) struct Envoy;
-
-impl View for Envoy {
-    fn wants(&self) -> Wants {
-        Wants { durations: Buckets::MILLISECONDS.bounds.to_vec(), ..Wants::default() }
-    }
-
+impl Show for Envoy {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        show(recording.layout, recording.snapshot, recording.vitals, families);
+        let Recording { layout, snapshot, vitals, .. } = *recording;
+        let known: Vec<_> = snapshot.ports.iter().map(Port::new).collect();
+        let sums = sums(snapshot);
+        let ports: Vec<_> = known
+            .iter()
+            .zip(sums.iter().zip(&snapshot.routes))
+            .map(|(port, (sums, totals))| Shown { port, sums, totals })
+            .collect();
+        let clusters = clusters(&ports);
+        let clusters: Vec<_> =
+            clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
+        show_requests(layout, &clusters, families);
+        show_connections(layout, &clusters, families);
+        show_downstream(layout, &ports, families);
+        show_server(snapshot, vitals, families);
     }
-}
-
-fn show(
-    layout: &Layout,
-    snapshot: &Snapshot,
-    vitals: &Vitals,
-    families: &mut Vec<Family<'static>>,
-) {
-    let known: Vec<_> = snapshot.ports.iter().map(Port::new).collect();
-    let sums = sums(snapshot);
-    let ports: Vec<_> = known
-        .iter()
-        .zip(sums.iter().zip(&snapshot.routes))
-        .map(|(port, (sums, totals))| Shown { port, sums, totals })
-        .collect();
-    let clusters = clusters(&ports);
-    let clusters: Vec<_> =
-        clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
-    show_requests(layout, &clusters, families);
-    show_connections(layout, &clusters, families);
-    show_downstream(layout, &ports, families);
-    show_server(snapshot, vitals, families);
 }
 
 fn sums(snapshot: &Snapshot) -> Vec<PortSums> {

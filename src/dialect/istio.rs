@@ -8,24 +8,32 @@
 mod service;
 
 use super::buckets::Buckets;
-use super::{Names, Recording, View, Wants};
-use crate::config::Identity;
+use super::built_in::{BuiltIn, Recording, Show, Subject};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HttpKey, HttpTotals, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey, TcpTotals,
+    Detail, HostKey, HostTotals, HttpKey, HttpTotals, RouteId, Side, Snapshot, TcpKey, TcpTotals,
     Totals,
 };
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
-use crate::observe::host::HostId;
+use crate::observe::host::{HostId, SeenHosts};
 use service::Service;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "istio",
+    durations: &[&Buckets::MILLISECONDS],
+    sizes: &[&Buckets::BYTES],
+    inbound: Detail::NONE,
+    outbound: Detail::NONE,
+    make: |subject| Box::new(Istio::new(subject)),
+};
 
 /// Shows `istio_*`.
 #[derive(Debug)]
-pub(super) struct Istio {
+struct Istio {
     pod: Pod,
     http_labels: Mutex<HashMap<HttpKey, Labels>>,
     tcp_labels: Mutex<HashMap<TcpKey, Labels>>,
@@ -42,34 +50,28 @@ struct Pod {
     canonical_revision: String,
     cluster: String,
     services: Vec<Service>,
+    /// The hosts that the pod asks.
+    seen: Option<Arc<SeenHosts>>,
 }
 
 impl Istio {
-    pub(super) fn new(identity: &Identity) -> Self {
-        let pod = Pod::new(identity);
+    fn new(subject: &Subject<'_>) -> Self {
+        let pod = Pod::new(subject);
         Self { pod, http_labels: Mutex::default(), tcp_labels: Mutex::default() }
     }
 }
 
-impl View for Istio {
-    fn wants(&self) -> Wants {
-        Wants {
-            durations: Buckets::MILLISECONDS.bounds.to_vec(),
-            sizes: Buckets::BYTES.bounds.to_vec(),
-            ..Wants::default()
-        }
-    }
-
+impl Show for Istio {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let Recording { snapshot, names, .. } = *recording;
+        let snapshot = recording.snapshot;
         if !snapshot.http.is_empty() {
             self.show_http(recording, families);
         }
-        if !snapshot.messages.is_empty() {
-            self.show_messages(snapshot, names, families);
+        if snapshot.hosts.values().any(HostTotals::has_messages) {
+            self.show_messages(snapshot, families);
         }
         if !snapshot.tcp.is_empty() {
-            self.show_tcp(snapshot, names, families);
+            self.show_tcp(snapshot, families);
         }
         let mut build = FamilyBuilder::new("istio_build", Kind::Gauge, "The proxy's version.");
         let tag = env!("CARGO_PKG_VERSION");
@@ -80,7 +82,7 @@ impl View for Istio {
 
 impl Istio {
     fn show_http(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let Recording { layout, snapshot, names, .. } = *recording;
+        let Recording { layout, snapshot, .. } = *recording;
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
             let key = self.pod.shown_http(*key, side(snapshot, key.route));
@@ -92,7 +94,7 @@ impl Istio {
             .iter()
             .filter(|(_, totals)| recording.is_live(totals))
             .map(|(key, totals)| {
-                let labels = cache.entry(*key).or_insert_with(|| self.pod.http(*key, names));
+                let labels = cache.entry(*key).or_insert_with(|| self.pod.http(*key));
                 (labels.clone(), totals)
             })
             .collect();
@@ -137,14 +139,10 @@ impl Istio {
         );
     }
 
-    fn show_messages(
-        &self,
-        snapshot: &Snapshot,
-        names: &Names,
-        families: &mut Vec<Family<'static>>,
-    ) {
-        let mut shown: BTreeMap<MessagesKey, MessagesTotals> = BTreeMap::new();
-        for (key, totals) in &snapshot.messages {
+    fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<HostKey, HostTotals> = BTreeMap::new();
+        let called = snapshot.hosts.iter().filter(|(_, totals)| totals.has_messages());
+        for (key, totals) in called {
             let key = self.pod.shown_messages(*key, side(snapshot, key.route));
             shown.entry(key).or_default().merge(totals);
         }
@@ -161,13 +159,13 @@ impl Istio {
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
             for (key, totals) in &shown {
-                family.counter(&self.pod.messages(*key, names), value(totals));
+                family.counter(&self.pod.messages(*key), value(totals));
             }
             families.push(family.build());
         }
     }
 
-    fn show_tcp(&self, snapshot: &Snapshot, names: &Names, families: &mut Vec<Family<'static>>) {
+    fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
             shown.entry(shown_tcp(*key, side(snapshot, key.route))).or_default().merge(totals);
@@ -184,7 +182,7 @@ impl Istio {
         for (name, help, value) in counters {
             let mut family = FamilyBuilder::new(name, Kind::Counter, help);
             for (key, totals) in &shown {
-                let labels = cache.entry(*key).or_insert_with(|| self.pod.tcp(*key, names));
+                let labels = cache.entry(*key).or_insert_with(|| self.pod.tcp(*key));
                 family.counter(labels, value(totals));
             }
             families.push(family.build());
@@ -193,7 +191,8 @@ impl Istio {
 }
 
 impl Pod {
-    fn new(identity: &Identity) -> Self {
+    fn new(subject: &Subject<'_>) -> Self {
+        let identity = subject.identity;
         let or_unknown = |value: Option<&String>| value.map_or(UNKNOWN, String::as_str).to_owned();
         let namespace = or_unknown(identity.namespace.as_ref());
         let services = identity.services.iter().map(|host| Service::new(host, &namespace));
@@ -210,6 +209,7 @@ impl Pod {
                 .to_owned(),
             cluster: or_unknown(identity.cluster.as_ref()),
             services: services.collect(),
+            seen: subject.seen.map(Arc::clone),
             namespace,
         }
     }
@@ -227,10 +227,10 @@ impl Pod {
         HttpKey { route: ANY_INBOUND, host: self.shown_host(key.host), ..key }
     }
 
-    fn shown_messages(&self, key: MessagesKey, side: Side) -> MessagesKey {
+    fn shown_messages(&self, key: HostKey, side: Side) -> HostKey {
         match side {
-            Side::Inbound => MessagesKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
-            Side::Outbound => MessagesKey { route: ANY_OUTBOUND, ..key },
+            Side::Inbound => HostKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
+            Side::Outbound => HostKey { route: ANY_OUTBOUND, ..key },
         }
     }
 
@@ -239,7 +239,7 @@ impl Pod {
         if is_service { host } else { FIRST_SERVICE }
     }
 
-    fn http(&self, key: HttpKey, names: &Names) -> Labels {
+    fn http(&self, key: HttpKey) -> Labels {
         let side = shown_side(key.route);
         let (status, flags) = match key {
             HttpKey::OVERFLOW => ("overflow".to_owned(), Flags::None),
@@ -254,22 +254,22 @@ impl Pod {
             ("grpc_response_status", grpc_status),
             ("response_flags", flags.as_str()),
         ];
-        self.labels(names, side, key.host, key.call.protocol(), &answer, &[])
+        self.labels(side, key.host, key.call.protocol(), &answer, &[])
     }
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
-    fn messages(&self, key: MessagesKey, names: &Names) -> Labels {
-        self.labels(names, shown_side(key.route), key.host, "grpc", &[], &[])
+    fn messages(&self, key: HostKey) -> Labels {
+        self.labels(shown_side(key.route), key.host, "grpc", &[], &[])
     }
 
-    fn tcp(&self, key: TcpKey, names: &Names) -> Labels {
+    fn tcp(&self, key: TcpKey) -> Labels {
         let flags = [("response_flags", key.flags.as_str())];
         let side = shown_side(key.route);
         let Some(tls) = key.tls else {
-            return self.labels(names, side, key.host, "tcp", &flags, &[]);
+            return self.labels(side, key.host, "tcp", &flags, &[]);
         };
-        let service = tls.server_name.and_then(|host| self.service(names, side, host));
+        let service = tls.server_name.and_then(|host| self.service(side, host));
         let server_name = match tls.server_name {
             None => "",
             // A client cannot invent label values.
@@ -281,12 +281,11 @@ impl Pod {
             ("alpn", tls.alpn.as_str()),
         ];
         let host = tls.server_name.filter(|_| service.is_some()).unwrap_or(key.host);
-        self.labels(names, side, host, "tcp", &flags, &said)
+        self.labels(side, host, "tcp", &flags, &said)
     }
 
     fn labels(
         &self,
-        names: &Names,
         side: Side,
         host: HostId,
         protocol: &str,
@@ -294,7 +293,7 @@ impl Pod {
         tls: &[(&'static str, &str)],
     ) -> Labels {
         // Without a Host that says otherwise, it is the first of the pod's services.
-        let service = self.service(names, side, host);
+        let service = self.service(side, host);
         let service = match side {
             Side::Inbound => service.or_else(|| self.services.first().map(Cow::Borrowed)),
             Side::Outbound => service,
@@ -343,11 +342,11 @@ impl Pod {
     }
 
     /// The service that a request named, if that is known.
-    fn service(&self, names: &Names, side: Side, host: HostId) -> Option<Cow<'_, Service>> {
+    fn service(&self, side: Side, host: HostId) -> Option<Cow<'_, Service>> {
         match side {
             Side::Inbound => self.services.get(usize::from(host.0)).map(Cow::Borrowed),
             Side::Outbound => {
-                let name = names.seen.as_ref()?.name(host)?;
+                let name = self.seen.as_ref()?.name(host)?;
                 Some(Cow::Owned(Service::of_other(&name, &self.namespace)))
             }
         }
@@ -387,7 +386,7 @@ fn shown_side(route: RouteId) -> Side {
 }
 
 /// A counter family of gRPC messages: name, help, and what it shows.
-type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
+type MessagesCounter = (&'static str, &'static str, fn(&HostTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 

@@ -3,12 +3,13 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
+use super::outcome::Outcome;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
 use crate::observe::websocket::{CloseCode, FrameKind};
-use crate::observe::{Flags, Method, Spoken, Version};
+use crate::observe::{Ending, Flags, Method, Spoken, Version};
 
 /// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,9 +92,12 @@ pub struct Detail {
 }
 
 impl Detail {
+    /// Nothing.
+    pub const NONE: Self = Self { method: false, path: false, version: false };
+
     /// Whether nothing is told apart.
     pub fn is_none(self) -> bool {
-        self == Self::default()
+        self == Self::NONE
     }
 
     /// What either tells apart.
@@ -107,12 +111,12 @@ impl Detail {
     }
 }
 
-/// What tells one series of gRPC messages from another.
+/// What tells requests apart before anything has come of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessagesKey {
+pub struct HostKey {
     /// The port.
     pub route: RouteId,
-    /// The service that the call named.
+    /// The service that the request named.
     pub host: HostId,
 }
 
@@ -144,6 +148,8 @@ pub struct ProbeKey {
 #[derive(Debug)]
 pub(super) struct HttpSeries {
     pub(super) durations: Histogram,
+    /// Until the answer's body began, or the answer ended without one; of answers alone.
+    pub(super) answer_times: Histogram,
     pub(super) request_bytes: Histogram,
     pub(super) response_bytes: Histogram,
     /// When the last of them ended.
@@ -156,6 +162,7 @@ impl HttpSeries {
     pub(super) fn new(layout: &Layout, is_pinned: bool) -> Self {
         Self {
             durations: Histogram::new(&layout.durations),
+            answer_times: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),
             response_bytes: Histogram::new(&layout.sizes),
             latest: Cell::default(),
@@ -164,10 +171,14 @@ impl HttpSeries {
     }
 }
 
-/// The gRPC messages of one key.
+/// What is counted of one key before a request is over.
 #[derive(Debug, Default)]
-pub(super) struct MessagesSeries {
+pub(super) struct HostSeries {
+    /// Requests that began.
+    pub(super) begun: Cell,
+    /// gRPC messages from clients.
     pub(super) requests: Cell,
+    /// gRPC messages to clients.
     pub(super) responses: Cell,
 }
 
@@ -185,6 +196,9 @@ pub(super) struct TcpSeries {
 pub(super) struct RouteCells {
     pub(super) connections: Cell,
     pub(super) connections_closed: Cell,
+    /// Those that never reached the app and those that did, by how they ended, in the order of
+    /// [`Ending::ALL`].
+    pub(super) endings: [[Cell; Ending::ALL.len()]; 2],
     pub(super) connections_refused: Cell,
     pub(super) connections_overflowed: Cell,
     pub(super) connect_times: Histogram,
@@ -193,9 +207,16 @@ pub(super) struct RouteCells {
     pub(super) sent: Cell,
     pub(super) requests_begun: Cell,
     pub(super) requests_over: Cell,
+    /// Exchanges by what came of them, in the order of [`Outcome::ALL`].
+    pub(super) outcomes: [Cell; Outcome::ALL.len()],
+    pub(super) first_bytes: Histogram,
     pub(super) held: Histogram,
+    /// From clients and to them.
+    pub(super) held_each: [Histogram; 2],
     /// By what they spoke, in the order of [`Spoken::ALL`].
     pub(super) spoken: [Cell; Spoken::ALL.len()],
+    /// Of these, how many are closed.
+    pub(super) spoken_closed: [Cell; Spoken::ALL.len()],
     pub(super) websockets: WebSocketCells,
 }
 
@@ -215,6 +236,7 @@ impl RouteCells {
         Self {
             connections: Cell::default(),
             connections_closed: Cell::default(),
+            endings: Default::default(),
             connections_refused: Cell::default(),
             connections_overflowed: Cell::default(),
             connect_times: Histogram::new(&layout.durations),
@@ -223,8 +245,12 @@ impl RouteCells {
             sent: Cell::default(),
             requests_begun: Cell::default(),
             requests_over: Cell::default(),
+            outcomes: Default::default(),
+            first_bytes: Histogram::new(&layout.durations),
             held: Histogram::new(&layout.held),
+            held_each: [Histogram::new(&layout.held), Histogram::new(&layout.held)],
             spoken: Default::default(),
+            spoken_closed: Default::default(),
             websockets: WebSocketCells {
                 opened: Cell::default(),
                 closed: Default::default(),

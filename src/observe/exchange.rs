@@ -29,9 +29,13 @@ pub struct Exchange {
     pub ended: Nanos,
     /// When the answer's first byte was handed to the kernel.
     pub first_byte: Option<Nanos>,
+    /// When the first byte of the answer's body was.
+    pub first_data: Option<Nanos>,
     /// Nanoseconds that the end of the request's head and the end of the answer spent inside
     /// podmeter.
     pub held: u64,
+    /// How many of these the end of the request's head did.
+    pub held_request: u64,
     /// Bytes of the request on the wire, head included.
     pub request_bytes: u64,
     /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.

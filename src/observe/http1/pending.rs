@@ -26,6 +26,25 @@ pub(super) struct Pending {
     pub(super) probe: bool,
 }
 
+impl Pending {
+    /// A request of which nothing but this could be read.
+    pub(super) fn unread(since: Nanos, bytes: u64, method: Method) -> Self {
+        Self {
+            started: since,
+            bytes,
+            held: 0,
+            host: HostId::UNKNOWN,
+            method,
+            path: Path::OTHER,
+            version: Version::Unknown,
+            content: ContentKind::Other,
+            last: true,
+            readable: false,
+            probe: false,
+        }
+    }
+}
+
 /// The answer to the oldest pending request so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Answer {
@@ -35,6 +54,8 @@ pub(super) struct Answer {
     pub(super) grpc_status: GrpcStatus,
     pub(super) bytes: u64,
     pub(super) first_byte: Option<Nanos>,
+    /// The same for its body.
+    pub(super) first_data: Option<Nanos>,
     /// The app announced that it is its last.
     pub(super) last: bool,
 }

@@ -10,10 +10,9 @@ use crate::clock::Nanos;
 use crate::observe::grpc::web::WebBody;
 use crate::observe::grpc::{Call, ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
-use crate::observe::path::Path;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
-    Direction, Ending, Event, Exchange, Flags, Method, Passed, Protocol, Reason, Sink, Version,
+    Direction, Ending, Event, Exchange, Flags, Method, Passed, Protocol, Reason, Sink,
 };
 
 impl Http1 {
@@ -31,6 +30,9 @@ impl Http1 {
         let limit = self.rules.max_head_bytes;
         let mut rest = bytes;
         while !rest.is_empty() {
+            if let Responses::Body(_) = self.responses {
+                self.answer.first_data.get_or_insert(passed.written);
+            }
             match &mut self.responses {
                 Responses::Head => rest = self.response_head(rest, passed, tcp, sink),
                 Responses::Body(body) => match body.advance(rest, limit, |content| {
@@ -83,21 +85,13 @@ impl Http1 {
             Ending::AppReset => self.broken_off_by_app(now, sink),
             Ending::Refused => {
                 if self.queue.is_empty() && !self.partial_request.is_empty() {
+                    let bytes = self.partial_request.len();
                     // Sniffed as HTTP, though its head was still on the way.
                     self.queue.push_back(Pending {
-                        started: self.partial_since,
-                        bytes: self.partial_request.len() as u64,
-                        held: 0,
-                        host: HostId::UNKNOWN,
-                        method: Method::Other,
-                        path: Path::OTHER,
-                        version: Version::Unknown,
-                        content: ContentKind::Other,
-                        last: true,
                         readable: true,
-                        probe: false,
+                        ..Pending::unread(self.partial_since, bytes as u64, Method::Other)
                     });
-                    sink.event(Event::Began);
+                    sink.event(Event::Began { host: HostId::UNKNOWN });
                 }
                 self.give_up(Flags::UpstreamConnectFailure, 503, now, sink);
             }
@@ -268,20 +262,8 @@ impl Http1 {
         }
         if let Requests::Lost(lost) = &mut self.requests {
             lost.answerable = false;
-            self.queue.push_back(Pending {
-                started: lost.since,
-                bytes: lost.bytes,
-                held: 0,
-                host: HostId::UNKNOWN,
-                method: lost.method,
-                path: Path::OTHER,
-                version: Version::Unknown,
-                content: ContentKind::Other,
-                last: true,
-                readable: false,
-                probe: false,
-            });
-            sink.event(Event::Began);
+            self.queue.push_back(Pending::unread(lost.since, lost.bytes, lost.method));
+            sink.event(Event::Began { host: HostId::UNKNOWN });
         }
     }
 
@@ -321,7 +303,9 @@ impl Http1 {
             started: pending.started,
             ended: passed.written,
             first_byte: answer.first_byte,
+            first_data: answer.first_data,
             held: pending.held + passed.held(),
+            held_request: pending.held,
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
             probe: pending.probe,

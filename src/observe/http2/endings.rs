@@ -198,7 +198,9 @@ impl Http2 {
             started: stream.started,
             ended: passed.written,
             first_byte: stream.first_byte,
+            first_data: stream.first_data,
             held: stream.held + passed.held(),
+            held_request: stream.held,
             request_bytes: stream.request_bytes,
             response_bytes: stream.response_bytes,
             probe: stream.is_probe,
@@ -230,7 +232,7 @@ impl Http2 {
 impl Stream {
     /// What to say when it begins.
     pub(super) fn began(&self) -> Event {
-        if self.is_probe { Event::ProbeBegan } else { Event::Began }
+        if self.is_probe { Event::ProbeBegan } else { Event::Began { host: self.host } }
     }
 
     /// What to say when nothing will be known of it.
