@@ -10,21 +10,27 @@
 mod buckets;
 mod built_in;
 mod envoy;
+mod http;
 mod istio;
+mod linkerd;
+mod osm;
+mod otel;
 mod own;
+mod service;
 
 pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
 use crate::clock::Nanos;
 use crate::exposition::Family;
-use crate::meter::{Bounds, Detail, Layout, Side, Snapshot};
+use crate::meter::{Bounds, Detail, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
 use built_in::{BuiltIn, Recording, Show};
 use std::time::Duration;
 
 /// Every dialect that is built in, in the order in which they are shown.
-const BUILT_IN: &[BuiltIn] = &[istio::DIALECT, envoy::DIALECT];
+const BUILT_IN: &[BuiltIn] =
+    &[istio::DIALECT, envoy::DIALECT, linkerd::DIALECT, osm::DIALECT, http::DIALECT, otel::DIALECT];
 
 /// The dialects that were asked for (`--dialect`), and podmeter's own families.
 #[derive(Debug)]
@@ -112,3 +118,11 @@ pub fn size_bounds() -> Bounds {
 pub fn held_bounds() -> Bounds {
     Bounds::union([Buckets::HELD_SECONDS.bounds])
 }
+
+/// The side of a port; what overflowed belongs to none, and counts as coming in, like most of it.
+fn port_side(snapshot: &Snapshot, route: RouteId) -> Side {
+    snapshot.ports.get(usize::from(route.0)).map_or(Side::Inbound, |port| port.side)
+}
+
+/// What labels say where nobody knows.
+const UNKNOWN: &str = "unknown";

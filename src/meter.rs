@@ -136,6 +136,7 @@ impl Meter {
             }
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
+                shard.host(HostKey { route, host });
                 // As a client that asks for nothing in particular would be counted.
                 let key = HttpKey { route, host, call, status: 200, flags, ..HttpKey::OVERFLOW };
                 let detail = self.layout.inbound;

@@ -10,7 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Identity, Limits, Log, LogFormat, PathRules, ProxyArgs, app_metrics, forward, redirect,
+    Config, EnvoyNames, Identity, Limits, Log, LogFormat, PathRules, ProxyArgs, app_metrics,
+    forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::observe::path::Templates;
@@ -61,6 +62,10 @@ impl Config {
             )?,
             dialects: dialects(&args.dialect)?,
             paths: paths(&args)?,
+            envoy: EnvoyNames::read(
+                text(args.envoy_cluster_name.as_deref()),
+                items(&args.envoy_label),
+            )?,
             identity: identity(&args)?,
             limits: limits(&args)?,
             opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),
@@ -135,18 +140,8 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
     };
     let mut dialects = Vec::new();
     for name in items(texts) {
-        let dialect = match (Dialect::named(name), name) {
-            (Some(dialect), _) => dialect,
-            (None, "linkerd" | "osm" | "http" | "otel") => {
-                return Err(ConfigError::NotYet {
-                    setting: "dialect",
-                    value: shown(name),
-                    feature: "that dialect".to_owned(),
-                    instead: "istio or envoy",
-                });
-            }
-            (None, _) => return Err(invalid("dialect", name, &expected())),
-        };
+        let dialect = Dialect::named(name);
+        let dialect = dialect.ok_or_else(|| invalid("dialect", name, &expected()))?;
         if !dialects.contains(&dialect) {
             dialects.push(dialect);
         }
@@ -200,6 +195,7 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
     }
     Ok(Identity {
         workload: label("workload", args.workload.as_deref())?,
+        workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
         pod: label("pod", args.pod.as_deref())?,
         app: label("app", args.app.as_deref())?,

@@ -4,11 +4,14 @@ use super::BUILT_IN;
 use super::buckets::Buckets;
 use super::own::Vitals;
 use crate::clock::Nanos;
-use crate::config::Identity;
+use crate::config::{EnvoyNames, Identity};
 use crate::exposition::Family;
-use crate::meter::{Detail, HttpTotals, Layout, Snapshot};
+use crate::meter::{Detail, HttpKey, HttpTotals, Layout, Route, Snapshot};
 use crate::observe::host::SeenHosts;
 use crate::observe::path::Paths;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,7 +51,28 @@ pub(super) struct Recording<'a> {
     pub(super) since: Option<Nanos>,
 }
 
-impl Recording<'_> {
+impl<'a> Recording<'a> {
+    /// The exchanges of all keys that `shown` makes one series of, of which there were any lately.
+    /// It is told the port, unless the key belongs to none any more.
+    pub(super) fn exchanges<K: Ord>(
+        &self,
+        shown: impl Fn(&HttpKey, Option<&Route>) -> Option<K>,
+    ) -> BTreeMap<K, Cow<'a, HttpTotals>> {
+        let mut all: BTreeMap<K, Cow<'a, HttpTotals>> = BTreeMap::new();
+        for (key, totals) in &self.snapshot.http {
+            let port = self.snapshot.ports.get(usize::from(key.route.0));
+            let Some(key) = shown(key, port) else { continue };
+            match all.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(Cow::Borrowed(totals));
+                }
+                Entry::Occupied(mut known) => known.get_mut().to_mut().merge(totals),
+            }
+        }
+        all.retain(|_, totals| self.is_live(totals));
+        all
+    }
+
     /// Whether there were such exchanges lately, or they are always shown. To be asked of what is
     /// shown as one series, so that what comes back comes back with all that was ever counted.
     pub(super) fn is_live(&self, totals: &HttpTotals) -> bool {
@@ -68,12 +92,14 @@ pub struct Subject<'a> {
     pub seen: Option<&'a Arc<SeenHosts>>,
     /// The templates of paths.
     pub paths: Option<&'a Arc<Paths>>,
+    /// What Envoy's families call the app's ports, if not as Istio does.
+    pub envoy: Option<&'a EnvoyNames>,
 }
 
 impl<'a> Subject<'a> {
-    /// A pod that asks nobody.
+    /// A pod that asks nobody, under the usual names.
     pub fn new(identity: &'a Identity) -> Self {
-        Self { identity, seen: None, paths: None }
+        Self { identity, seen: None, paths: None, envoy: None }
     }
 }
 
