@@ -93,9 +93,10 @@ impl App {
         }
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
-        let layout = self.doors.layout(&self.config);
+        let clock = Clock::start();
+        let layout = self.doors.layout(&self.config, clock.epoch());
         let meter = Meter::new(layout.clone());
-        let staff = Staff { clock: Clock::start(), connections: Arc::clone(&connections) };
+        let staff = Staff { clock, connections: Arc::clone(&connections) };
         let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
         let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
         let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen);

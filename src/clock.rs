@@ -1,5 +1,6 @@
 //! Tells the time as whole nanoseconds since the program began, so that time is a value that tests can set.
 
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// A point in time: nanoseconds since the [`Clock`] was made.
@@ -23,6 +24,13 @@ impl Clock {
     /// A clock that reads 0 now.
     pub fn start() -> Self {
         Self { origin: Instant::now() }
+    }
+
+    /// When it read 0, since 1970. To be asked once: times are told from there on, so that one that
+    /// is told again is the same, whatever has become of the date.
+    pub fn epoch(&self) -> Duration {
+        let date = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        date.saturating_sub(self.origin.elapsed())
     }
 
     /// The time now.

@@ -12,10 +12,11 @@ mod own;
 pub use own::Vitals;
 
 use crate::config::{Dialect, Identity};
-use crate::exposition::Family;
-use crate::meter::{Bounds, Layout, Snapshot};
+use crate::exposition::{Family, Kind, Syntax};
+use crate::meter::{Bounds, Detail, Layout, Snapshot};
 use crate::observe::host::SeenHosts;
 use buckets::Buckets;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The dialects that were asked for (`--dialect`), and podmeter's own families.
@@ -44,16 +45,33 @@ impl Dialects {
         self
     }
 
-    /// Everything that was recorded, family by family.
+    /// Everything that was recorded, family by family, as every reader can take it.
     pub fn families(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<Family<'static>> {
+        self.families_for(Syntax::Text, snapshot, vitals)
+    }
+
+    /// The same, and what a reader of this syntax can take besides.
+    pub fn families_for(
+        &self,
+        syntax: Syntax,
+        snapshot: &Snapshot,
+        vitals: &Vitals,
+    ) -> Vec<Family<'static>> {
+        let all = self.layout.detail;
+        let layout = self.layout.showing(match syntax {
+            Syntax::Text | Syntax::QuotedText => Detail::default(),
+            Syntax::OpenMetrics => Detail { natives: None, ..all },
+            Syntax::Protobuf => all,
+        });
         let mut families = Vec::new();
         if let Some(istio) = &self.istio {
-            istio.show(&self.layout, snapshot, &mut families);
+            istio.show(&layout, snapshot, &mut families);
         }
         if self.shows_envoy {
-            envoy::show(&self.layout, snapshot, vitals, &mut families);
+            envoy::show(&layout, snapshot, vitals, &mut families);
         }
-        own::show(&self.layout, snapshot, vitals, &mut families);
+        own::show(&layout, snapshot, vitals, &mut families);
+        date(&mut families, &layout, syntax);
         families
     }
 
@@ -64,6 +82,33 @@ impl Dialects {
         envoy::show(&self.layout, snapshot, vitals, &mut families);
         own::show(&self.layout, snapshot, vitals, &mut families);
         envoy::dotted(&families)
+    }
+}
+
+/// Says of what counts since when it does, which is since the proxy started unless it says otherwise.
+fn date(families: &mut [Family<'static>], layout: &Layout, syntax: Syntax) {
+    let Some(epoch) = layout.detail.epoch else { return };
+    let names: HashSet<String> = families.iter().map(|family| family.name().to_owned()).collect();
+    for family in families {
+        // What OpenMetrics does not know for a counter would have a family of its own for that.
+        let stem = family.name().strip_suffix("_total");
+        let is_counter = stem.is_some_and(|stem| !names.contains(stem));
+        if family.kind() == Kind::Counter && syntax == Syntax::OpenMetrics && !is_counter {
+            family.undate();
+        } else {
+            family.date(epoch);
+        }
+    }
+}
+
+/// The same layout, with what native histograms of this resolution are counted over: in all units
+/// that a dialect has, whichever are asked for.
+pub fn with_native(layout: Layout, schema: u8) -> Layout {
+    Layout {
+        durations: layout.durations.with_native(schema, &[MILLISECOND, SECOND]),
+        sizes: layout.sizes.with_native(schema, &[1]),
+        held: layout.held.with_native(schema, &[SECOND]),
+        ..layout
     }
 }
 
@@ -81,3 +126,7 @@ pub fn size_bounds() -> Bounds {
 pub fn held_bounds() -> Bounds {
     Bounds::union([Buckets::HELD_SECONDS.bounds])
 }
+
+/// The units of latencies, in nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;

@@ -9,16 +9,22 @@
 //! once, where a dialect shows it, and is never hashed on the request path. The meter knows no
 //! protocol: it is told [`Event`](crate::observe::Event)s.
 
+mod bounds;
 mod cell;
+mod detail;
 mod histogram;
 mod journal;
+mod native;
 mod ports;
 mod recorder;
 mod series;
 mod shard;
 mod snapshot;
 
-pub use histogram::{Bounds, Totals};
+pub use bounds::{Bounds, Natives};
+pub use detail::Detail;
+pub use histogram::Totals;
+pub use native::{Exponential, Scale};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
 pub use series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
@@ -27,6 +33,7 @@ pub use snapshot::{
     HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
 
+use crate::clock::Nanos;
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
@@ -36,6 +43,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// How a meter is laid out; fixed for the life of the program.
 #[derive(Clone, Debug)]
@@ -55,6 +63,28 @@ pub struct Layout {
     pub shards: usize,
     /// Label sets of one family before further ones are counted together (`--max-series`).
     pub max_series: usize,
+    /// What is recorded and shown beyond numbers and classic buckets.
+    pub detail: Detail,
+}
+
+impl Layout {
+    /// The same recording, of which a reader is shown so much.
+    #[must_use]
+    pub fn showing(&self, detail: Detail) -> Self {
+        let natives = detail.natives;
+        Self {
+            durations: self.durations.showing(natives),
+            sizes: self.sizes.showing(natives),
+            held: self.held.showing(natives),
+            detail,
+            ..self.clone()
+        }
+    }
+
+    /// When it was since 1970, if that is shown.
+    pub fn time(&self, at: Nanos) -> Option<Duration> {
+        Some(self.detail.epoch? + Duration::from_nanos(at.0))
+    }
 }
 
 /// All that has been counted, in as many shards as there are worker threads.
@@ -106,12 +136,12 @@ impl Meter {
     /// Both halves of a release check's quotient exist, at zero, before the first request.
     fn show_known_ports(&self, shard: &Shard) {
         for (index, port) in self.layout.routes.iter().enumerate() {
-            self.show_at_zero(shard, RouteId::from_index(index), port);
+            self.show_at_zero(shard, RouteId::from_index(index), port, Nanos(0));
         }
     }
 
     /// The same for one port. What the pod asks of others is nobody's canary.
-    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route) {
+    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route, now: Nanos) {
         let flags = Flags::None;
         match port.side {
             Side::Outbound => {}
@@ -120,7 +150,8 @@ impl Meter {
             }
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
-                shard.http(HttpKey { route, host, call, status: 200, flags });
+                let key = HttpKey { route, host, call, status: 200, flags };
+                shard.http(key, now);
             }
         }
     }

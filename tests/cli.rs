@@ -82,6 +82,10 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("workers", "99999999999999999999999", "a whole number from 1 to 256"),
         ("max-connections", "0", million),
         ("max-series", "1000001", million),
+        ("native-histograms", "on", "beside, instead or off"),
+        ("native-schema", "9", "a whole number from 0 to 8"),
+        ("native-schema", "03", "a whole number from 0 to 8"),
+        ("native-max-buckets", "0", "a whole number from 1 to 65536"),
         ("max-head-bytes", "0", head),
         ("max-head-bytes", "17MiB", head),
         ("max-head-bytes", "-1", head),
@@ -473,7 +477,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 31);
+    assert_eq!(rows.len(), 34);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();
@@ -486,6 +490,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
         "The app's own metrics",
         "Who this pod is",
         "Limits",
+        "Histograms",
         "Stopping",
         "Logging",
         "Try it on any web server",

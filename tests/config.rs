@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 30] = [
+const SAMPLES: [(&str, [&str; 3]); 33] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -50,6 +50,9 @@ const SAMPLES: [(&str, [&str; 3]); 30] = [
     ("idle-timeout", ["1h", "5m", "off"]),
     ("max-head-bytes", ["8KiB", "1MiB", "4097"]),
     ("max-series", ["21", "22", "23"]),
+    ("native-histograms", ["off", "beside", "instead"]),
+    ("native-schema", ["0", "8", "2"]),
+    ("native-max-buckets", ["20", "160", "1"]),
     ("drain-timeout", ["0s", "1s", "2s"]),
     ("linger", ["15s", "16s", "17s"]),
     ("log-level", ["debug", "info,podmeter=trace", "off"]),
@@ -308,6 +311,9 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "idle-timeout": "off",
             "max-head-bytes": "64KiB",
             "max-series": 10000,
+            "native-histograms": "beside",
+            "native-schema": 3,
+            "native-max-buckets": 160,
             "drain-timeout": "30s",
             "linger": "0s",
             "log-level": "info",
@@ -454,7 +460,9 @@ fn needed(setting: &str) -> String {
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
         "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
-        "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
+        "workers" | "max-connections" | "max-series" | "native-schema" | "native-max-buckets" => {
+            json!(sample.parse::<u64>().unwrap())
+        }
         _ => json!(sample),
     }
 }

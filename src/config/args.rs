@@ -13,6 +13,7 @@ const LOOK: &str = "Where to look";
 const APP: &str = "The app's own metrics";
 const WHO: &str = "Who this pod is";
 const LIMITS: &str = "Limits";
+const HISTOGRAMS: &str = "Histograms";
 const STOPPING: &str = "Stopping";
 const LOGGING: &str = "Logging";
 
@@ -175,6 +176,21 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub max_series: Option<String>,
 
+    /// Where latencies and sizes are native histograms, for scrapers that ask for protobuf:
+    /// `beside` the classic buckets, `instead` of them, or `off`.
+    #[arg(long, value_name = "WHERE", help_heading = HISTOGRAMS)]
+    pub native_histograms: Option<String>,
+
+    /// The resolution of native histograms, 0 to 8: each step more is twice as fine, and 3 makes
+    /// buckets of a tenth of what is in them.
+    #[arg(long, value_name = "SCHEMA", help_heading = HISTOGRAMS)]
+    pub native_schema: Option<String>,
+
+    /// The most buckets of a native histogram, up to 65536; one that needs more is shown at half
+    /// the resolution.
+    #[arg(long, value_name = "COUNT", help_heading = HISTOGRAMS)]
+    pub native_max_buckets: Option<String>,
+
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
     pub drain_timeout: Option<String>,
@@ -220,6 +236,9 @@ impl ProxyArgs {
             idle_timeout: text("off"),
             max_head_bytes: text("64KiB"),
             max_series: text("10000"),
+            native_histograms: text("beside"),
+            native_schema: text("3"),
+            native_max_buckets: text("160"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -252,7 +271,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 30] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 33] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -282,6 +301,9 @@ impl ProxyArgs {
             idle_timeout,
             max_head_bytes,
             max_series,
+            native_histograms,
+            native_schema,
+            native_max_buckets,
             drain_timeout,
             linger,
             log_level,
@@ -314,6 +336,9 @@ impl ProxyArgs {
             ("idle-timeout", One(idle_timeout)),
             ("max-head-bytes", One(max_head_bytes)),
             ("max-series", One(max_series)),
+            ("native-histograms", One(native_histograms)),
+            ("native-schema", One(native_schema)),
+            ("native-max-buckets", One(native_max_buckets)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),

@@ -10,7 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward, redirect,
+    Config, Detail, Dialect, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs,
+    app_metrics, forward, redirect,
 };
 use crate::redirect::Ports;
 
@@ -69,6 +70,7 @@ impl Config {
             )?,
             linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
             max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
+            detail: detail(&args)?,
             log: log(&args)?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
@@ -197,6 +199,23 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
         connect_timeout: timeout("connect-timeout", text(args.connect_timeout.as_deref()))?,
         idle_timeout: idle,
         max_head_bytes: usize::try_from(head).unwrap_or(usize::MAX),
+    })
+}
+
+fn detail(args: &ProxyArgs) -> Result<Detail, ConfigError> {
+    use NativeHistograms::{Beside, Instead, Off};
+    let name = text(args.native_histograms.as_deref());
+    let natives = [Beside, Instead, Off].into_iter().find(|natives| natives.as_str() == name);
+    let schema = text(args.native_schema.as_deref());
+    let most = text(args.native_max_buckets.as_deref());
+    Ok(Detail {
+        natives: natives
+            .ok_or_else(|| invalid("native-histograms", name, "beside, instead or off"))?,
+        native_schema: match schema.as_bytes() {
+            [digit @ b'0'..=b'8'] => digit - b'0',
+            _ => return Err(invalid("native-schema", schema, "a whole number from 0 to 8")),
+        },
+        native_max_buckets: count("native-max-buckets", most, 65_536)?,
     })
 }
 

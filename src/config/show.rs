@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Identity, Limits, Log};
+use super::{Config, Detail, Identity, Limits, Log};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -17,6 +17,7 @@ impl From<&Config> for ProxyArgs {
             config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
+        let Detail { natives, native_schema, native_max_buckets } = config.detail;
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
@@ -52,6 +53,9 @@ impl From<&Config> for ProxyArgs {
             idle_timeout: Some(idle_timeout.map_or_else(|| "off".to_owned(), show_duration)),
             max_head_bytes: Some(show_size(max_head_bytes as u64)),
             max_series: text(&config.max_series),
+            native_histograms: text(&natives.as_str()),
+            native_schema: text(&native_schema),
+            native_max_buckets: text(&native_max_buckets),
             drain_timeout: Some(show_duration(config.drain_timeout)),
             linger: Some(show_duration(config.linger)),
             log_level: text(level),
@@ -68,6 +72,8 @@ impl Serialize for Config {
             ("workers", self.workers),
             ("max-connections", self.limits.max_connections),
             ("max-series", self.max_series),
+            ("native-schema", self.detail.native_schema.into()),
+            ("native-max-buckets", self.detail.native_max_buckets),
         ];
         let mut args = ProxyArgs::from(self);
         let mut map = serializer.serialize_map(None)?;

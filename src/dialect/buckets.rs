@@ -1,6 +1,6 @@
 //! The bucket bounds of each dialect: as they are counted and as they are written.
 
-use crate::exposition::{FamilyBuilder, Labels};
+use crate::exposition::{FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
 use crate::meter::{Bounds, Totals};
 
 /// Bounds of a histogram family.
@@ -98,9 +98,26 @@ impl Buckets {
         counted: &Bounds,
         totals: &Totals,
     ) {
-        let cumulative = totals.cumulative(counted, self.bounds);
-        let buckets: Vec<_> = self.texts.iter().copied().zip(cumulative).collect();
-        family.histogram(labels, &buckets, totals.sum() as f64 / self.unit, totals.count());
+        let native = counted.natives(self.unit).map(|(scale, natives)| {
+            (totals.exponential(scale, natives.max_buckets), natives.beside)
+        });
+        let is_beside = native.as_ref().is_none_or(|(_, beside)| *beside);
+        let buckets: Option<Vec<_>> = is_beside.then(|| {
+            let cumulative = totals.cumulative(counted, self.bounds);
+            self.texts.iter().copied().zip(cumulative).collect()
+        });
+        let point = HistogramPoint {
+            buckets: buckets.as_deref(),
+            exemplars: Vec::new(),
+            native: native.as_ref().map(|(native, _)| NativeBuckets {
+                schema: native.schema,
+                zero: native.zero,
+                buckets: &native.buckets,
+            }),
+            sum: totals.sum() as f64 / self.unit,
+            count: totals.count(),
+        };
+        family.point(labels, point);
     }
 }
 

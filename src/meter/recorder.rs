@@ -6,6 +6,7 @@ use super::series::{
     TcpSeries,
 };
 use super::shard::{OPENED, Shard};
+use crate::clock::Nanos;
 use crate::observe::host::HostId;
 use crate::observe::tls::Tls;
 use crate::observe::{Direction, Event, Exchange, Flags, Sink};
@@ -62,7 +63,7 @@ impl Recorder {
 
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = Self::new(shard, shard.admit_route(side, port, true));
+        let mut this = Self::new(shard, shard.admit_route(side, port, true, Nanos(0)));
         this.peer = peer;
         this
     }
@@ -91,10 +92,10 @@ impl Recorder {
         self.standing != Standing::Never
     }
 
-    /// The app took the connection after so many nanoseconds.
-    pub fn connected(&mut self, nanos: u64) {
+    /// The app took the connection `now`, after so many nanoseconds.
+    pub fn connected(&mut self, nanos: u64, now: Nanos) {
         if let Standing::Awaiting(side, port) = self.standing {
-            self.route = self.shard.admit_route(side, port, false);
+            self.route = self.shard.admit_route(side, port, false, now);
             self.cells = self.shard.route(self.route);
         }
         self.settle();
@@ -168,7 +169,7 @@ impl Recorder {
         let layout = self.shard.layout();
         let series = match &self.last {
             Some((last, series)) if *last == key => series,
-            _ => &self.last.insert((key, self.shard.http(key))).1,
+            _ => &self.last.insert((key, self.shard.http(key, exchange.ended))).1,
         };
         series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);

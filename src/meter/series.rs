@@ -3,6 +3,7 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
+use crate::clock::Nanos;
 use crate::observe::Flags;
 use crate::observe::Spoken;
 use crate::observe::grpc::Call;
@@ -83,14 +84,17 @@ pub struct ProbeKey {
 /// The exchanges of one key.
 #[derive(Debug)]
 pub(super) struct HttpSeries {
+    /// Since when there is this series.
+    pub(super) created: Nanos,
     pub(super) durations: Histogram,
     pub(super) request_bytes: Histogram,
     pub(super) response_bytes: Histogram,
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(super) fn new(layout: &Layout, created: Nanos) -> Self {
         Self {
+            created,
             durations: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),
             response_bytes: Histogram::new(&layout.sizes),

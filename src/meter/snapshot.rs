@@ -6,6 +6,7 @@ use super::histogram::Totals;
 use super::ports::Route;
 use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
 use super::shard::{Cells, PROTOCOLS};
+use crate::clock::Nanos;
 use crate::observe::websocket::{CloseCode, FrameKind};
 use crate::observe::{Protocol, Reason, Spoken};
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ pub struct Snapshot {
 /// The exchanges of one key.
 #[derive(Clone, Debug)]
 pub struct HttpTotals {
+    /// Since when there is such a series.
+    pub created: Nanos,
     /// Latencies in nanoseconds; their number is the number of requests.
     pub durations: Totals,
     /// Sizes of the requests in bytes.
@@ -131,6 +134,7 @@ impl Snapshot {
         for shard in shards {
             for (key, series) in shard.http.iter() {
                 let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
+                totals.created = totals.created.min(series.created);
                 totals.durations.add(&series.durations);
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
@@ -210,6 +214,7 @@ impl Snapshot {
 impl HttpTotals {
     fn new(layout: &Layout) -> Self {
         Self {
+            created: Nanos(u64::MAX),
             durations: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
             response_bytes: Totals::new(&layout.sizes),
@@ -223,6 +228,7 @@ impl HttpTotals {
 
     /// Adds the exchanges of another key.
     pub fn merge(&mut self, other: &Self) {
+        self.created = self.created.min(other.created);
         self.durations.merge(&other.durations);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::drain::Connections;
-use crate::meter::{Bounds, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey};
+use crate::meter::{
+    Bounds, Detail, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
+};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
 use std::net::SocketAddr;
@@ -40,6 +42,7 @@ impl Rig {
             held: some,
             shards: 1,
             max_series: 100,
+            detail: Detail::default(),
         });
         Self {
             shard: meter.shard(0).unwrap(),
