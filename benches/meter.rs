@@ -5,7 +5,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Event, Exchange, Flags, Sink};
@@ -27,7 +27,7 @@ fn layout() -> Layout {
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 10_000,
-        detail: Detail::default(),
+        extras: Extras::default(),
     }
 }
 

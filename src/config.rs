@@ -81,7 +81,7 @@ pub struct Config {
     /// The most series of one family; what comes beyond shares one overflow series.
     pub max_series: usize,
     /// What is recorded and shown beyond numbers and classic buckets.
-    pub detail: Detail,
+    pub extras: Extras,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -152,7 +152,7 @@ pub struct Limits {
 
 /// What is recorded and shown beyond numbers and classic buckets, to scrapers that can take it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Detail {
+pub struct Extras {
     /// Where native histograms are.
     pub natives: NativeHistograms,
     /// Their resolution, 0 to 8: bounds grow by the 2^-schema-th power of two.

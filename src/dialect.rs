@@ -13,7 +13,7 @@ pub use own::Vitals;
 
 use crate::config::{Dialect, Identity};
 use crate::exposition::{Family, Kind, Syntax};
-use crate::meter::{Bounds, Detail, Layout, Snapshot};
+use crate::meter::{Bounds, Extras, Layout, Snapshot};
 use crate::observe::host::SeenHosts;
 use buckets::Buckets;
 use std::collections::HashSet;
@@ -57,10 +57,10 @@ impl Dialects {
         snapshot: &Snapshot,
         vitals: &Vitals,
     ) -> Vec<Family<'static>> {
-        let all = self.layout.detail;
+        let all = self.layout.extras;
         let layout = self.layout.showing(match syntax {
-            Syntax::Text | Syntax::QuotedText => Detail::default(),
-            Syntax::OpenMetrics => Detail { natives: None, ..all },
+            Syntax::Text | Syntax::QuotedText => Extras::default(),
+            Syntax::OpenMetrics => Extras { natives: None, ..all },
             Syntax::Protobuf => all,
         });
         let mut families = Vec::new();
@@ -87,7 +87,7 @@ impl Dialects {
 
 /// Says of what counts since when it does, which is since the proxy started unless it says otherwise.
 fn date(families: &mut [Family<'static>], layout: &Layout, syntax: Syntax) {
-    let Some(epoch) = layout.detail.epoch else { return };
+    let Some(epoch) = layout.extras.epoch else { return };
     let names: HashSet<String> = families.iter().map(|family| family.name().to_owned()).collect();
     for family in families {
         // What OpenMetrics does not know for a counter would have a family of its own for that.

@@ -11,7 +11,7 @@
 
 mod bounds;
 mod cell;
-mod detail;
+mod extras;
 mod histogram;
 mod journal;
 mod native;
@@ -22,7 +22,7 @@ mod shard;
 mod snapshot;
 
 pub use bounds::{Bounds, Natives};
-pub use detail::Detail;
+pub use extras::Extras;
 pub use histogram::Totals;
 pub use native::{Exponential, Scale};
 pub use ports::{Route, Side};
@@ -64,26 +64,26 @@ pub struct Layout {
     /// Label sets of one family before further ones are counted together (`--max-series`).
     pub max_series: usize,
     /// What is recorded and shown beyond numbers and classic buckets.
-    pub detail: Detail,
+    pub extras: Extras,
 }
 
 impl Layout {
     /// The same recording, of which a reader is shown so much.
     #[must_use]
-    pub fn showing(&self, detail: Detail) -> Self {
-        let natives = detail.natives;
+    pub fn showing(&self, extras: Extras) -> Self {
+        let natives = extras.natives;
         Self {
             durations: self.durations.showing(natives),
             sizes: self.sizes.showing(natives),
             held: self.held.showing(natives),
-            detail,
+            extras,
             ..self.clone()
         }
     }
 
     /// When it was since 1970, if that is shown.
     pub fn time(&self, at: Nanos) -> Option<Duration> {
-        Some(self.detail.epoch? + Duration::from_nanos(at.0))
+        Some(self.extras.epoch? + Duration::from_nanos(at.0))
     }
 }
 

@@ -4,7 +4,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::{Dialect, Identity};
 use podmeter::dialect::{self, Dialects, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
@@ -35,7 +35,7 @@ fn meter() -> Arc<Meter> {
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 100,
-        detail: Detail::default(),
+        extras: Extras::default(),
     })
 }
 

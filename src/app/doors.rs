@@ -3,7 +3,7 @@
 use crate::config::{Config, NativeHistograms};
 use crate::dialect;
 use crate::listen::{BindError, Interception, OwnPorts, Port, Reach, Way, bind_shared};
-use crate::meter::{Detail, Layout, Natives, Route, RouteId, Side};
+use crate::meter::{Extras, Layout, Natives, Route, RouteId, Side};
 use crate::observe::Rules;
 use crate::observe::host::{HostId, KnownHosts, SeenHosts};
 use crate::pump::{Carriage, Circle};
@@ -112,11 +112,11 @@ impl Doors {
             held: dialect::held_bounds(),
             shards: config.workers,
             max_series: config.max_series,
-            detail: Detail { epoch: Some(epoch), natives: natives(config) },
+            extras: Extras { epoch: Some(epoch), natives: natives(config) },
         };
-        match config.detail.natives {
+        match config.extras.natives {
             NativeHistograms::Off => layout,
-            _ => dialect::with_native(layout, config.detail.native_schema),
+            _ => dialect::with_native(layout, config.extras.native_schema),
         }
     }
 
@@ -182,12 +182,12 @@ impl Doors {
 
 /// How native histograms are shown to who can take them.
 fn natives(config: &Config) -> Option<Natives> {
-    let beside = match config.detail.natives {
+    let beside = match config.extras.natives {
         NativeHistograms::Beside => true,
         NativeHistograms::Instead => false,
         NativeHistograms::Off => return None,
     };
-    Some(Natives { max_buckets: config.detail.native_max_buckets, beside })
+    Some(Natives { max_buckets: config.extras.native_max_buckets, beside })
 }
 
 fn is_opaque(config: &Config, target: SocketAddr) -> bool {

@@ -10,7 +10,7 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Detail, Dialect, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs,
+    Config, Dialect, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs,
     app_metrics, forward, redirect,
 };
 use crate::redirect::Ports;
@@ -70,7 +70,7 @@ impl Config {
             )?,
             linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
             max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
-            detail: detail(&args)?,
+            extras: extras(&args)?,
             log: log(&args)?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
@@ -202,13 +202,13 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
     })
 }
 
-fn detail(args: &ProxyArgs) -> Result<Detail, ConfigError> {
+fn extras(args: &ProxyArgs) -> Result<Extras, ConfigError> {
     use NativeHistograms::{Beside, Instead, Off};
     let name = text(args.native_histograms.as_deref());
     let natives = [Beside, Instead, Off].into_iter().find(|natives| natives.as_str() == name);
     let schema = text(args.native_schema.as_deref());
     let most = text(args.native_max_buckets.as_deref());
-    Ok(Detail {
+    Ok(Extras {
         natives: natives
             .ok_or_else(|| invalid("native-histograms", name, "beside, instead or off"))?,
         native_schema: match schema.as_bytes() {

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Detail, Identity, Limits, Log};
+use super::{Config, Extras, Identity, Limits, Log};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -17,7 +17,7 @@ impl From<&Config> for ProxyArgs {
             config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
-        let Detail { natives, native_schema, native_max_buckets } = config.detail;
+        let Extras { natives, native_schema, native_max_buckets } = config.extras;
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
@@ -72,8 +72,8 @@ impl Serialize for Config {
             ("workers", self.workers),
             ("max-connections", self.limits.max_connections),
             ("max-series", self.max_series),
-            ("native-schema", self.detail.native_schema.into()),
-            ("native-max-buckets", self.detail.native_max_buckets),
+            ("native-schema", self.extras.native_schema.into()),
+            ("native-max-buckets", self.extras.native_max_buckets),
         ];
         let mut args = ProxyArgs::from(self);
         let mut map = serializer.serialize_map(None)?;

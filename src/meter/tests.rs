@@ -19,7 +19,7 @@ fn layout(shards: usize, max_series: usize) -> Layout {
         held: Bounds::union([[5].as_slice()]),
         shards,
         max_series,
-        detail: Detail::default(),
+        extras: Extras::default(),
     }
 }
 

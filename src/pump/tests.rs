@@ -3,7 +3,7 @@
 use super::*;
 use crate::drain::Connections;
 use crate::meter::{
-    Bounds, Detail, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
+    Bounds, Extras, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
 };
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
@@ -42,7 +42,7 @@ impl Rig {
             held: some,
             shards: 1,
             max_series: 100,
-            detail: Detail::default(),
+            extras: Extras::default(),
         });
         Self {
             shard: meter.shard(0).unwrap(),

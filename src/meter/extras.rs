@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What one reader of the recording is shown beyond numbers and classic buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Detail {
+pub struct Extras {
     /// When the clock read zero, since 1970: what has a time is shown with it. `None` shows no time.
     pub epoch: Option<Duration>,
     /// Native histograms.
