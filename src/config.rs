@@ -23,6 +23,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::redirect::Mode;
 
 pub use self::address::Resolve;
@@ -93,25 +94,6 @@ pub struct Forward {
     pub listen: SocketAddr,
     /// Where the app listens; the port is never 0.
     pub target: SocketAddr,
-}
-
-/// A set of metric families that the one recording can be shown as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
-    /// `istio_requests_total` and kin.
-    Istio,
-    /// `envoy_cluster_upstream_rq` and kin.
-    Envoy,
-}
-
-impl Dialect {
-    /// The name that `--dialect` takes.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Istio => "istio",
-            Self::Envoy => "envoy",
-        }
-    }
 }
 
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does

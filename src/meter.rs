@@ -15,6 +15,7 @@ mod extras;
 mod histogram;
 mod journal;
 mod native;
+mod outcome;
 mod ports;
 mod recorder;
 mod series;
@@ -25,12 +26,13 @@ pub use bounds::{Bounds, Natives};
 pub use extras::Extras;
 pub use histogram::Totals;
 pub use native::{Exponential, Scale};
+pub use outcome::{Fault, Outcome};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
+pub use series::{HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
 pub use snapshot::{
-    HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
+    HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
 
 use crate::clock::Nanos;

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use podmeter::config::{
-    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
+    self, Config, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
 };
+use podmeter::dialect::Dialect;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -154,7 +155,7 @@ fn a_variable_holds_a_list_between_commas_or_white_space() {
     assert_eq!(names, ["a", "127.0.0.1:9103/x"]);
     assert_eq!(config.identity.services, ["shop", "shop.sales"]);
     assert_eq!(config.opaque_ports, [5..=9]);
-    assert_eq!(config.dialects, [Dialect::Envoy, Dialect::Istio]);
+    assert_eq!(config.dialects, ["envoy", "istio"].map(dialect));
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.health_listen, Some(at("0.0.0.0:15021")));
     assert!(config.app_metrics.is_empty() && config.opaque_ports.is_empty());
     assert_eq!(config.app_metrics_max_bytes, 16 << 20);
-    assert_eq!(config.dialects, [Dialect::Istio, Dialect::Envoy]);
+    assert_eq!(config.dialects, ["istio", "envoy"].map(dialect));
     assert_eq!(config.identity, config::Identity::default());
     assert_eq!(config.limits.max_connections, 10_000);
     assert_eq!(config.limits.connect_timeout, Duration::from_secs(10));
@@ -473,4 +474,8 @@ fn dump(config: &Config) -> Value {
 
 fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
+}
+
+fn dialect(name: &str) -> Dialect {
+    Dialect::named(name).unwrap()
 }

@@ -10,9 +10,10 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Dialect, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs,
-    app_metrics, forward, redirect,
+    Config, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs, app_metrics,
+    forward, redirect,
 };
+use crate::dialect::Dialect;
 use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
@@ -124,12 +125,15 @@ fn probes_apart(text: &str) -> Result<bool, ConfigError> {
 }
 
 fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
+    let expected = || {
+        let names: Vec<_> = Dialect::all().map(Dialect::as_str).collect();
+        format!("one or more of {}", names.join(", "))
+    };
     let mut dialects = Vec::new();
     for name in items(texts) {
-        let dialect = match name {
-            "istio" => Dialect::Istio,
-            "envoy" => Dialect::Envoy,
-            "linkerd" | "osm" | "http" | "otel" => {
+        let dialect = match (Dialect::named(name), name) {
+            (Some(dialect), _) => dialect,
+            (None, "linkerd" | "osm" | "http" | "otel") => {
                 return Err(ConfigError::NotYet {
                     setting: "dialect",
                     value: shown(name),
@@ -137,14 +141,14 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
                     instead: "istio or envoy",
                 });
             }
-            _ => return Err(invalid("dialect", name, "istio, envoy, or both")),
+            (None, _) => return Err(invalid("dialect", name, &expected())),
         };
         if !dialects.contains(&dialect) {
             dialects.push(dialect);
         }
     }
     if dialects.is_empty() {
-        return Err(invalid("dialect", &texts.join(","), "istio, envoy, or both"));
+        return Err(invalid("dialect", &texts.join(","), &expected()));
     }
     Ok(dialects)
 }

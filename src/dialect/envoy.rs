@@ -9,10 +9,22 @@ pub(super) use dotted::dotted;
 
 use super::Vitals;
 use super::buckets::Buckets;
+use super::built_in::{BuiltIn, Recording, Show};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{HttpKey, HttpTotals, Layout, Route, RouteTotals, Side, Snapshot, Totals};
 use crate::observe::Flags;
 use std::collections::BTreeMap;
+
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "envoy",
+    durations: &[&Buckets::MILLISECONDS],
+    sizes: &[],
+    make: |_| Box::new(Envoy),
+};
+
+/// Shows `envoy_*`.
+#[derive(Debug)]
+struct Envoy;
 
 #[derive(Debug)]
 struct Port {
@@ -34,27 +46,24 @@ struct PortSums {
     durations: Totals,
 }
 
-/// Shows `envoy_*`.
-pub(super) fn show(
-    layout: &Layout,
-    snapshot: &Snapshot,
-    vitals: &Vitals,
-    families: &mut Vec<Family<'static>>,
-) {
-    let known: Vec<_> = snapshot.ports.iter().map(Port::new).collect();
-    let sums = sums(snapshot);
-    let ports: Vec<_> = known
-        .iter()
-        .zip(sums.iter().zip(&snapshot.routes))
-        .map(|(port, (sums, totals))| Shown { port, sums, totals })
-        .collect();
-    let clusters = clusters(&ports);
-    let clusters: Vec<_> =
-        clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
-    show_requests(layout, &clusters, families);
-    show_connections(layout, &clusters, families);
-    show_downstream(layout, &ports, families);
-    show_server(snapshot, vitals, families);
+impl Show for Envoy {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, vitals } = *recording;
+        let known: Vec<_> = snapshot.ports.iter().map(Port::new).collect();
+        let sums = sums(snapshot);
+        let ports: Vec<_> = known
+            .iter()
+            .zip(sums.iter().zip(&snapshot.routes))
+            .map(|(port, (sums, totals))| Shown { port, sums, totals })
+            .collect();
+        let clusters = clusters(&ports);
+        let clusters: Vec<_> =
+            clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
+        show_requests(layout, &clusters, families);
+        show_connections(layout, &clusters, families);
+        show_downstream(layout, &ports, families);
+        show_server(snapshot, vitals, families);
+    }
 }
 
 fn sums(snapshot: &Snapshot) -> Vec<PortSums> {
