@@ -141,6 +141,8 @@ pub struct Extras {
     pub native_schema: u8,
     /// The most buckets of one, before its resolution is halved.
     pub native_max_buckets: usize,
+    /// Traces that requests name stand as examples for buckets.
+    pub exemplars: bool,
 }
 
 /// Where native histograms are.

@@ -21,6 +21,7 @@ mod recorder;
 mod series;
 mod shard;
 mod snapshot;
+mod traces;
 
 pub use bounds::{Bounds, Natives};
 pub use extras::Extras;
@@ -34,6 +35,7 @@ pub use shard::Shard;
 pub use snapshot::{
     HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
+pub use traces::Example;
 
 use crate::clock::Nanos;
 use crate::observe::Flags;
@@ -73,11 +75,10 @@ impl Layout {
     /// The same recording, of which a reader is shown so much.
     #[must_use]
     pub fn showing(&self, extras: Extras) -> Self {
-        let natives = extras.natives;
         Self {
-            durations: self.durations.showing(natives),
-            sizes: self.sizes.showing(natives),
-            held: self.held.showing(natives),
+            durations: self.durations.showing(extras),
+            sizes: self.sizes.showing(extras),
+            held: self.held.showing(extras),
             extras,
             ..self.clone()
         }
@@ -85,7 +86,7 @@ impl Layout {
 
     /// When it was since 1970, if that is shown.
     pub fn time(&self, at: Nanos) -> Option<Duration> {
-        Some(self.extras.epoch? + Duration::from_nanos(at.0))
+        self.extras.time(at)
     }
 }
 

@@ -14,6 +14,7 @@ pub mod http1;
 pub mod http2;
 pub mod sniff;
 pub mod tls;
+pub mod trace;
 mod watcher;
 pub mod websocket;
 

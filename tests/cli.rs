@@ -86,6 +86,7 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("native-schema", "9", "a whole number from 0 to 8"),
         ("native-schema", "03", "a whole number from 0 to 8"),
         ("native-max-buckets", "0", "a whole number from 1 to 65536"),
+        ("exemplars", "true", "on or off"),
         ("max-head-bytes", "0", head),
         ("max-head-bytes", "17MiB", head),
         ("max-head-bytes", "-1", head),
@@ -477,7 +478,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 34);
+    assert_eq!(rows.len(), 35);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();

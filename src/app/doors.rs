@@ -112,7 +112,11 @@ impl Doors {
             held: dialect::held_bounds(),
             shards: config.workers,
             max_series: config.max_series,
-            extras: Extras { epoch: Some(epoch), natives: natives(config) },
+            extras: Extras {
+                epoch: Some(epoch),
+                natives: natives(config),
+                exemplars: config.extras.exemplars,
+            },
         };
         match config.extras.natives {
             NativeHistograms::Off => layout,

@@ -191,6 +191,11 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "COUNT", help_heading = HISTOGRAMS)]
     pub native_max_buckets: Option<String>,
 
+    /// Whether the newest request of each bucket of latencies is shown with its trace, where a
+    /// `traceparent` or B3 header says that it is sampled: `on` or `off`.
+    #[arg(long, value_name = "SWITCH", help_heading = HISTOGRAMS)]
+    pub exemplars: Option<String>,
+
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
     pub drain_timeout: Option<String>,
@@ -239,6 +244,7 @@ impl ProxyArgs {
             native_histograms: text("beside"),
             native_schema: text("3"),
             native_max_buckets: text("160"),
+            exemplars: text("on"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -271,7 +277,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 33] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 34] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -304,6 +310,7 @@ impl ProxyArgs {
             native_histograms,
             native_schema,
             native_max_buckets,
+            exemplars,
             drain_timeout,
             linger,
             log_level,
@@ -339,6 +346,7 @@ impl ProxyArgs {
             ("native-histograms", One(native_histograms)),
             ("native-schema", One(native_schema)),
             ("native-max-buckets", One(native_max_buckets)),
+            ("exemplars", One(exemplars)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),

@@ -220,6 +220,11 @@ fn extras(args: &ProxyArgs) -> Result<Extras, ConfigError> {
             _ => return Err(invalid("native-schema", schema, "a whole number from 0 to 8")),
         },
         native_max_buckets: count("native-max-buckets", most, 65_536)?,
+        exemplars: match text(args.exemplars.as_deref()) {
+            "on" => true,
+            "off" => false,
+            other => return Err(invalid("exemplars", other, "on or off")),
+        },
     })
 }
 

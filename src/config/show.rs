@@ -17,7 +17,7 @@ impl From<&Config> for ProxyArgs {
             config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
-        let Extras { natives, native_schema, native_max_buckets } = config.extras;
+        let Extras { natives, native_schema, native_max_buckets, exemplars } = config.extras;
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
@@ -56,6 +56,7 @@ impl From<&Config> for ProxyArgs {
             native_histograms: text(&natives.as_str()),
             native_schema: text(&native_schema),
             native_max_buckets: text(&native_max_buckets),
+            exemplars: text(&if exemplars { "on" } else { "off" }),
             drain_timeout: Some(show_duration(config.drain_timeout)),
             linger: Some(show_duration(config.linger)),
             log_level: text(level),

@@ -1,7 +1,7 @@
 //! The bucket bounds of each dialect: as they are counted and as they are written.
 
-use crate::exposition::{FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
-use crate::meter::{Bounds, Totals};
+use crate::exposition::{Exemplar, FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
+use crate::meter::{Bounds, Example, Totals};
 
 /// Bounds of a histogram family.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Buckets {
         });
         let point = HistogramPoint {
             buckets: buckets.as_deref(),
-            exemplars: Vec::new(),
+            exemplars: self.exemplars(counted, totals),
             native: native.as_ref().map(|(native, _)| NativeBuckets {
                 schema: native.schema,
                 zero: native.zero,
@@ -118,6 +118,23 @@ impl Buckets {
             count: totals.count(),
         };
         family.point(labels, point);
+    }
+
+    /// Requests that stand for buckets, to who may see them.
+    fn exemplars(&self, counted: &Bounds, totals: &Totals) -> Vec<(usize, Exemplar<'static>)> {
+        let extras = counted.extras();
+        if !extras.exemplars {
+            return Vec::new();
+        }
+        let examples = totals.examples(self.bounds).into_iter();
+        let shown = examples.filter_map(|(bucket, example)| {
+            let Example { value, at, trace } = example;
+            let span = format!("{:016x}", trace.span);
+            let id = trace.id.to_text();
+            let labels = Labels::from_pairs([("trace_id", id), ("span_id", span)]);
+            Some((bucket, Exemplar::new(&labels, value as f64 / self.unit, extras.time(at)?)))
+        });
+        shown.collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //! have in every unit that one is shown in. So one number is written for a value, and whatever is
 //! shown of it is a sum of such numbers: no two views of a histogram can disagree.
 
+use super::Extras;
 use super::native::{Scale, edges};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Bounds {
     table: Arc<Table>,
-    natives: Option<Natives>,
+    extras: Extras,
 }
 
 /// How native histograms are shown to a reader who can take them.
@@ -27,6 +28,8 @@ pub struct Natives {
 struct Table {
     /// The bounds, and the largest number behind them, which no value is above.
     bounds: Box<[u64]>,
+    /// Those of them that are not there for native histograms alone.
+    classic: Box<[u64]>,
     /// For values of which all but the first few binary digits are cut off, how many bounds are
     /// below the least of them.
     starts: Box<[u16]>,
@@ -40,7 +43,10 @@ struct Table {
 impl Bounds {
     /// The union of several lists of bounds, in any order.
     pub fn union<'a>(lists: impl IntoIterator<Item = &'a [u64]>) -> Self {
-        Self::new(lists.into_iter().flatten().copied().collect(), 0, &[])
+        let mut bounds: Vec<u64> = lists.into_iter().flatten().copied().collect();
+        bounds.sort_unstable();
+        bounds.dedup();
+        Self::new(bounds.clone(), bounds, 0, &[])
     }
 
     /// The same, and those of native histograms of this resolution, in units of so many of what is
@@ -48,16 +54,17 @@ impl Bounds {
     #[must_use]
     pub fn with_native(&self, schema: u8, units: &[u64]) -> Self {
         let schema = schema.min(LARGEST_SCHEMA);
-        let mut bounds = self.finite().to_vec();
+        let classic = self.classic().to_vec();
+        let mut bounds = classic.clone();
         // What is zero is in no bucket of theirs, but in one around zero.
         bounds.push(0);
         bounds.extend(units.iter().flat_map(|unit| edges(*unit, schema)).map(|(_, edge)| edge));
-        Self::new(bounds, schema, units)
-    }
-
-    fn new(mut bounds: Vec<u64>, schema: u8, units: &[u64]) -> Self {
         bounds.sort_unstable();
         bounds.dedup();
+        Self::new(classic, bounds, schema, units)
+    }
+
+    fn new(classic: Vec<u64>, mut bounds: Vec<u64>, schema: u8, units: &[u64]) -> Self {
         let scales = units.iter().map(|unit| Scale::new(*unit, schema, &bounds)).collect();
         let digits = u32::from(schema) + 1;
         let below = |value| bounds.partition_point(|&bound| bound < value);
@@ -68,20 +75,25 @@ impl Bounds {
         let starts = starts.map(|least| u16::try_from(below(least)).unwrap_or(u16::MAX)).collect();
         let page = FEWEST_IN_PAGE.max((bounds.len() / MOST_PAGES).next_power_of_two());
         bounds.push(u64::MAX);
-        let table =
-            Table { bounds: bounds.into(), starts, digits, page: page.trailing_zeros(), scales };
-        Self { table: Arc::new(table), natives: None }
+        let (bounds, classic, page) = (bounds.into(), classic.into(), page.trailing_zeros());
+        let table = Table { bounds, classic, starts, digits, page, scales };
+        Self { table: Arc::new(table), extras: Extras::default() }
     }
 
-    /// The same, with native histograms shown so, or not at all.
+    /// The same, of which a reader is shown so much.
     #[must_use]
-    pub fn showing(&self, natives: Option<Natives>) -> Self {
-        Self { table: Arc::clone(&self.table), natives }
+    pub fn showing(&self, extras: Extras) -> Self {
+        Self { table: Arc::clone(&self.table), extras }
+    }
+
+    /// What is shown beyond classic buckets.
+    pub fn extras(&self) -> Extras {
+        self.extras
     }
 
     /// How native histograms in units of so many of what is counted are shown, if they are.
     pub fn natives(&self, unit: f64) -> Option<(&Scale, Natives)> {
-        let natives = self.natives?;
+        let natives = self.extras.natives?;
         let scale = self.table.scales.iter().find(|scale| (scale.unit() as f64 - unit).abs() < 0.5);
         scale.map(|scale| (scale, natives))
     }
@@ -94,6 +106,11 @@ impl Bounds {
     /// Whether there is only the infinite one.
     pub fn is_empty(&self) -> bool {
         self.finite().is_empty()
+    }
+
+    /// The bounds of classic buckets.
+    pub(super) fn classic(&self) -> &[u64] {
+        &self.table.classic
     }
 
     /// Which bucket `value` falls into; the number of bounds for the infinite one.

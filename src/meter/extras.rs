@@ -1,6 +1,7 @@
 //! What is recorded and shown beyond numbers and classic buckets.
 
 use super::Natives;
+use crate::clock::Nanos;
 use std::time::Duration;
 
 /// What one reader of the recording is shown beyond numbers and classic buckets.
@@ -10,4 +11,13 @@ pub struct Extras {
     pub epoch: Option<Duration>,
     /// Native histograms.
     pub natives: Option<Natives>,
+    /// Traces that stand for buckets.
+    pub exemplars: bool,
+}
+
+impl Extras {
+    /// When it was since 1970, if that is shown.
+    pub fn time(&self, at: Nanos) -> Option<Duration> {
+        Some(self.epoch? + Duration::from_nanos(at.0))
+    }
 }

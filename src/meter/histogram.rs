@@ -8,6 +8,7 @@
 use super::bounds::Bounds;
 use super::cell::Cell;
 use super::native::{Exponential, Scale};
+use super::traces::{Example, Traces};
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
@@ -16,6 +17,7 @@ use std::sync::OnceLock;
 pub(super) struct Histogram {
     pages: OnceLock<Box<[OnceLock<Page>]>>,
     sum: Cell,
+    traces: Traces,
 }
 
 type Page = Box<[Cell]>;
@@ -33,6 +35,11 @@ impl Histogram {
             self.pages.get_or_init(|| (0..bounds.pages()).map(|_| OnceLock::new()).collect());
         let page = pages[page].get_or_init(|| Self::page(bounds));
         page[at].add(1);
+    }
+
+    /// Keeps a request that stands for its bucket; its value is recorded besides.
+    pub(super) fn keep(&self, bounds: &Bounds, example: Example) {
+        self.traces.keep(bounds, example);
     }
 
     #[cold]
@@ -59,6 +66,8 @@ pub struct Totals {
     /// The buckets that hold anything, ascending, with how many values fell into each.
     counts: Vec<(u32, u64)>,
     sum: u64,
+    /// Requests that stand for buckets, in no order.
+    examples: Vec<Example>,
 }
 
 impl Totals {
@@ -69,12 +78,14 @@ impl Totals {
     pub(super) fn add(&mut self, histogram: &Histogram) {
         self.sum = self.sum.wrapping_add(histogram.sum.get());
         self.add_counts(histogram.counts());
+        self.examples.extend(histogram.traces.iter());
     }
 
     /// Adds another histogram that was counted over the same bounds.
     pub fn merge(&mut self, other: &Self) {
         self.sum = self.sum.wrapping_add(other.sum);
         self.add_counts(other.counts.iter().copied());
+        self.examples.extend(&other.examples);
     }
 
     fn add_counts(&mut self, others: impl Iterator<Item = (u32, u64)>) {
@@ -125,6 +136,21 @@ impl Totals {
                 so_far
             })
             .collect()
+    }
+
+    /// The newest request that stands for each bucket between `own`'s bounds, with the bucket's
+    /// place; that above all bounds is the last.
+    pub fn examples(&self, own: &[u64]) -> Vec<(usize, Example)> {
+        let mut newest: Vec<(usize, Example)> = Vec::new();
+        for example in &self.examples {
+            let bucket = own.partition_point(|&bound| bound < example.value);
+            match newest.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
+                Ok(at) if newest[at].1.is_newer_than(example) => {}
+                Ok(at) => newest[at].1 = *example,
+                Err(at) => newest.insert(at, (bucket, *example)),
+            }
+        }
+        newest
     }
 
     /// The same values as a native histogram of at most `max_buckets` buckets.
