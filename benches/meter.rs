@@ -46,6 +46,7 @@ fn exchange(status: u16) -> Event {
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
+        trace: None,
     })
 }
 

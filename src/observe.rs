@@ -24,6 +24,7 @@ use crate::clock::Nanos;
 use grpc::Call;
 use host::HostId;
 use tls::Tls;
+use trace::Trace;
 use websocket::{CloseCode, FrameKind};
 
 /// Which way a chunk of bytes travels.
@@ -163,6 +164,8 @@ pub struct Exchange {
     pub response_bytes: u64,
     /// The kubelet asked ([`Rules::probes_apart`]).
     pub probe: bool,
+    /// The trace that the request is part of, if that is sampled.
+    pub trace: Option<Trace>,
 }
 
 /// What a connection speaks, as far as an observer can tell.
@@ -409,6 +412,8 @@ pub struct Rules {
     pub max_head_bytes: usize,
     /// Whether requests of the kubelet (user agent `kube-probe/...`) are told apart.
     pub probes_apart: bool,
+    /// Whether requests are asked for their traces.
+    pub traces: bool,
 }
 
 /// Whether a user agent is that of the kubelet's probes, HTTP or gRPC.

@@ -67,6 +67,7 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
         request_bytes: 100,
         response_bytes: 101,
         probe: false,
+        trace: None,
     })
 }
 

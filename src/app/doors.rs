@@ -136,6 +136,7 @@ impl Doors {
                 hosts,
                 max_head_bytes: config.limits.max_head_bytes,
                 probes_apart: config.probes_apart,
+                traces: config.extras.exemplars,
             })
         };
         let inbound = rules(KnownHosts::new(&config.identity.services));

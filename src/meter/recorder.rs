@@ -6,6 +6,7 @@ use super::series::{
     HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::shard::{OPENED, Shard};
+use super::traces::Example;
 use crate::clock::Nanos;
 use crate::observe::host::HostId;
 use crate::observe::tls::Tls;
@@ -185,7 +186,12 @@ impl Recorder {
             Some((last, series)) if *last == key => series,
             _ => &self.last.insert((key, self.shard.http(key, exchange.ended))).1,
         };
-        series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
+        let lasted = exchange.ended.since(exchange.started);
+        series.durations.record(&layout.durations, lasted);
+        if let Some(trace) = exchange.trace {
+            let example = Example { value: lasted, at: exchange.ended, trace };
+            series.durations.keep(&layout.durations, example);
+        }
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
         self.cells.requests_over.add(1);

@@ -38,6 +38,7 @@ fn exchange(status: u16, nanos: u64) -> Event {
         request_bytes: 7,
         response_bytes: 700,
         probe: false,
+        trace: None,
     })
 }
 

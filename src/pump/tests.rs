@@ -52,6 +52,7 @@ impl Rig {
                 hosts: KnownHosts::new::<String>(&[]),
                 max_head_bytes: 65_536,
                 probes_apart: true,
+                traces: true,
             }),
             scratch: Scratch::new(),
             listener: TcpListener::bind(any).await.unwrap(),

@@ -293,7 +293,12 @@ impl Script {
 
     fn rules(&self) -> Arc<Rules> {
         let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
-        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes, probes_apart: true })
+        Arc::new(Rules {
+            hosts,
+            max_head_bytes: self.max_head_bytes,
+            probes_apart: true,
+            traces: true,
+        })
     }
 
     /// All that one side says.

@@ -11,6 +11,7 @@ use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::http2::H2cSettings;
 use crate::observe::sniff::is_token;
+use crate::observe::trace::Trace;
 use fields::{Coding, Fields, Length, list, trim};
 
 /// What a request's head says about itself and its framing.
@@ -32,6 +33,8 @@ pub(super) struct RequestHead {
     pub(super) content: ContentKind,
     /// The client is the kubelet, by its user agent.
     pub(super) probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 /// The methods whose answers are framed in their own way.
@@ -110,6 +113,7 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
         h2c: fields.h2c_settings.filter(|_| offers(b"h2c")).and_then(H2cSettings::read),
         content: fields.content,
         probe: fields.probe,
+        trace: fields.trace.trace(),
     };
     Ok((head, bytes.len() - rest.len()))
 }

@@ -4,6 +4,7 @@ use super::head::Method;
 use crate::clock::Nanos;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
+use crate::observe::trace::Trace;
 
 /// A request whose answer is not complete.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Pending {
     pub(super) readable: bool,
     /// The kubelet asks.
     pub(super) probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 /// The answer to the oldest pending request so far.

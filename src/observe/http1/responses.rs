@@ -95,6 +95,7 @@ impl Http1 {
                         last: true,
                         readable: true,
                         probe: false,
+                        trace: None,
                     });
                     sink.event(Event::Began { host: HostId::UNKNOWN });
                 }
@@ -277,6 +278,7 @@ impl Http1 {
                 last: true,
                 readable: false,
                 probe: false,
+                trace: None,
             });
             sink.event(Event::Began { host: HostId::UNKNOWN });
         }
@@ -321,6 +323,7 @@ impl Http1 {
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
             probe: pending.probe,
+            trace: pending.trace,
         }));
     }
 

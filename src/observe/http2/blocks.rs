@@ -102,6 +102,7 @@ impl Http2 {
             Direction::Response => &mut self.app,
         };
         lane.decoder.read(fragments, &self.rules.hosts, |field| head.take(field))?;
+        head.trace = lane.decoder.trace().filter(|_| self.rules.traces);
         if block.is_promise {
             return Ok(());
         }
@@ -166,6 +167,7 @@ impl Http2 {
             grpc_status: GrpcStatus::NONE,
             is_asked: block.ends_stream,
             is_probe: head.is_kubelet && self.rules.probes_apart,
+            trace: head.trace,
             is_connect: head.is_connect,
             websocket: head.websocket,
         };

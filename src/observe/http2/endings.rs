@@ -208,6 +208,7 @@ pub(super) fn record(stream: &Stream, flags: Flags, passed: Passed, sink: &mut i
         request_bytes: stream.request_bytes,
         response_bytes: stream.response_bytes,
         probe: stream.is_probe,
+        trace: stream.trace,
     }));
 }
 

@@ -1,8 +1,10 @@
 //! What a header field says, as far as anybody here wants to know.
 
+use super::hpack::Kept;
 use crate::observe::grpc::{self, ContentKind, GrpcStatus};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::is_kubelet;
+use crate::observe::trace::{Trace, TraceName};
 
 /// A field that matters, or one that does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub(super) enum Field {
     UserAgent {
         is_kubelet: bool,
     },
+    Trace(Kept),
     Other,
 }
 
@@ -43,6 +46,7 @@ pub(super) enum Name {
     ContentType,
     GrpcStatus,
     UserAgent,
+    Trace(TraceName),
     Other,
 }
 
@@ -57,6 +61,7 @@ impl Field {
             Self::ContentType(_) => Name::ContentType,
             Self::GrpcStatus(_) => Name::GrpcStatus,
             Self::UserAgent { .. } => Name::UserAgent,
+            Self::Trace(kept) => Name::Trace(kept.name()),
             Self::Other => Name::Other,
         }
     }
@@ -74,7 +79,7 @@ impl Name {
             b"content-type" => Self::ContentType,
             b"grpc-status" => Self::GrpcStatus,
             b"user-agent" => Self::UserAgent,
-            _ => return None,
+            name => Self::Trace(TraceName::of(name)?),
         })
     }
 
@@ -92,7 +97,8 @@ impl Name {
             Self::ContentType => Field::ContentType(grpc::content_kind(value)),
             Self::GrpcStatus => Field::GrpcStatus(GrpcStatus::read(value)),
             Self::UserAgent => Field::UserAgent { is_kubelet: is_kubelet(value) },
-            Self::Other => Field::Other,
+            // Of these the decoder itself keeps what they say.
+            Self::Trace(_) | Self::Other => Field::Other,
         }
     }
 }
@@ -121,6 +127,8 @@ pub(super) struct Head {
     pub(super) content: ContentKind,
     pub(super) grpc_status: GrpcStatus,
     pub(super) is_kubelet: bool,
+    /// The trace that a request is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Head {
@@ -138,7 +146,7 @@ impl Head {
             Field::GrpcStatus(status) => self.grpc_status = status,
             Field::Protocol { websocket } => self.websocket = websocket,
             Field::UserAgent { is_kubelet } => self.is_kubelet = is_kubelet,
-            Field::Other => {}
+            Field::Trace(_) | Field::Other => {}
         }
     }
 

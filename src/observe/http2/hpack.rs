@@ -6,11 +6,15 @@
 
 mod huffman;
 mod table;
+mod traces;
 
 use super::field::{Field, Name};
 use crate::observe::Reason;
 use crate::observe::host::KnownHosts;
+use crate::observe::trace::Trace;
 use table::{INITIAL_SIZE, Table};
+pub(super) use traces::Kept;
+use traces::Traces;
 
 /// The decoder of one direction.
 #[derive(Debug)]
@@ -21,11 +25,17 @@ pub(super) struct Decoder {
     /// The reader has asked for less than the table had; the next block must say so (RFC 7541,
     /// 4.2).
     must_shrink_to: Option<u32>,
+    traces: Traces,
 }
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), limit: INITIAL_SIZE, must_shrink_to: None }
+        Self {
+            table: Table::new(),
+            limit: INITIAL_SIZE,
+            must_shrink_to: None,
+            traces: Traces::default(),
+        }
     }
 
     /// The reader's `SETTINGS_HEADER_TABLE_SIZE` is on its way; the writer may use it from now on.
@@ -49,6 +59,7 @@ impl Decoder {
         hosts: &KnownHosts,
         mut take: impl FnMut(Field),
     ) -> Result<(), Reason> {
+        self.traces.begin();
         let mut rest = block;
         while let Some((&first, _)) = rest.split_first()
             && first & 0xe0 == 0x20
@@ -62,7 +73,11 @@ impl Decoder {
         while let Some(&first) = rest.first() {
             if first & 0x80 != 0 {
                 let index = integer(&mut rest, 7).ok_or(BROKEN)?;
-                take(self.table.get(index).ok_or(BROKEN)?.field);
+                let field = self.table.get(index).ok_or(BROKEN)?.field;
+                if let Field::Trace(kept) = field {
+                    self.traces.told(kept);
+                }
+                take(field);
             } else if first & 0xe0 == 0x20 {
                 // A change of size stands before all fields.
                 return Err(BROKEN);
@@ -73,9 +88,14 @@ impl Decoder {
         Ok(())
     }
 
+    /// The trace that the block just read tells of, if that is sampled.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.traces.trace()
+    }
+
     /// Bytes of memory on the heap.
     pub(super) fn kept_bytes(&self) -> usize {
-        self.table.kept_bytes()
+        self.table.kept_bytes() + self.traces.kept_bytes()
     }
 
     fn resize(&mut self, size: u32) -> Result<(), Reason> {
@@ -105,6 +125,10 @@ impl Decoder {
         let value = Text::read(rest)?;
         let (field, value_length) = match name {
             Name::Other => (Field::Other, value.length()?),
+            Name::Trace(name) => {
+                let (said, length) = value.decode(|value| name.with(value))?;
+                (Field::Trace(self.traces.keep(name, said)), length)
+            }
             name => value.decode(|value| name.with(value, hosts))?,
         };
         if is_indexed {

@@ -3,6 +3,7 @@
 use crate::clock::Nanos;
 use crate::observe::grpc::{ContentKind, GrpcStatus, Messages};
 use crate::observe::host::HostId;
+use crate::observe::trace::Trace;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
@@ -28,6 +29,8 @@ pub(super) struct Stream {
     pub(super) is_asked: bool,
     /// The kubelet asks.
     pub(super) is_probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
     /// It asks for a tunnel (RFC 9113, 8.5).
     pub(super) is_connect: bool,
     /// The tunnel is to carry `WebSocket` (RFC 8441).

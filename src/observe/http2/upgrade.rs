@@ -82,6 +82,7 @@ impl Http2 {
             is_connect: false,
             websocket: false,
             is_probe: request.probe,
+            trace: request.trace,
         };
         this.streams.insert(1, stream);
         this
