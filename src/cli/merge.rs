@@ -179,6 +179,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     for (at, (given, body)) in sources.iter().zip(&bodies).enumerate() {
         if let Some(rules) = sums::rules(given, all.as_ref()) {
             let read = parse_with(&body.bytes, body.format(), &LIMITS);
+            let read = if body.has_escaped_names() { read.unescaped() } else { read };
             lost.problems(at, &read.problems, &mut errors);
             let (_, new) = groups.add(at, &given.name, read, &rules);
             if new {
@@ -188,6 +189,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             continue;
         }
         let scanned = scan_for(format, &body.bytes, body.format(), &LIMITS);
+        let scanned = if body.has_escaped_names() { scanned.unescaped() } else { scanned };
         lost.problems(at, &scanned.problems, &mut errors);
         let before = *scanned.problems.dropped();
         let source = Source::new(given.name.as_str(), scanned);
@@ -210,7 +212,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         owners.push((at, before));
         read.push(source);
     }
-    let merged = merge_for(format.escaping(), Vec::new(), read);
+    let merged = merge_for(format, Vec::new(), read);
     for ((at, before), outcome) in owners.into_iter().zip(merged.outcomes()) {
         lost.samples(at, before, &outcome.dropped, &mut errors);
     }
@@ -249,6 +251,11 @@ impl Body {
             InputFormat::Unknown => detect(&self.bytes),
             told => told,
         }
+    }
+
+    /// Whether names stand in it as `escaping=values` makes them.
+    fn has_escaped_names(&self) -> bool {
+        self.escaping == Some(Escaping::Values)
     }
 }
 
@@ -303,5 +310,10 @@ fn name_apart(sources: &mut [Given]) {
 const PART: usize = 64 << 10;
 /// What is read is bounded by its bytes alone: a person asked for this very file. Of what is wrong
 /// with it, so much is told; of what goes beyond, the number.
-const LIMITS: Limits =
-    Limits { line_bytes: usize::MAX, samples: usize::MAX, families: usize::MAX, problems: 10_000 };
+const LIMITS: Limits = Limits {
+    line_bytes: usize::MAX,
+    samples: usize::MAX,
+    families: usize::MAX,
+    problems: 10_000,
+    native_below_zero: true,
+};

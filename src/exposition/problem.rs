@@ -28,7 +28,8 @@ pub enum Reason {
     BadValue,
     /// The timestamp is no number of the format.
     BadTimestamp,
-    /// The timestamp cannot be told in milliseconds of 64 bits, as Prometheus stores it.
+    /// The timestamp cannot be told in milliseconds of 64 bits, as Prometheus stores it; or not in
+    /// text, which knows none before 1970.
     TimestampRange,
     /// There is text after the sample.
     TrailingText,
@@ -132,7 +133,7 @@ impl Reason {
             Self::BadValue => ("bad_value", "expected a number as value"),
             Self::BadTimestamp => ("bad_timestamp", "expected a timestamp"),
             Self::TimestampRange => {
-                ("timestamp_range", "the timestamp does not fit 64 bits of milliseconds")
+                ("timestamp_range", "the format has no way to tell the timestamp")
             }
             Self::TrailingText => ("trailing_text", "unexpected text after the sample"),
             Self::BadExemplar => ("bad_exemplar", "expected an exemplar: # {labels} value"),
