@@ -184,7 +184,7 @@ impl<'a> FamilyBuilder<'a> {
     }
 }
 
-impl<'a> Exemplar<'a> {
+impl Exemplar<'_> {
     /// A trace of ours, which was at this time since 1970.
     pub fn new(labels: &Labels, value: f64, at: Duration) -> Self {
         Self {

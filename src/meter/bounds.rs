@@ -118,8 +118,8 @@ impl Bounds {
         let Table { bounds, starts, digits, .. } = &*self.table;
         let cut = (u64::BITS - 1 - (value | 1).leading_zeros()).saturating_sub(*digits);
         // The first digit is part of the number here, and counts one step of `cut`.
-        let slot = ((u64::from(cut) << digits) + (value >> cut)) as usize;
-        let mut at = usize::from(starts[slot]);
+        let slot = (u64::from(cut) << digits) + (value >> cut);
+        let mut at = usize::from(starts[usize::try_from(slot).unwrap_or(0)]);
         while bounds[at] < value {
             at += 1;
         }

@@ -80,11 +80,15 @@ impl TraceName {
     }
 }
 
-/// What one field says. A trace that is not sampled is `Some(None)`, what cannot be read `None`.
+/// A trace that was told of in one field; none that is sampled, perhaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Context(Option<Trace>);
+
+/// What one field says, or that it cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    Parent(Option<Option<Trace>>),
-    B3(Option<Option<Trace>>),
+    Parent(Option<Context>),
+    B3(Option<Context>),
     Id(Option<TraceId>),
     Span(Option<NonZeroU64>),
     Sampled(bool),
@@ -94,10 +98,10 @@ pub(super) enum Said {
 /// All that one head says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
-    parent: Option<Option<Trace>>,
+    parent: Option<Context>,
     /// There is more than one, and none holds (W3C Trace Context, 3.2).
     has_parent: bool,
-    b3: Option<Option<Trace>>,
+    b3: Option<Context>,
     id: Option<TraceId>,
     span: Option<NonZeroU64>,
     sampled: bool,
@@ -121,7 +125,7 @@ impl Told {
 
     /// The trace, if it is sampled. What is younger and standard goes first.
     pub(super) fn trace(&self) -> Option<Trace> {
-        if let Some(trace) = self.parent.or(self.b3) {
+        if let Some(Context(trace)) = self.parent.or(self.b3) {
             return trace;
         }
         let (id, span) = (self.id?, self.span?);
@@ -130,7 +134,7 @@ impl Told {
 }
 
 /// `version-traceid-parentid-flags`. Later versions may add to it, but not change what there is.
-fn traceparent(value: &[u8]) -> Option<Option<Trace>> {
+fn traceparent(value: &[u8]) -> Option<Context> {
     let (value, rest) = value.split_at_checked(55)?;
     let version = hex(&value[..2])?;
     let is_known = match version {
@@ -146,16 +150,16 @@ fn traceparent(value: &[u8]) -> Option<Option<Trace>> {
     let id = trace_id(&value[3..35])?;
     let span = span_id(&value[36..52])?;
     let sampled = hex(&value[53..])? & 1 == 1;
-    Some(sampled.then_some(Trace { id, span }))
+    Some(Context(sampled.then_some(Trace { id, span })))
 }
 
 /// `traceid-spanid[-state[-parentspanid]]`, or the state alone. Without a state, whether it is
 /// sampled is decided later, so nobody knows.
-fn b3(value: &[u8]) -> Option<Option<Trace>> {
+fn b3(value: &[u8]) -> Option<Context> {
     let mut parts = value.split(|&b| b == b'-');
     let first = parts.next()?;
     let Some(span) = parts.next() else {
-        return matches!(first, b"0" | b"1" | b"d").then_some(None);
+        return matches!(first, b"0" | b"1" | b"d").then_some(Context(None));
     };
     let (id, span) = (trace_id(first)?, span_id(span)?);
     let sampled = match parts.next() {
@@ -163,7 +167,7 @@ fn b3(value: &[u8]) -> Option<Option<Trace>> {
         Some(b"0") | None => false,
         Some(_) => return None,
     };
-    Some(sampled.then_some(Trace { id, span }))
+    Some(Context(sampled.then_some(Trace { id, span })))
 }
 
 fn trace_id(text: &[u8]) -> Option<TraceId> {

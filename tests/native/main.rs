@@ -21,3 +21,4 @@ mod shown;
 mod sidecar;
 #[path = "../support/skip.rs"]
 mod skip;
+mod traces;

@@ -104,7 +104,9 @@ mod tests {
         for (at, place) in places.iter().enumerate() {
             traces.begin();
             assert_eq!(traces.trace(), None);
-            [sampled, *place].into_iter().for_each(|kept| traces.told(kept));
+            for kept in [sampled, *place] {
+                traces.told(kept);
+            }
             // The span was one too many.
             assert_eq!(traces.trace(), None);
             let span = Said::Span(std::num::NonZeroU64::new(1));
