@@ -82,11 +82,6 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("workers", "99999999999999999999999", "a whole number from 1 to 256"),
         ("max-connections", "0", million),
         ("max-series", "1000001", million),
-        ("native-histograms", "on", "beside, instead or off"),
-        ("native-schema", "9", "a whole number from 0 to 8"),
-        ("native-schema", "03", "a whole number from 0 to 8"),
-        ("native-max-buckets", "0", "a whole number from 1 to 65536"),
-        ("exemplars", "true", "on or off"),
         ("max-head-bytes", "0", head),
         ("max-head-bytes", "17MiB", head),
         ("max-head-bytes", "-1", head),
@@ -139,6 +134,20 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         let output = program().args(PROXY.split(' ')).arg(format!("--{setting}=a\nb")).output();
         let sentence = format!("--{setting} is \"a\\nb\", but it takes {label}");
         assert_refused(&output.unwrap(), &sentence);
+    }
+}
+
+#[test]
+fn a_bad_value_of_what_is_shown_besides_is_named_with_what_the_setting_takes() {
+    for (setting, value, expected) in [
+        ("native-histograms", "on", "beside, instead or off"),
+        ("native-schema", "9", "a whole number from 0 to 8"),
+        ("native-schema", "03", "a whole number from 0 to 8"),
+        ("native-max-buckets", "0", "a whole number from 1 to 65536"),
+        ("exemplars", "true", "on or off"),
+    ] {
+        let output = podmeter(&format!("{PROXY} --{setting}={value}"));
+        assert_refused(&output, &format!("--{setting} is {value:?}, but it takes {expected}"));
     }
 }
 
