@@ -10,6 +10,7 @@
 mod address;
 mod app_metrics;
 mod args;
+mod envoy;
 mod error;
 mod file;
 mod forward;
@@ -18,6 +19,7 @@ mod quantity;
 mod read;
 mod redirect;
 mod show;
+mod template;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -32,11 +34,13 @@ pub use self::app_metrics::{
     SourceMode, SourceTls, SourceUrl, SumRules, Trust,
 };
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
+pub use self::template::{Placeholder, Template};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -67,6 +71,8 @@ pub struct Config {
     pub app_metrics_max_bytes: u64,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// How Envoy's families name the app's ports.
+    pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
     pub identity: Identity,
     /// What protects the pod.
@@ -102,6 +108,8 @@ pub struct Forward {
 pub struct Identity {
     /// The Deployment or other owner.
     pub workload: Option<String>,
+    /// What kind of object that is.
+    pub workload_kind: Option<String>,
     /// The pod's namespace.
     pub namespace: Option<String>,
     /// The pod's name.

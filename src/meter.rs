@@ -153,6 +153,7 @@ impl Meter {
             }
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
+                shard.host(HostKey { route, host });
                 let key = HttpKey { route, host, call, status: 200, flags };
                 shard.http(key, now);
             }

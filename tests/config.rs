@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 34] = [
+const SAMPLES: [(&str, [&str; 3]); 37] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -28,7 +28,9 @@ const SAMPLES: [(&str, [&str; 3]); 34] = [
     ("stats-listen", ["127.0.0.1:101", "0.0.0.0:102", "off"]),
     ("admin-listen", ["127.0.0.1:201", "[::1]:202", "off"]),
     ("health-listen", ["127.0.0.1:301", "0.0.0.0:302", "off"]),
-    ("dialect", ["istio", "envoy", "istio"]),
+    ("dialect", ["linkerd", "envoy", "osm"]),
+    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
         [
@@ -39,6 +41,7 @@ const SAMPLES: [(&str, [&str; 3]); 34] = [
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
     ("workload", ["shop", "cart", "till"]),
+    ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
     ("pod", ["shop-1", "shop-2", "shop-3"]),
     ("app", ["web", "api", "job"]),
@@ -183,7 +186,9 @@ fn the_defaults_are_those_of_the_documentation() {
     assert!(config.app_metrics.is_empty() && config.opaque_ports.is_empty());
     assert_eq!(config.app_metrics_max_bytes, 16 << 20);
     assert_eq!(config.dialects, ["istio", "envoy"].map(dialect));
-    assert_eq!(config.identity, config::Identity::default());
+    let deployment = Some("Deployment".to_owned());
+    let nobody = config::Identity { workload_kind: deployment, ..config::Identity::default() };
+    assert_eq!(config.identity, nobody);
     assert_eq!(config.limits.max_connections, 10_000);
     assert_eq!(config.limits.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.limits.idle_timeout, None);
@@ -275,6 +280,7 @@ fn an_empty_name_from_the_downward_api_is_no_name() {
     let args = ProxyArgs {
         forward: vec!["8080=8081".to_owned()],
         workload: Some(String::new()),
+        workload_kind: Some(String::new()),
         pod: Some(" \n".to_owned()),
         service: vec![String::new()],
         ..ProxyArgs::default()
@@ -302,11 +308,14 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "envoy-cluster-name": "inbound|{port}||",
+            "envoy-label": [],
             "app-metrics": [
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
             "app-metrics-max-bytes": "16MiB",
             "workload": "shop",
+            "workload-kind": "Deployment",
             "service": [],
             "max-connections": 10000,
             "connect-timeout": "10s",
@@ -462,7 +471,9 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
+        "forward" | "opaque-ports" | "dialect" | "envoy-label" | "app-metrics" | "service" => {
+            json!([sample])
+        }
         "workers" | "max-connections" | "max-series" | "native-schema" | "native-max-buckets" => {
             json!(sample.parse::<u64>().unwrap())
         }

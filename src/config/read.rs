@@ -10,8 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs, app_metrics,
-    forward, redirect,
+    Config, EnvoyNames, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, ProxyArgs,
+    app_metrics, forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::redirect::Ports;
@@ -60,6 +60,10 @@ impl Config {
                 1 << 30,
             )?,
             dialects: dialects(&args.dialect)?,
+            envoy: EnvoyNames::read(
+                text(args.envoy_cluster_name.as_deref()),
+                items(&args.envoy_label),
+            )?,
             identity: identity(&args)?,
             limits: limits(&args)?,
             opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),
@@ -133,12 +137,12 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
     for name in items(texts) {
         let dialect = match (Dialect::named(name), name) {
             (Some(dialect), _) => dialect,
-            (None, "linkerd" | "osm" | "http" | "otel") => {
+            (None, "http" | "otel") => {
                 return Err(ConfigError::NotYet {
                     setting: "dialect",
                     value: shown(name),
                     feature: "that dialect".to_owned(),
-                    instead: "istio or envoy",
+                    instead: "istio, envoy, linkerd or osm",
                 });
             }
             (None, _) => return Err(invalid("dialect", name, &expected())),
@@ -176,6 +180,7 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
     }
     Ok(Identity {
         workload: label("workload", args.workload.as_deref())?,
+        workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
         pod: label("pod", args.pod.as_deref())?,
         app: label("app", args.app.as_deref())?,
