@@ -32,3 +32,30 @@ impl Clock {
         Nanos(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()))
     }
 }
+
+/// A time that may not have come yet, in no more room than one that has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited(Nanos);
+
+impl Awaited {
+    /// It has not come.
+    pub const STILL: Self = Self(Nanos(u64::MAX));
+
+    /// It is `now`, unless it came before.
+    pub fn comes(&mut self, now: Nanos) {
+        if *self == Self::STILL {
+            self.0 = now;
+        }
+    }
+
+    /// The time, if it has come.
+    pub fn time(self) -> Option<Nanos> {
+        (self != Self::STILL).then_some(self.0)
+    }
+}
+
+impl Default for Awaited {
+    fn default() -> Self {
+        Self::STILL
+    }
+}

@@ -27,8 +27,6 @@ pub struct Recorder {
     last_host: Option<(HostKey, Arc<HostSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
     spoken: Option<Spoken>,
-    /// The app took the connection.
-    is_reached: bool,
     /// Why the connection is over, once it is.
     ending: Option<Ending>,
     tls: Option<Tls>,
@@ -38,6 +36,8 @@ pub struct Recorder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Counted,
+    /// The same, and the app took the connection.
+    Reached,
     /// It is, once it is known whether anybody answers on its port.
     Awaiting(Side, u16),
     /// What is carried without being metered.
@@ -88,7 +88,6 @@ impl Recorder {
             last_host: None,
             tcp: None,
             spoken: None,
-            is_reached: false,
             ending: None,
             tls: None,
         }
@@ -106,7 +105,9 @@ impl Recorder {
             self.cells = self.shard.route(self.route);
         }
         self.settle();
-        self.is_reached = true;
+        if self.standing == Standing::Counted {
+            self.standing = Standing::Reached;
+        }
         self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
@@ -280,6 +281,6 @@ impl Drop for Recorder {
             self.cells.spoken_closed[spoken as usize].add(1);
         }
         let ending = self.ending.unwrap_or(Ending::GivenUp);
-        self.cells.endings[usize::from(self.is_reached)][ending as usize].add(1);
+        self.cells.endings[usize::from(self.standing == Standing::Reached)][ending as usize].add(1);
     }
 }
