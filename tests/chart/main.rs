@@ -25,6 +25,7 @@ mod sidecar;
 mod skip;
 
 mod alerts;
+mod examples;
 mod helm;
 mod injector;
 mod monitors;

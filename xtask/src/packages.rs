@@ -19,6 +19,7 @@ enum Gives {
 /// What `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: &[Package] = &[
     programs("prometheus", &["prometheus", "promtool"]),
+    programs("prometheus-alertmanager", &["amtool"]),
     NGINX,
     WRK,
     HAPROXY,
