@@ -27,6 +27,7 @@ mod skip;
 mod alerts;
 mod examples;
 mod helm;
+mod image;
 mod injector;
 mod monitors;
 mod observed;

@@ -53,6 +53,16 @@ pub(crate) const FOR_BENCH: &[Package] = &[
     programs("util-linux", &["setpriv", "taskset", "prlimit"]),
 ];
 
+/// What `cargo xtask image` needs.
+pub(crate) const FOR_IMAGE: &[Package] = &[
+    programs("musl-tools", &["musl-gcc"]),
+    programs("buildah", &["buildah"]),
+    programs("busybox-static", &["busybox"]),
+    programs("curl", &["curl"]),
+    programs("util-linux", &["unshare"]),
+    IPROUTE,
+];
+
 const IPROUTE: Package = programs("iproute2", &["ip"]);
 const NGINX: Package = programs("nginx-light", &["nginx"]);
 const H2LOAD: Package = programs("nghttp2-client", &["nghttp", "h2load"]);
