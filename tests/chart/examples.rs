@@ -299,7 +299,7 @@ fn configuration(world: &World, example: &Path, pods: &[Pod]) -> Value {
 }
 
 /// The folders of the five examples.
-fn folders() -> [PathBuf; 5] {
+pub(crate) fn folders() -> [PathBuf; 5] {
     [
         "canary-and-primary",
         "plain-prometheus",
@@ -322,7 +322,7 @@ fn without_discovery(helm: &Helm, file: &Path) {
 }
 
 /// The objects in the files of a folder.
-fn objects(helm: &Helm, folder: &Path) -> Vec<Value> {
+pub(crate) fn objects(helm: &Helm, folder: &Path) -> Vec<Value> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let is_yaml = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "yaml");
     let mut files: Vec<PathBuf> = files.filter(is_yaml).collect();

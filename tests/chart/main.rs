@@ -28,6 +28,7 @@ mod alerts;
 mod examples;
 mod helm;
 mod image;
+mod injected;
 mod injector;
 mod monitors;
 mod observed;
