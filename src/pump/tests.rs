@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::drain::Connections;
-use crate::meter::{Bounds, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey};
+use crate::meter::{
+    Bounds, Detail, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
+};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
 use std::net::SocketAddr;
@@ -35,6 +37,8 @@ impl Rig {
         let meter = Meter::new(Layout {
             routes: vec![Route { side: Side::Inbound, listen: any, target: any, opaque: false }],
             first_host: HostId::UNKNOWN,
+            inbound: Detail::default(),
+            outbound: Detail::default(),
             durations: some.clone(),
             sizes: some.clone(),
             held: some,
@@ -49,6 +53,7 @@ impl Rig {
                 hosts: KnownHosts::new::<String>(&[]),
                 max_head_bytes: 65_536,
                 probes_apart: true,
+                paths: None,
             }),
             scratch: Scratch::new(),
             listener: TcpListener::bind(any).await.unwrap(),
