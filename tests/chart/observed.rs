@@ -300,6 +300,11 @@ fn panels_answer(prometheus: &Prometheus) {
             if ["canary", "primary"].contains(&role) && is_about_requests {
                 assert_eq!(answer.len(), 1, "{}: {query}", panel["title"]);
             }
+            let first_bytes = panel["title"].as_str().unwrap().starts_with("Time to first byte");
+            assert!(!first_bytes || answer.len() == 1, "{}: {query}", panel["title"]);
+            let faults = panel["title"].as_str().unwrap().starts_with("Whose fault");
+            // The app's, the client's and podmeter's, also before there is any.
+            assert!(!faults || answer.len() == 3, "{}: {query}: {answer:?}", panel["title"]);
             if ["Up", "CPU", "Memory", "Connections"].contains(&panel["title"].as_str().unwrap()) {
                 assert_eq!(answer.len(), 2, "{}: {query}: {answer:?}", panel["title"]);
             }
