@@ -103,7 +103,7 @@ const DRAINED: usize = 64 << 20;
 /// How long a body may take.
 const WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of all bodies together.
-const ALL: usize = 8 * MOST;
+const ALL: usize = 4 * MOST;
 
 #[cfg(test)]
 mod tests {
