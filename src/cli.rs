@@ -13,6 +13,7 @@ mod proxy;
 mod redirect;
 mod signals;
 mod source;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ pub fn run() -> ExitCode {
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
         Ok(Cli { command: Command::Injector(args) }) => injector::run(*args).err(),
+        Ok(Cli { command: Command::Wait(args) }) => wait::run(&args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,
@@ -76,6 +78,7 @@ enum Command {
     Lint(lint::Args),
     Merge(merge::Args),
     Demo(demo::Args),
+    Wait(wait::Args),
 }
 
 /// Why the program ends without success.

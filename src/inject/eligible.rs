@@ -41,6 +41,14 @@ pub(super) fn check(pod: &Value, facts: &Facts) -> Result<(), No> {
     if containers(pod).any(|container| [INIT, PROXY].contains(&name(container))) {
         return Err(Skip::AlreadyInjected(status::version(pod)).into());
     }
+    if status::is_there(pod) {
+        // What it says was before would be lost.
+        return Err(Refusal(format!(
+            "{} is there, but no container of ours; delete that annotation",
+            status::STATUS
+        ))
+        .into());
+    }
     let spec = &pod["spec"];
     if spec["hostNetwork"] == true {
         return Err(Skip::HostNetwork.into());

@@ -153,7 +153,8 @@ fn object(
             // The items of a list of one kind need not say what they are.
             let usual = kind.strip_suffix("List").unwrap_or_default().to_owned();
             let version = object["apiVersion"].clone();
-            for item in object["items"].as_array_mut().into_iter().flatten() {
+            let items = object["items"].as_array_mut().into_iter().flatten();
+            for item in items.filter(|item| item.is_object()) {
                 if item["kind"].is_string() || usual.is_empty() {
                     let kind = item["kind"].as_str().unwrap_or_default().to_owned();
                     if depth < MAX_LISTS {
@@ -233,6 +234,6 @@ fn written(tree: &Tree<'_>, root: Id, text: &str, value: &Value) -> String {
     format!("{head}{}{tail}", writer.out)
 }
 
-const UNSUPPORTED: &str = "unsupported kind, which has no pods to inject";
+const UNSUPPORTED: &str = "unsupported kind";
 /// Lists of lists of lists are nobody's.
 const MAX_LISTS: usize = 8;

@@ -31,11 +31,11 @@ pub enum Operation {
 /// The steps that make `after` of `before`; none where they are equal.
 pub fn patch(before: &Value, after: &Value) -> Vec<Operation> {
     let mut steps = Vec::new();
-    compare(&mut String::new(), before, after, &mut steps);
+    compare("", before, after, &mut steps);
     steps
 }
 
-fn compare(path: &mut String, before: &Value, after: &Value, steps: &mut Vec<Operation>) {
+fn compare(path: &str, before: &Value, after: &Value, steps: &mut Vec<Operation>) {
     match (before, after) {
         (Value::Object(old), Value::Object(new)) => {
             for key in old.keys().filter(|key| !new.contains_key(*key)) {
@@ -44,7 +44,7 @@ fn compare(path: &mut String, before: &Value, after: &Value, steps: &mut Vec<Ope
             for (key, value) in new {
                 let path_of_key = below(path, key);
                 match old.get(key) {
-                    Some(was) => compare(&mut path_of_key.clone(), was, value, steps),
+                    Some(was) => compare(&path_of_key, was, value, steps),
                     None => {
                         steps.push(Operation::Add { path: path_of_key, value: value.clone() });
                     }
@@ -53,38 +53,46 @@ fn compare(path: &mut String, before: &Value, after: &Value, steps: &mut Vec<Ope
         }
         (Value::Array(old), Value::Array(new)) => compare_lists(path, old, new, steps),
         _ if before == after => {}
-        _ => steps.push(Operation::Replace { path: path.clone(), value: after.clone() }),
+        _ => steps.push(Operation::Replace { path: path.to_owned(), value: after.clone() }),
     }
 }
 
-/// Items are the same where they have the same name, or else the same value.
 fn compare_lists(path: &str, old: &[Value], new: &[Value], steps: &mut Vec<Operation>) {
-    let mut at = 0;
-    let mut rest = old;
-    for (index, value) in new.iter().enumerate() {
-        let found = rest.iter().position(|was| same(was, value));
-        match found {
-            Some(found) => {
-                for _ in 0..found {
-                    steps.push(Operation::Remove { path: below(path, &at.to_string()) });
-                }
-                compare(&mut below(path, &at.to_string()), &rest[found], value, steps);
-                rest = &rest[found + 1..];
-            }
-            None => steps.push(Operation::Add {
-                path: below(path, &index.to_string()),
-                value: value.clone(),
-            }),
+    let mut next = 0;
+    // What is before the place that is looked at is as it is to be.
+    for (index, (value, was)) in new.iter().zip(aligned(old, new)).enumerate() {
+        let place = below(path, &index.to_string());
+        let Some(found) = was else {
+            steps.push(Operation::Add { path: place, value: value.clone() });
+            continue;
+        };
+        for _ in next..found {
+            steps.push(Operation::Remove { path: place.clone() });
         }
-        at += 1;
+        compare(&place, &old[found], value, steps);
+        next = found + 1;
     }
-    for _ in rest {
-        steps.push(Operation::Remove { path: below(path, &at.to_string()) });
+    for _ in next..old.len() {
+        steps.push(Operation::Remove { path: below(path, &new.len().to_string()) });
     }
 }
 
-/// Whether two items of a list are one, before and after.
-pub(super) fn same(one: &Value, other: &Value) -> bool {
+/// Which of the old items each of the new ones was, in rising order: that of the same place where
+/// none came or went, else the next one of the same name or value.
+pub(super) fn aligned(old: &[Value], new: &[Value]) -> Vec<Option<usize>> {
+    if old.len() == new.len() {
+        return (0..old.len()).map(Some).collect();
+    }
+    let mut next = 0;
+    let mut place = |value: &Value| {
+        let found = (next..old.len()).find(|at| same(&old[*at], value));
+        next = found.map_or(next, |found| found + 1);
+        found
+    };
+    new.iter().map(&mut place).collect()
+}
+
+fn same(one: &Value, other: &Value) -> bool {
     match (one.get("name"), other.get("name")) {
         (Some(one), Some(other)) => one == other,
         _ => one == other,

@@ -21,9 +21,6 @@ pub(super) struct Plan {
     /// What the proxy is told besides who it is.
     pub(super) proxy: Vec<String>,
     pub(super) config: Config,
-    /// Whether the proxy takes connections with their clients' addresses, for which it needs to be
-    /// root of its network.
-    pub(super) tproxy: bool,
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) cpu: Amounts,
@@ -31,8 +28,6 @@ pub(super) struct Plan {
     pub(super) share_process_namespace: Option<bool>,
     pub(super) annotations: Annotations,
     pub(super) rewrite_probes: bool,
-    /// What names who the pod is, and needs no telling from the pod.
-    pub(super) says_workload: bool,
 }
 
 /// What is reserved, and what is the most.
@@ -94,7 +89,6 @@ impl Plan {
             redirect,
             intercepted,
             proxy,
-            tproxy,
             uid,
             gid,
             cpu: amounts(values, "cpu-request", "cpu-limit", "10m", None)?,
@@ -112,9 +106,19 @@ impl Plan {
                 }
             },
             rewrite_probes: values.is("rewrite-probes", true)?,
-            says_workload: values.get("workload").is_some(),
             config,
         })
+    }
+
+    /// Whether the proxy takes connections with their clients' addresses, for which it has to be root
+    /// of its network.
+    pub(super) fn tproxy(&self) -> bool {
+        self.config.inbound_mode == redirect::Mode::Tproxy
+    }
+
+    /// Whether the pod says itself what its workload is.
+    pub(super) fn says_workload(&self) -> bool {
+        self.config.identity.workload.is_some()
     }
 
     /// The port on which others find the metrics.
@@ -258,8 +262,8 @@ fn amounts(
                 let (low, high) = (values.called(request), values.called(limit));
                 return Err(Refusal(format!("{low} is more than {high}; lower it")));
             }
-            (false, _) => least = most.clone(),
-            (true, false) => most = least.clone(),
+            (false, _) => least.clone_from(&most),
+            (true, false) => most.clone_from(&least),
         }
     }
     Ok(Amounts { request: least.map(|(text, _)| text), limit: most.map(|(text, _)| text) })

@@ -13,19 +13,18 @@ impl Quantity {
             return None;
         }
         let number: f64 = digits.parse().ok()?;
-        let factor = match SUFFIXES.iter().find(|(known, _)| *known == suffix) {
-            Some((_, factor)) => *factor,
-            None => {
-                let exponent = suffix.strip_prefix(['e', 'E'])?;
-                let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-                if !(1..=2).contains(&digits.len()) || !digits.bytes().all(|b| b.is_ascii_digit()) {
-                    return None;
-                }
-                10_f64.powi(exponent.parse().ok()?)
-            }
-        };
+        let known = SUFFIXES.iter().find(|(known, _)| *known == suffix);
+        let factor = if let Some((_, factor)) = known { *factor } else { exponent(suffix)? };
         Some(Self(number * factor))
     }
+}
+
+/// The factor that an exponent stands for: `e3`, `E-3`.
+fn exponent(suffix: &str) -> Option<f64> {
+    let exponent = suffix.strip_prefix(['e', 'E'])?;
+    let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let few = (1..=2).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    few.then(|| exponent.parse().ok()).flatten().map(|exponent| 10_f64.powi(exponent))
 }
 
 const MAX_BYTES: usize = 64;

@@ -131,14 +131,15 @@ fn environment(plan: &Plan, pod: &Value, facts: &Facts, extra: &Extra) -> Vec<Va
         from("PODMETER_NAMESPACE", "metadata.namespace"),
     ];
     match facts.workload.as_ref().filter(|workload| workload.kind != "Pod") {
-        _ if plan.says_workload => {}
+        _ if plan.says_workload() => {}
         Some(Workload { name, .. }) => {
-            env.push(json!({"name": "PODMETER_WORKLOAD", "value": name}))
+            env.push(json!({"name": "PODMETER_WORKLOAD", "value": name}));
         }
+
         None => env.push(from("PODMETER_WORKLOAD", "metadata.name")),
     }
     let hash = facts.workload.as_ref().and_then(Workload::hash_label);
-    if let Some(hash) = hash.filter(|_| !plan.says_workload) {
+    if let Some(hash) = hash.filter(|_| !plan.says_workload()) {
         env.push(from("PODMETER_POD_TEMPLATE_HASH", &label(hash)));
     }
     if let Some(app) = first(["app", "app.kubernetes.io/name"]) {
@@ -156,7 +157,7 @@ fn environment(plan: &Plan, pod: &Value, facts: &Facts, extra: &Extra) -> Vec<Va
 
 fn security(plan: &Plan) -> Value {
     // Kubernetes gives a capability to root alone.
-    let (uid, capabilities) = if plan.tproxy {
+    let (uid, capabilities) = if plan.tproxy() {
         (0, json!({"drop": ["ALL"], "add": ["NET_ADMIN"]}))
     } else {
         (plan.uid, json!({"drop": ["ALL"]}))
@@ -173,17 +174,19 @@ fn security(plan: &Plan) -> Value {
 }
 
 fn insert_resources(container: &mut Map<String, Value>, plan: &Plan) {
+    let both = |pick: fn(&Amounts) -> Option<&String>| {
+        let amounts = [("cpu", pick(&plan.cpu)), ("memory", pick(&plan.memory))];
+        let said = amounts
+            .into_iter()
+            .filter_map(|(name, amount)| Some((name.to_owned(), Value::String(amount?.clone()))));
+        said.collect::<Map<_, _>>()
+    };
     let mut resources = Map::new();
-    type Choice = fn(&Amounts) -> &Option<String>;
-    let kinds: [(&str, Choice); 2] =
-        [("requests", |amounts| &amounts.request), ("limits", |amounts| &amounts.limit)];
-    for (kind, of) in kinds {
-        let mut amounts = Map::new();
-        for (name, both) in [("cpu", &plan.cpu), ("memory", &plan.memory)] {
-            if let Some(amount) = of(both) {
-                amounts.insert(name.to_owned(), json!(amount));
-            }
-        }
+    let kinds = [
+        ("requests", both(|amounts| amounts.request.as_ref())),
+        ("limits", both(|amounts| amounts.limit.as_ref())),
+    ];
+    for (kind, amounts) in kinds {
         if !amounts.is_empty() {
             resources.insert(kind.to_owned(), Value::Object(amounts));
         }

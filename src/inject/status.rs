@@ -126,6 +126,11 @@ pub(super) fn version(pod: &Value) -> String {
     }
 }
 
+/// Whether somebody has written one.
+pub(super) fn is_there(pod: &Value) -> bool {
+    pod.pointer(ANNOTATIONS).is_some_and(|annotations| !annotations[STATUS].is_null())
+}
+
 fn read(pod: &Value) -> Option<Value> {
     let text = pod.pointer(ANNOTATIONS)?.get(STATUS)?.as_str()?;
     serde_json::from_str(text).ok().filter(Value::is_object)
@@ -133,17 +138,19 @@ fn read(pod: &Value) -> Option<Value> {
 
 /// The annotations of a pod, which has them from now on.
 fn annotations(pod: &mut Value) -> &mut Map<String, Value> {
-    child(child(pod, "metadata"), "annotations")
-        .as_object_mut()
-        .unwrap_or_else(|| unreachable!("a child is an object"))
+    let metadata = object(&mut pod["metadata"]);
+    object(metadata.entry("annotations").or_insert(Value::Null))
 }
 
-fn child<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
-    let child = &mut value[key];
-    if !child.is_object() {
-        *child = Value::Object(Map::new());
+/// The fields of a value, which is an object from now on.
+fn object(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
     }
-    child
+    match value {
+        Value::Object(fields) => fields,
+        _ => unreachable!("it was made one"),
+    }
 }
 
 /// Takes away a place in which nothing is left, or leaves it as empty as it was.

@@ -11,7 +11,7 @@ use self::place::{after_comments, before_comments, line_after, only_space_before
 use super::node::{Id, Kind, Tree};
 use super::value::is_merge;
 use super::write::{Style, Writer, json, text};
-use crate::inject::patch::same;
+use crate::inject::patch::aligned;
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
 use std::ops::Range;
@@ -53,9 +53,12 @@ impl Editor<'_> {
                 self.block_mapping(entries, node.column, old, new)
             }
             (Kind::Sequence { items, flow: false }, Value::Array(old), Value::Array(new)) => {
-                self.block_sequence(id, items, old, new)
+                self.block_sequence(items, old, new)
             }
-            (Kind::Mapping { .. } | Kind::Sequence { .. }, _, _) => self.flow(id, before, after),
+            (Kind::Mapping { .. } | Kind::Sequence { .. }, _, _) => {
+                self.flow(id, before, after);
+                Some(())
+            }
             _ => None,
         }
     }
@@ -110,16 +113,12 @@ impl Editor<'_> {
         }
         let count = entries.len();
         for (last, key, value) in added {
-            let at = match last {
-                Some(last) => {
-                    let end = line_after(self.source, self.end(entries[last].1));
-                    if last + 1 == count { after_comments(self.source, end, column) } else { end }
-                }
-                None => {
-                    let first = self.tree.node(entries.first()?.0).start;
-                    let line = only_space_before(self.source, first)?;
-                    before_comments(self.source, line)
-                }
+            let at = if let Some(last) = last {
+                let end = line_after(self.source, self.end(entries[last].1));
+                if last + 1 == count { after_comments(self.source, end, column) } else { end }
+            } else {
+                let first = self.tree.node(entries.first()?.0).start;
+                before_comments(self.source, only_space_before(self.source, first)?)
             };
             let mut writer = Writer::new(self.style);
             writer.entry(key, value, column, None);
@@ -193,26 +192,26 @@ impl Editor<'_> {
         Some(())
     }
 
-    fn block_sequence(&mut self, id: Id, items: &[Id], old: &[Value], new: &[Value]) -> Option<()> {
-        let column = self.tree.node(id).column;
+    fn block_sequence(&mut self, items: &[Id], old: &[Value], new: &[Value]) -> Option<()> {
+        let (_, column) = self.first_dash(items)?;
         let mut rest = 0;
         let mut writer = Writer::new(self.style);
-        for value in new {
-            let Some(found) = (rest..old.len()).find(|at| same(&old[*at], value)) else {
+        for (value, was) in new.iter().zip(aligned(old, new)) {
+            let Some(found) = was else {
                 writer.item(value, column, None);
                 continue;
             };
             for at in rest..found {
-                self.remove_item(id, items, at)?;
+                self.remove_item(items, at)?;
             }
-            let at = self.before_item(id, items, found)?;
+            let at = self.before_item(items, found)?;
             let added = std::mem::replace(&mut writer, Writer::new(self.style));
             self.insert(at, added.out);
             self.change(items[found], &old[found], value)?;
             rest = found + 1;
         }
         for at in rest..old.len() {
-            self.remove_item(id, items, at)?;
+            self.remove_item(items, at)?;
         }
         let end = line_after(self.source, self.end(*items.last()?));
         let end = after_comments(self.source, end, column);
@@ -220,18 +219,26 @@ impl Editor<'_> {
         Some(())
     }
 
+    /// The line of a list's first dash and its column, where nothing else is before it there.
+    fn first_dash(&self, items: &[Id]) -> Option<(usize, usize)> {
+        let start = self.tree.node(*items.first()?).start;
+        let line = place::line_start(self.source, start);
+        let (indent, content) = self.source.get(line..start)?.split_once('-')?;
+        let spaces = |text: &str| text.bytes().all(|byte| byte == b' ');
+        (spaces(indent) && spaces(content)).then_some((line, indent.len()))
+    }
+
     /// The line on which an item begins, with the comments above it.
-    fn before_item(&self, id: Id, items: &[Id], at: usize) -> Option<usize> {
+    fn before_item(&self, items: &[Id], at: usize) -> Option<usize> {
         if at == 0 {
-            let line = only_space_before(self.source, self.tree.node(id).start)?;
-            return Some(before_comments(self.source, line));
+            return Some(before_comments(self.source, self.first_dash(items)?.0));
         }
         Some(line_after(self.source, self.end(items[at - 1])))
     }
 
-    fn remove_item(&mut self, id: Id, items: &[Id], at: usize) -> Option<()> {
+    fn remove_item(&mut self, items: &[Id], at: usize) -> Option<()> {
         let start = if at == 0 {
-            only_space_before(self.source, self.tree.node(id).start)?
+            self.first_dash(items)?.0
         } else {
             let after_last = line_after(self.source, self.end(items[at - 1]));
             place::dash_line(self.source, after_last)?
@@ -253,10 +260,11 @@ impl Editor<'_> {
 
     /// How far lists stand to the right of their keys here.
     fn list_offset(&self, entries: &[(Id, Id)], column: usize) -> usize {
-        let lists = entries.iter().map(|(_, value)| self.tree.node(*value));
-        let mut blocks =
-            lists.filter(|node| matches!(node.kind, Kind::Sequence { flow: false, .. }));
-        blocks.next().map_or(self.style.list_offset, |node| node.column.saturating_sub(column))
+        let lists = entries.iter().find_map(|(_, value)| match &self.tree.node(*value).kind {
+            Kind::Sequence { items, flow: false } => self.first_dash(items),
+            _ => None,
+        });
+        lists.map_or(self.style.list_offset, |(_, dash)| dash.saturating_sub(column))
     }
 
     /// Just behind the colon of a key that shares its line with it.
@@ -288,6 +296,15 @@ impl Editor<'_> {
     fn applied(mut self) -> Option<String> {
         // Stable, so that what is added at one place stays in its order, before what is replaced there.
         self.edits.sort_by_key(|(range, _)| (range.start, !range.is_empty()));
+        if let Some((range, new)) = self.edits.last_mut()
+            && new.is_empty()
+            && range.end == self.source.len()
+            && !self.source.ends_with('\n')
+            && self.source[..range.start].ends_with(self.style.newline)
+        {
+            // A last line without an end goes, and the one before it has none from now on.
+            range.start -= self.style.newline.len();
+        }
         let mut text = String::with_capacity(self.source.len() + 4096);
         let mut at = 0;
         for (range, new) in &self.edits {

@@ -91,6 +91,7 @@ impl<'a> Tree<'a> {
             };
             let collects = matches!(kind, Kind::Sequence { .. } | Kind::Mapping { .. });
             let id = tree.add(kind, anchor, &span);
+            tree.end_block_scalar(id, text);
             tree.place(id, &mut open);
             if collects {
                 if open.len() >= MAX_DEPTH {
@@ -149,6 +150,19 @@ impl<'a> Tree<'a> {
             self.anchors.insert(anchor, id);
         }
         id
+    }
+
+    /// A block scalar ends with its last line, and not with the indentation of the next.
+    fn end_block_scalar(&mut self, id: Id, text: &str) {
+        let node = &mut self.nodes[id.0];
+        let Kind::Scalar { style: ScalarStyle::Literal | ScalarStyle::Folded, .. } = node.kind
+        else {
+            return;
+        };
+        let content = text[..node.end].trim_end_matches(' ');
+        if content.ends_with('\n') {
+            node.end = content.len().max(node.start);
+        }
     }
 
     /// Puts a node into the collection that is open.

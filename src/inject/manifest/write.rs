@@ -75,7 +75,7 @@ impl Writer {
         let start = self.out.len();
         match value {
             Value::Object(entries) if !entries.is_empty() => {
-                self.entries(value, column + 2, origin)
+                self.entries(value, column + 2, origin);
             }
             Value::Array(items) if !items.is_empty() => self.items(value, column + 2, origin),
             _ => {

@@ -4,12 +4,12 @@ use super::Editor;
 use super::place::{line_start, only_space_before};
 use crate::inject::manifest::node::{Id, Kind};
 use crate::inject::manifest::write::{json, pretty, quoted};
-use crate::inject::patch::same;
+use crate::inject::patch::aligned;
 use serde_json::Value;
 
 impl Editor<'_> {
     /// Changes a list or mapping in brackets inside, or writes it anew.
-    pub(super) fn flow(&mut self, id: Id, before: &Value, after: &Value) -> Option<()> {
+    pub(super) fn flow(&mut self, id: Id, before: &Value, after: &Value) {
         let node = self.tree.node(id);
         let layout = self.layout(id);
         let mark = self.edits.len();
@@ -31,14 +31,10 @@ impl Editor<'_> {
                 old.and_then(|old| self.parts(&places, &old, &parts, layout))
             }
             (Kind::Sequence { items, .. }, Value::Array(old), Value::Array(new)) => {
-                let mut rest = 0;
                 let parts: Vec<Part<'_>> = new
                     .iter()
-                    .map(|value| {
-                        let was = (rest..old.len()).find(|at| same(&old[*at], value));
-                        rest = was.map_or(rest, |was| was + 1);
-                        Part { key: None, was, value }
-                    })
+                    .zip(aligned(old, new))
+                    .map(|(value, was)| Part { key: None, was, value })
                     .collect();
                 let places: Vec<_> = items.iter().map(|item| (*item, *item)).collect();
                 let old: Vec<&Value> = old.iter().collect();
@@ -51,7 +47,6 @@ impl Editor<'_> {
             let column = layout.map_or(0, |(column, step)| column.saturating_sub(step));
             self.edits.push((node.start..node.end, self.written(after, layout, column)));
         }
-        Some(())
     }
 
     /// Changes, takes away and adds between the parts that stay.
@@ -62,9 +57,11 @@ impl Editor<'_> {
         new: &[Part<'_>],
         layout: Option<(usize, usize)>,
     ) -> Option<()> {
-        let first =
-            places.iter().enumerate().find(|(at, _)| new.iter().any(|p| p.was == Some(*at)));
-        let first = first.map(|(at, _)| at)?;
+        let mut kept = vec![false; places.len()];
+        for at in new.iter().filter_map(|part| part.was) {
+            kept[at] = true;
+        }
+        let first = kept.iter().position(|kept| *kept)?;
         // Nothing is between such an end and its comma or colon that could be told apart.
         if places.iter().any(|(_, value)| self.tree.node(*value).start == self.end(*value)) {
             return None;
@@ -74,7 +71,7 @@ impl Editor<'_> {
             self.edits.push((start..self.tree.node(places[first].0).start, String::new()));
         }
         for at in first + 1..places.len() {
-            if !new.iter().any(|part| part.was == Some(at)) {
+            if !kept[at] {
                 let range = self.end(places[at - 1].1)..self.end(places[at].1);
                 self.edits.push((range, String::new()));
             }
@@ -94,15 +91,12 @@ impl Editor<'_> {
             }
             let value = self.written(part.value, layout, column);
             let written = part.key.map_or(value.clone(), |key| format!("{}: {value}", quoted(key)));
-            match last {
-                Some(last) => {
-                    let end = self.end(places[last].1);
-                    self.edits.push((end..end, format!("{between}{written}")));
-                }
-                None => {
-                    let start = self.tree.node(places[first].0).start;
-                    self.edits.push((start..start, format!("{written}{between}")));
-                }
+            if let Some(last) = last {
+                let end = self.end(places[last].1);
+                self.edits.push((end..end, format!("{between}{written}")));
+            } else {
+                let start = self.tree.node(places[first].0).start;
+                self.edits.push((start..start, format!("{written}{between}")));
             }
         }
         Some(())
@@ -122,13 +116,11 @@ impl Editor<'_> {
         }
         match node.kind {
             Kind::Mapping { .. } | Kind::Sequence { .. } if was.is_object() == now.is_object() => {
-                self.flow(id, was, now)
+                self.flow(id, was, now);
             }
-            _ => {
-                self.edits.push((node.start..node.end, self.written(now, layout, column)));
-                Some(())
-            }
+            _ => self.edits.push((node.start..node.end, self.written(now, layout, column))),
         }
+        Some(())
     }
 
     fn written(&self, value: &Value, layout: Option<(usize, usize)>, column: usize) -> String {
