@@ -104,7 +104,8 @@ impl App {
         let config = Arc::new(self.config);
         let mut registry = Registry::default();
         let max_bytes = config.app_metrics_max_bytes;
-        let subject = Subject { identity: &config.identity, seen: Some(&seen) };
+        let subject =
+            Subject { identity: &config.identity, seen: Some(&seen), envoy: Some(&config.envoy) };
         let stats = Arc::new(Stats {
             meter,
             dialects: Dialects::new(&config.dialects, &subject, &layout),

@@ -11,6 +11,7 @@ mod address;
 mod app_metrics;
 mod app_probes;
 mod args;
+mod envoy;
 mod error;
 mod file;
 mod forward;
@@ -20,6 +21,7 @@ mod quantity;
 mod read;
 mod redirect;
 mod show;
+mod template;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -35,6 +37,7 @@ pub use self::app_metrics::{
 };
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
 pub use self::injector::{
@@ -44,6 +47,7 @@ pub use self::injector::{
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
+pub use self::template::{Placeholder, Template};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -76,6 +80,8 @@ pub struct Config {
     pub app_probes: Vec<AppProbe>,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// How Envoy's families name the app's ports.
+    pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
     pub identity: Identity,
     /// What protects the pod.
@@ -109,6 +115,8 @@ pub struct Forward {
 pub struct Identity {
     /// The Deployment or other owner.
     pub workload: Option<String>,
+    /// What kind of object that is.
+    pub workload_kind: Option<String>,
     /// The pod's namespace.
     pub namespace: Option<String>,
     /// The pod's name.

@@ -11,18 +11,21 @@ mod buckets;
 mod built_in;
 mod envoy;
 mod istio;
+mod linkerd;
+mod osm;
 mod own;
+mod service;
 
 pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
 use crate::exposition::Family;
-use crate::meter::{Bounds, Layout, Snapshot};
+use crate::meter::{Bounds, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
 use built_in::{BuiltIn, Recording, Show};
 
 /// Every dialect that is built in, in the order in which they are shown.
-const BUILT_IN: &[BuiltIn] = &[istio::DIALECT, envoy::DIALECT];
+const BUILT_IN: &[BuiltIn] = &[istio::DIALECT, envoy::DIALECT, linkerd::DIALECT, osm::DIALECT];
 
 /// The dialects that were asked for (`--dialect`), and podmeter's own families.
 #[derive(Debug)]
@@ -82,3 +85,11 @@ pub fn size_bounds() -> Bounds {
 pub fn held_bounds() -> Bounds {
     Bounds::union([Buckets::HELD_SECONDS.bounds])
 }
+
+/// The side of a port; what overflowed belongs to none, and counts as coming in, like most of it.
+fn port_side(snapshot: &Snapshot, route: RouteId) -> Side {
+    snapshot.ports.get(usize::from(route.0)).map_or(Side::Inbound, |port| port.side)
+}
+
+/// What labels say where nobody knows.
+const UNKNOWN: &str = "unknown";

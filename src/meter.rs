@@ -122,6 +122,7 @@ impl Meter {
             }
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
+                shard.host(HostKey { route, host });
                 shard.http(HttpKey { route, host, call, status: 200, flags });
             }
         }

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 32] = [
+const SAMPLES: [(&str, [&str; 3]); 35] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -36,7 +36,9 @@ const SAMPLES: [(&str, [&str; 3]); 32] = [
             r#"{"/c":{"tcpSocket":{"port":3},"timeoutSeconds":3}}"#,
         ],
     ),
-    ("dialect", ["istio", "envoy", "istio"]),
+    ("dialect", ["linkerd", "envoy", "osm"]),
+    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
         [
@@ -47,6 +49,7 @@ const SAMPLES: [(&str, [&str; 3]); 32] = [
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
     ("workload", ["shop", "cart", "till"]),
+    ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
     ("pod", ["shop-1", "shop-2", "shop-3"]),
     ("pod-template-hash", ["5d8c9b", "6d8c9b", "7d8c9b"]),
@@ -188,7 +191,9 @@ fn the_defaults_are_those_of_the_documentation() {
     assert!(config.app_metrics.is_empty() && config.opaque_ports.is_empty());
     assert_eq!(config.app_metrics_max_bytes, 16 << 20);
     assert_eq!(config.dialects, ["istio", "envoy"].map(dialect));
-    assert_eq!(config.identity, config::Identity::default());
+    let deployment = Some("Deployment".to_owned());
+    let nobody = config::Identity { workload_kind: deployment, ..config::Identity::default() };
+    assert_eq!(config.identity, nobody);
     assert_eq!(config.limits.max_connections, 10_000);
     assert_eq!(config.limits.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.limits.idle_timeout, None);
@@ -280,6 +285,7 @@ fn an_empty_name_from_the_downward_api_is_no_name() {
     let args = ProxyArgs {
         forward: vec!["8080=8081".to_owned()],
         workload: Some(String::new()),
+        workload_kind: Some(String::new()),
         pod: Some(" \n".to_owned()),
         service: vec![String::new()],
         ..ProxyArgs::default()
@@ -307,11 +313,14 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "envoy-cluster-name": "inbound|{port}||",
+            "envoy-label": [],
             "app-metrics": [
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
             "app-metrics-max-bytes": "16MiB",
             "workload": "shop",
+            "workload-kind": "Deployment",
             "service": [],
             "max-connections": 10000,
             "connect-timeout": "10s",
@@ -463,7 +472,9 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
+        "forward" | "opaque-ports" | "dialect" | "envoy-label" | "app-metrics" | "service" => {
+            json!([sample])
+        }
         "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
         _ => json!(sample),
     }

@@ -1,5 +1,7 @@
 //! One recording, shown as istio and envoy: every label, every bucket, every number.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
@@ -11,6 +13,13 @@ use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sin
 use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
+
+#[path = "dialects/envoy_names.rs"]
+mod envoy_names;
+#[path = "dialects/linkerd.rs"]
+mod linkerd;
+#[path = "dialects/osm.rs"]
+mod osm;
 
 /// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
 fn meter() -> Arc<Meter> {
@@ -41,8 +50,10 @@ fn meter() -> Arc<Meter> {
 fn identity() -> Identity {
     Identity {
         workload: Some("podinfo".into()),
+        workload_kind: Some("Deployment".into()),
         namespace: Some("test".into()),
         pod: Some("podinfo-1".into()),
+        pod_template_hash: None,
         app: Some("pod\"info".into()),
         version: Some("v2".into()),
         services: vec!["podinfo.test.svc.cluster.local".into(), "api.example.com".into()],

@@ -87,11 +87,23 @@ pub struct ProxyArgs {
     #[serde(deserialize_with = "super::app_probes::written")]
     pub app_probes: Option<String>,
 
-    /// Which metric families the traffic is shown as: `istio`, `envoy`, or both with a
-    /// comma between.
+    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd` and `osm`,
+    /// with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
+
+    /// What `envoy_cluster_name` says of what comes to a port of the app: text with any of `{port}`,
+    /// `{service}` (the first of --service), `{workload}`, `{namespace}`, `{pod}`, `{app}`,
+    /// `{version}`, `{revision}` and `{cluster}` in it, as `{namespace}_{service}_{port}`.
+    #[arg(long, value_name = "TEMPLATE", help_heading = LOOK)]
+    pub envoy_cluster_name: Option<String>,
+
+    /// One more label on Envoy's families of a port, with the same in its value, as
+    /// `service={service}_{namespace}_svc_{port}`; repeatable.
+    #[arg(long, value_name = "NAME=TEMPLATE", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub envoy_label: Vec<String>,
 
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
     /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
@@ -129,6 +141,10 @@ pub struct ProxyArgs {
     /// The workload this pod belongs to: the name of its Deployment or other owner.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub workload: Option<String>,
+
+    /// What kind of object the workload is, as `StatefulSet`.
+    #[arg(long, value_name = "KIND", help_heading = WHO)]
+    pub workload_kind: Option<String>,
 
     /// The pod's namespace.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
@@ -228,6 +244,8 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            envoy_cluster_name: text("inbound|{port}||"),
+            workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
@@ -282,7 +300,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 32] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 35] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -298,9 +316,12 @@ impl ProxyArgs {
             health_listen,
             app_probes,
             dialect,
+            envoy_cluster_name,
+            envoy_label,
             app_metrics,
             app_metrics_max_bytes,
             workload,
+            workload_kind,
             namespace,
             pod,
             pod_template_hash,
@@ -332,9 +353,12 @@ impl ProxyArgs {
             ("health-listen", One(health_listen)),
             ("app-probes", One(app_probes)),
             ("dialect", Many(dialect)),
+            ("envoy-cluster-name", One(envoy_cluster_name)),
+            ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
             ("workload", One(workload)),
+            ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
             ("pod", One(pod)),
             ("pod-template-hash", One(pod_template_hash)),

@@ -10,7 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, app_probes, forward, redirect,
+    Config, EnvoyNames, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, app_probes,
+    forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::redirect::Ports;
@@ -60,6 +61,10 @@ impl Config {
             )?,
             app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
             dialects: dialects(&args.dialect)?,
+            envoy: EnvoyNames::read(
+                text(args.envoy_cluster_name.as_deref()),
+                items(&args.envoy_label),
+            )?,
             identity: identity(&args)?,
             limits: limits(&args)?,
             opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),
@@ -132,12 +137,12 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
     for name in items(texts) {
         let dialect = match (Dialect::named(name), name) {
             (Some(dialect), _) => dialect,
-            (None, "linkerd" | "osm" | "http" | "otel") => {
+            (None, "http" | "otel") => {
                 return Err(ConfigError::NotYet {
                     setting: "dialect",
                     value: shown(name),
                     feature: "that dialect".to_owned(),
-                    instead: "istio or envoy",
+                    instead: "istio, envoy, linkerd or osm",
                 });
             }
             (None, _) => return Err(invalid("dialect", name, &expected())),
@@ -179,6 +184,7 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
     let of_pod = pod.as_deref().zip(hash.as_deref()).and_then(|(pod, hash)| workload_of(pod, hash));
     Ok(Identity {
         workload: of_pod.or(workload),
+        workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
         pod,
         pod_template_hash: hash,

@@ -15,6 +15,7 @@ impl From<&Config> for ProxyArgs {
         };
         let Identity {
             workload,
+            workload_kind,
             namespace,
             pod,
             pod_template_hash,
@@ -47,9 +48,18 @@ impl From<&Config> for ProxyArgs {
             health_listen: listener(config.health_listen),
             app_probes: app_probes::show(&config.app_probes),
             dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            envoy_cluster_name: text(&config.envoy.cluster),
+            envoy_label: config
+                .envoy
+                .labels
+                .iter()
+                .map(|(name, template)| format!("{name}={template}"))
+                .collect(),
             app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
             app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
             workload,
+            // An empty one is known to be unknown.
+            workload_kind: Some(workload_kind.unwrap_or_default()),
             namespace,
             pod,
             pod_template_hash,

@@ -3,7 +3,7 @@
 use super::BUILT_IN;
 use super::buckets::Buckets;
 use super::own::Vitals;
-use crate::config::Identity;
+use crate::config::{EnvoyNames, Identity};
 use crate::exposition::Family;
 use crate::meter::{Layout, Snapshot};
 use crate::observe::host::SeenHosts;
@@ -47,12 +47,14 @@ pub struct Subject<'a> {
     pub identity: &'a Identity,
     /// The names of the hosts that the pod itself asks.
     pub seen: Option<&'a Arc<SeenHosts>>,
+    /// What Envoy's families call the app's ports, if not as Istio does.
+    pub envoy: Option<&'a EnvoyNames>,
 }
 
 impl<'a> Subject<'a> {
-    /// A pod that asks nobody.
+    /// A pod that asks nobody, under the usual names.
     pub fn new(identity: &'a Identity) -> Self {
-        Self { identity, seen: None }
+        Self { identity, seen: None, envoy: None }
     }
 }
 

@@ -5,10 +5,10 @@
 //! Metrics"). Who is at the other end is not known, so the labels say so; of others, only the host
 //! that the pod asked for is.
 
-mod service;
-
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
+use super::service::Service;
+use super::{UNKNOWN, port_side};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
     HostKey, HostTotals, HttpKey, HttpTotals, Layout, RouteId, Side, Snapshot, TcpKey, TcpTotals,
@@ -17,7 +17,6 @@ use crate::meter::{
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::{HostId, SeenHosts};
-use service::Service;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,7 +81,7 @@ impl Istio {
     fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
-            let key = self.pod.shown_http(*key, side(snapshot, key.route));
+            let key = self.pod.shown_http(*key, port_side(snapshot, key.route));
             shown.entry(key).and_modify(|all| all.merge(totals)).or_insert_with(|| totals.clone());
         }
         // A poisoned cache of label texts is still a cache of label texts.
@@ -139,7 +138,7 @@ impl Istio {
         let mut shown: BTreeMap<HostKey, HostTotals> = BTreeMap::new();
         let called = snapshot.hosts.iter().filter(|(_, totals)| totals.has_messages());
         for (key, totals) in called {
-            let key = self.pod.shown_messages(*key, side(snapshot, key.route));
+            let key = self.pod.shown_messages(*key, port_side(snapshot, key.route));
             shown.entry(key).or_default().merge(totals);
         }
         let counters: [MessagesCounter; 2] = [
@@ -164,7 +163,7 @@ impl Istio {
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
-            shown.entry(shown_tcp(*key, side(snapshot, key.route))).or_default().merge(totals);
+            shown.entry(shown_tcp(*key, port_side(snapshot, key.route))).or_default().merge(totals);
         }
         let mut cache = self.tcp_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: [Counter; 4] = [
@@ -370,11 +369,6 @@ fn shown_tcp(key: TcpKey, side: Side) -> TcpKey {
     }
 }
 
-/// The side of a route; what overflowed counts as coming in, like most of it.
-fn side(snapshot: &Snapshot, route: RouteId) -> Side {
-    snapshot.ports.get(usize::from(route.0)).map_or(Side::Inbound, |port| port.side)
-}
-
 /// The side of a key that is shown.
 fn shown_side(route: RouteId) -> Side {
     if route == ANY_OUTBOUND { Side::Outbound } else { Side::Inbound }
@@ -385,7 +379,6 @@ type MessagesCounter = (&'static str, &'static str, fn(&HostTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
-const UNKNOWN: &str = "unknown";
 const ANY_INBOUND: RouteId = RouteId(0);
 const ANY_OUTBOUND: RouteId = RouteId(1);
 const FIRST_SERVICE: HostId = HostId(0);

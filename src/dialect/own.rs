@@ -1,5 +1,6 @@
 //! What podmeter says of itself: connections, what it did not understand, and the time it costs.
 
+mod insight;
 mod websocket;
 
 use super::buckets::Buckets;
@@ -25,7 +26,7 @@ pub struct Vitals {
 }
 
 /// The bounds of latencies in podmeter's own families.
-pub(super) const DURATIONS: &[&Buckets] = &[&Buckets::SECONDS];
+pub(super) const DURATIONS: &[&Buckets] = &[&Buckets::SECONDS, &Buckets::FIRST_BYTE_SECONDS];
 
 pub(super) fn show(recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
     let Recording { layout, snapshot, vitals } = *recording;
@@ -35,6 +36,7 @@ pub(super) fn show(recording: &Recording<'_>, families: &mut Vec<Family<'static>
     families.push(build.build());
     show_process(vitals, families);
     show_ports(layout, snapshot, families);
+    insight::show(layout, snapshot, families);
     websocket::show(layout, snapshot, families);
     show_interception(snapshot, families);
     let none = Labels::from_pairs::<&str, &str>([]);

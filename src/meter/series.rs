@@ -37,12 +37,15 @@ pub struct HttpKey {
 }
 
 impl HttpKey {
+    /// The status of [`Self::OVERFLOW`], which no answer has.
+    pub const OVERFLOW_STATUS: u16 = u16::MAX;
+
     /// Everything beyond `--max-series`, counted together.
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
         call: Call::Http,
-        status: u16::MAX,
+        status: Self::OVERFLOW_STATUS,
         flags: Flags::None,
     };
 }

@@ -173,14 +173,14 @@ impl Snapshot {
             for (route, cells) in shard.routes.iter() {
                 let totals = routes.entry(*route).or_insert_with(|| RouteTotals::new(layout));
                 // Ends before beginnings, so that nothing seems to end that has not begun.
+                for (totals, cells) in totals.endings.iter_mut().zip(&cells.endings) {
+                    add(totals, cells);
+                }
                 let (closed, over) = (cells.connections_closed.get(), cells.requests_over.get());
                 let (connections, requests) = (cells.connections.get(), cells.requests_begun.get());
                 totals.connections += connections;
                 totals.connections_active += connections.saturating_sub(closed);
                 totals.requests += requests;
-                for (totals, cells) in totals.endings.iter_mut().zip(&cells.endings) {
-                    add(totals, cells);
-                }
                 totals.requests_active += requests.saturating_sub(over);
                 totals.connections_refused += cells.connections_refused.get();
                 totals.connections_overflowed += cells.connections_overflowed.get();
