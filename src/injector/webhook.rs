@@ -118,8 +118,8 @@ impl Webhook {
     }
 
     async fn answer(&self, request: Request<Incoming>, guest: &Guest) -> Answer {
-        guest.enter(Phase::Answered);
-        let answer = match self.review(request).await {
+        guest.enter(Phase::Sending);
+        let answer = match self.review(request, guest).await {
             Ok(answer) => answer,
             Err(refusal) => {
                 let first = self.state.measures.bad_request(refusal.reason);
@@ -137,7 +137,7 @@ impl Webhook {
         answer
     }
 
-    async fn review(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn review(&self, request: Request<Incoming>, guest: &Guest) -> Result<Answer, Refusal> {
         if request.uri().path() != PATH {
             let sentence = format!("not here; reviews are answered at {PATH}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, "path", sentence));
@@ -158,6 +158,7 @@ impl Webhook {
             };
             Refusal::new(status, reason, error.to_string())
         })?;
+        guest.enter(Phase::Answered);
         let started = Instant::now();
         let review = Review::read(&read.bytes).map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, error.reason(), error.to_string())
