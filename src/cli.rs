@@ -29,8 +29,8 @@ pub fn run() -> ExitCode {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
-        Ok(Cli { command: Command::Injector(args) }) => injector::run(*args).err(),
         Ok(Cli { command: Command::Wait(args) }) => wait::run(&args).err(),
+        Ok(Cli { command: Command::Injector(args) }) => injector::run(*args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,

@@ -80,6 +80,8 @@ pub struct Config {
     pub app_probes: Vec<AppProbe>,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// Which paths are told apart, where a dialect tells any.
+    pub paths: PathRules,
     /// How Envoy's families name the app's ports.
     pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
@@ -96,6 +98,8 @@ pub struct Config {
     pub linger: Duration,
     /// The most series of one family; what comes beyond shares one overflow series.
     pub max_series: usize,
+    /// How long a series of requests may stand still before it is left out; `None` is for ever.
+    pub series_idle_timeout: Option<Duration>,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -107,6 +111,17 @@ pub struct Forward {
     pub listen: SocketAddr,
     /// Where the app listens; the port is never 0.
     pub target: SocketAddr,
+}
+
+/// Which paths are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRules {
+    /// Templates, known to be good, none twice.
+    pub templates: Vec<String>,
+    /// Whether others are learned.
+    pub learn: bool,
+    /// How many may be learned, 1 to 10000.
+    pub most: u16,
 }
 
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does

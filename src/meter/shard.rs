@@ -39,15 +39,25 @@ impl Shard {
 
     /// The series of `key`; the first time the thread meets it, one is made.
     pub(super) fn http(&self, key: HttpKey) -> Arc<HttpSeries> {
+        self.http_series(key, false)
+    }
+
+    /// Shows the series of `key` from now on, whether or not there is such an exchange.
+    pub(super) fn pin_http(&self, key: HttpKey) {
+        self.http_series(key, true);
+    }
+
+    fn http_series(&self, key: HttpKey, is_pinned: bool) -> Arc<HttpSeries> {
         let mut index = self.index.borrow_mut();
         if let Some(series) = index.http.get(&key) {
             return Arc::clone(series);
         }
-        if key != HttpKey::OVERFLOW && !self.meter.admits_http(key) {
+        let counted = self.meter.counted_as(key);
+        if counted != key {
             drop(index);
-            return self.http(HttpKey::OVERFLOW);
+            return self.http_series(counted, is_pinned);
         }
-        let series = Arc::new(HttpSeries::new(self.layout()));
+        let series = Arc::new(HttpSeries::new(self.layout(), is_pinned));
         index.http_writer.append((key, Arc::clone(&series)));
         index.http.insert(key, Arc::clone(&series));
         series
