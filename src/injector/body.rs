@@ -168,6 +168,7 @@ mod tests {
             assert_eq!(room.read(request).await.unwrap().bytes.len(), SMALL);
             assert!(start.elapsed().is_zero());
         };
-        tokio::join!(hold, more, small);
+        let ((first, second), _, ()) = tokio::join!(hold, more, small);
+        assert!(first.is_err() && second.is_err());
     }
 }

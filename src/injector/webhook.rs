@@ -123,6 +123,9 @@ impl Webhook {
             Ok(answer) => answer,
             Err(refusal) => {
                 let first = self.state.measures.bad_request(refusal.reason);
+                if refusal.was_review {
+                    self.state.measures.failed(refusal.reason);
+                }
                 let Refusal { status, sentence, .. } = &refusal;
                 // Said once for each reason: whoever can connect can send this.
                 if first {
@@ -184,11 +187,14 @@ struct Refusal {
     status: StatusCode,
     reason: &'static str,
     sentence: String,
+    /// It came to where reviews come, as they do.
+    was_review: bool,
 }
 
 impl Refusal {
     fn new(status: StatusCode, reason: &'static str, sentence: String) -> Self {
-        Self { status, reason, sentence }
+        let was_review = !["path", "method", "content_type"].contains(&reason);
+        Self { status, reason, sentence, was_review }
     }
 }
 
