@@ -9,7 +9,8 @@ use crate::workspace::{command, run};
 
 /// What is installed, pinned; the environment is made anew when this text changes.
 const REQUIREMENTS: &str = "prometheus_client==0.26.0\nprotobuf==7.36.2\ngunicorn==27.0.1\n\
-                            grpcio==1.85.3\nwebsockets==17.4\nsonora==0.2.3\n";
+                            grpcio==1.85.3\nwebsockets==17.4\nsonora==0.2.3\n\
+                            kubernetes-validate==1.37.0\n";
 
 /// Makes the environment in `folder` unless it is there already; gives its interpreter.
 pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
