@@ -2,13 +2,14 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use podmeter::clock::Nanos;
-use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::config::Identity;
+use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
-use podmeter::observe::{Event, Exchange, Flags, Sink};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
 use std::hint::black_box;
 use std::time::Duration;
@@ -22,6 +23,8 @@ fn layout() -> Layout {
             opaque: false,
         }],
         first_host: HostId(0),
+        inbound: Detail::NONE,
+        outbound: Detail::NONE,
         durations: dialect::duration_bounds(),
         sizes: dialect::size_bounds(),
         held: dialect::held_bounds(),
@@ -33,13 +36,18 @@ fn layout() -> Layout {
 fn exchange(status: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        method: Method::Get,
+        path: PathId::OTHER,
+        version: Version::Http11,
         call: Call::Http,
         status,
         flags: Flags::None,
         started: Nanos(0),
         ended: Nanos(1_234_567),
         first_byte: None,
+        first_data: None,
         held: 9_000,
+        held_request: 4_000,
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
@@ -52,7 +60,7 @@ fn record(criterion: &mut Criterion) {
     let mut recorder = Recorder::new(&shard, RouteId(0));
     criterion.bench_function("record one exchange, the same series", |bencher| {
         bencher.iter(|| {
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange(200)));
         });
     });
@@ -60,7 +68,7 @@ fn record(criterion: &mut Criterion) {
         let mut turn = 0;
         bencher.iter(|| {
             turn = (turn + 1) % 4;
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
         });
     });
@@ -74,10 +82,16 @@ fn show(criterion: &mut Criterion) {
     for status in 200..360 {
         recorder.event(exchange(status));
     }
-    let names = [Dialect::Istio, Dialect::Envoy];
-    let dialects = Dialects::new(&names, &Identity::default(), meter.layout());
-    let vitals =
-        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    let names: Vec<_> = Dialect::all().collect();
+    let identity = Identity::default();
+    let dialects = Dialects::new(&names, &Subject::new(&identity), meter.layout());
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::ZERO,
+        now: Nanos(0),
+        workers: 1,
+        process: Process::default(),
+    };
     criterion.bench_function("show 10,000 samples", |bencher| {
         bencher.iter(|| {
             let families = dialects.families(&meter.snapshot(), &vitals);

@@ -144,7 +144,7 @@ impl Sink for Count {
     fn event(&mut self, event: Event) {
         match event {
             Event::Exchange(exchange) if exchange.status == 200 => self.exchanges += 1,
-            Event::Began | Event::Speaks(_) | Event::Messages { .. } => {}
+            Event::Began { .. } | Event::Speaks(_) | Event::Messages { .. } => {}
             _ => self.others += 1,
         }
     }
@@ -153,7 +153,12 @@ impl Sink for Count {
 fn open() -> (Watcher, Count) {
     let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
     (
-        Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024, probes_apart: true })),
+        Watcher::new(&Arc::new(Rules {
+            hosts,
+            max_head_bytes: 64 * 1024,
+            probes_apart: true,
+            paths: None,
+        })),
         Count::default(),
     )
 }

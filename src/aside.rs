@@ -1,5 +1,6 @@
 //! Does long work beside the control thread, which goes on answering meanwhile.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use tokio::sync::{MutexGuard, oneshot};
@@ -57,6 +58,11 @@ pub(crate) async fn aside<T: Send + 'static>(
     }
 }
 
+/// Does `work` here. `None` if it panicked, which costs nobody but who asked for it.
+pub(crate) fn attempt<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +83,12 @@ mod tests {
         let nothing: Option<()> = turn.work(|| panic!("as the test wants it")).await;
         assert!(nothing.is_none());
         assert!(aside.turn(Instant::now()).await.is_some());
+    }
+
+    #[test]
+    fn what_panics_here_gives_nothing_and_the_thread_goes_on() {
+        let nothing: Option<()> = attempt(|| panic!("as the test wants it"));
+        assert_eq!((nothing, attempt(|| 7)), (None, Some(7)));
     }
 
     #[tokio::test(start_paused = true)]

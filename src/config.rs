@@ -11,19 +11,23 @@ mod address;
 mod app_metrics;
 mod app_probes;
 mod args;
+mod envoy;
 mod error;
 mod file;
 mod forward;
+mod injector;
 mod layers;
 mod quantity;
 mod read;
 mod redirect;
 mod show;
+mod template;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::redirect::Mode;
 
 pub use self::address::Resolve;
@@ -33,11 +37,17 @@ pub use self::app_metrics::{
 };
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
+pub use self::injector::{
+    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, Policy, describe_injector,
+    injector_variable, load_injector,
+};
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
+pub use self::template::{Placeholder, Template};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -70,6 +80,10 @@ pub struct Config {
     pub app_probes: Vec<AppProbe>,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// Which paths are told apart, where a dialect tells any.
+    pub paths: PathRules,
+    /// How Envoy's families name the app's ports.
+    pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
     pub identity: Identity,
     /// What protects the pod.
@@ -84,6 +98,8 @@ pub struct Config {
     pub linger: Duration,
     /// The most series of one family; what comes beyond shares one overflow series.
     pub max_series: usize,
+    /// How long a series of requests may stand still before it is left out; `None` is for ever.
+    pub series_idle_timeout: Option<Duration>,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -97,23 +113,15 @@ pub struct Forward {
     pub target: SocketAddr,
 }
 
-/// A set of metric families that the one recording can be shown as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
-    /// `istio_requests_total` and kin.
-    Istio,
-    /// `envoy_cluster_upstream_rq` and kin.
-    Envoy,
-}
-
-impl Dialect {
-    /// The name that `--dialect` takes.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Istio => "istio",
-            Self::Envoy => "envoy",
-        }
-    }
+/// Which paths are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRules {
+    /// Templates, known to be good, none twice.
+    pub templates: Vec<String>,
+    /// Whether others are learned.
+    pub learn: bool,
+    /// How many may be learned, 1 to 10000.
+    pub most: u16,
 }
 
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does
@@ -122,6 +130,8 @@ impl Dialect {
 pub struct Identity {
     /// The Deployment or other owner.
     pub workload: Option<String>,
+    /// What kind of object that is.
+    pub workload_kind: Option<String>,
     /// The pod's namespace.
     pub namespace: Option<String>,
     /// The pod's name.

@@ -38,6 +38,7 @@ pub mod dialect;
 mod drain;
 pub mod exposition;
 pub mod inject;
+pub mod injector;
 mod listen;
 pub mod logging;
 pub mod meter;

@@ -8,20 +8,24 @@
 //! shows the bytes to the protocol's observer ([`http1`], [`http2`], [`websocket`] after an upgrade,
 //! [`tls`] for what a client says before it encrypts), and meters as TCP whatever nobody understands.
 
+mod exchange;
 pub mod grpc;
 pub mod host;
 pub mod http1;
 pub mod http2;
+pub mod path;
 pub mod sniff;
 pub mod tls;
 mod watcher;
 pub mod websocket;
 
+pub use exchange::{Exchange, Method, Version};
 pub use watcher::Watcher;
 
 use crate::clock::Nanos;
-use grpc::Call;
 use host::HostId;
+use path::{Path, PathId, Paths};
+use std::sync::Arc;
 use tls::Tls;
 use websocket::{CloseCode, FrameKind};
 
@@ -69,7 +73,10 @@ pub enum Event {
     Speaks(Spoken),
     /// A request's head is complete, or its unreadable request is being answered: one more
     /// exchange is in flight.
-    Began,
+    Began {
+        /// Which of the pod's own names the request named.
+        host: HostId,
+    },
     /// A probe's head is complete. Of what came of it, only its [`Exchange`] is told.
     ProbeBegan,
     /// An exchange is over: one fewer in flight, and this is its one recording.
@@ -127,34 +134,6 @@ pub enum Event {
         /// How it ended.
         flags: Flags,
     },
-}
-
-/// One request and its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    /// Which of the pod's own names the request's `Host` named.
-    pub host: HostId,
-    /// Whether it was gRPC, and how that ended.
-    pub call: Call,
-    /// The answer's status code; 503 when the app refused or broke off; 0 when there was none.
-    pub status: u16,
-    /// What went wrong, if anything.
-    pub flags: Flags,
-    /// When the request's first byte was read.
-    pub started: Nanos,
-    /// When the answer's last byte was handed to the kernel, or the exchange was given up.
-    pub ended: Nanos,
-    /// When the answer's first byte was handed to the kernel.
-    pub first_byte: Option<Nanos>,
-    /// Nanoseconds that the end of the request's head and the end of the answer spent inside
-    /// podmeter.
-    pub held: u64,
-    /// Bytes of the request on the wire, head included.
-    pub request_bytes: u64,
-    /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.
-    pub response_bytes: u64,
-    /// The kubelet asked ([`Rules::probes_apart`]).
-    pub probe: bool,
 }
 
 /// What a connection speaks, as far as an observer can tell.
@@ -375,6 +354,23 @@ pub enum Ending {
     GivenUp,
 }
 
+impl Ending {
+    /// Every one, in the order of the metric's series.
+    pub const ALL: [Self; 5] =
+        [Self::Finished, Self::ClientReset, Self::AppReset, Self::Refused, Self::GivenUp];
+
+    /// As a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::ClientReset => "client_reset",
+            Self::AppReset => "app_reset",
+            Self::Refused => "refused",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 /// What observers are told about the pod and its limits; shared by all connections of a listener.
 #[derive(Clone, Debug)]
 pub struct Rules {
@@ -384,6 +380,26 @@ pub struct Rules {
     pub max_head_bytes: usize,
     /// Whether requests of the kubelet (user agent `kube-probe/...`) are told apart.
     pub probes_apart: bool,
+    /// The templates of paths, where anybody wants to know them.
+    pub paths: Option<Arc<Paths>>,
+}
+
+impl Rules {
+    /// What is known of a request's path by its target. One that is new is only kept where there
+    /// is room to wait for its answer.
+    fn path(&self, target: &[u8], has_room: bool) -> Path {
+        self.paths.as_ref().map_or(Path::OTHER, |paths| paths.find(target, has_room))
+    }
+
+    /// What it comes to, now that the request was answered with `status`.
+    fn settle(&self, path: Path, status: u16) -> PathId {
+        match path {
+            Path::Known(known) => known,
+            path @ Path::New(_) => {
+                self.paths.as_ref().map_or(PathId::OTHER, |paths| paths.settle(path, status))
+            }
+        }
+    }
 }
 
 /// Whether a user agent is that of the kubelet's probes, HTTP or gRPC.

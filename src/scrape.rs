@@ -40,7 +40,7 @@ pub(crate) use line::Line;
 pub(crate) use tls::Tls;
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
-use crate::exposition::Limits;
+use crate::exposition::{self, Apart, Escaping, Exposition, Format, InputFormat, Limits, Scanned};
 use bytes::Bytes;
 use client::Client;
 use health::Families;
@@ -166,6 +166,13 @@ impl Sources {
         }
     }
 
+    /// Notes which of a source's families could not keep their type.
+    pub(crate) fn taken_apart(&self, index: usize, apart: &Apart) {
+        if let Some(source) = self.sources.get(index) {
+            source.ledger.taken_apart(apart);
+        }
+    }
+
     /// Bytes of the last bodies of the wanted sources, which the next ones will be much like.
     pub(crate) fn bytes(&self, wanted: impl Fn(&str) -> bool) -> u64 {
         self.wanted(wanted).map(|(_, source)| source.ledger.bytes()).sum()
@@ -174,9 +181,12 @@ impl Sources {
     /// Notes that the sources' bodies could not be used, because other scrapes' answers hold all
     /// the memory that there is for them.
     pub(crate) fn turned_away(&self, wanted: impl Fn(&str) -> bool) {
-        for (_, source) in self.wanted(wanted) {
-            source.ledger.refused(Cause::NoRoom);
-        }
+        self.wanted(wanted).for_each(|(_, source)| source.ledger.refused(Cause::NoRoom));
+    }
+
+    /// Notes that the sources' bodies could not be used, because of a fault of ours.
+    pub(crate) fn failed(&self, wanted: impl Fn(&str) -> bool) {
+        self.wanted(wanted).for_each(|(_, source)| source.ledger.refused(Cause::Mishap));
     }
 
     /// How each source is doing, for `/sources`.
@@ -239,7 +249,8 @@ impl Fetched {
 fn limits(max_samples: Option<usize>) -> Limits {
     let usual = Limits::default();
     let samples = max_samples.map_or(usual.samples, |most| most.saturating_add(1));
-    Limits { samples, ..usual }
+    // Who scrapes us would lose everything for one of these.
+    Limits { samples, native_below_zero: false, ..usual }
 }
 
 /// One exposition as it was sent, whole and decompressed.
@@ -253,6 +264,29 @@ pub(crate) struct Body {
     pub(crate) bytes: Bytes,
     /// How many bytes were sent, before decompression.
     pub(crate) received: u64,
+}
+
+impl Body {
+    /// Reads it sample by sample; with the names that were meant, where it says how they are spelt.
+    pub(crate) fn read(&self, limits: &Limits) -> Exposition<'_> {
+        let read = exposition::parse_with(&self.bytes, self.format(), limits);
+        if self.has_escaped_names() { read.unescaped() } else { read }
+    }
+
+    /// As [`Self::read`], for an answer in this format.
+    pub(crate) fn scan(&self, to: Format, limits: &Limits) -> Scanned<'_> {
+        let read = exposition::scan_for(to, &self.bytes, self.format(), limits);
+        if self.has_escaped_names() { read.unescaped() } else { read }
+    }
+
+    fn format(&self) -> InputFormat {
+        InputFormat::from_content_type(self.content_type.as_deref())
+    }
+
+    /// Of what the other escapings made of a name nobody can tell what it was.
+    fn has_escaped_names(&self) -> bool {
+        Escaping::from_content_type(self.content_type.as_deref()) == Some(Escaping::Values)
+    }
 }
 
 /// Does all the work at once in the task of the caller; dropped with the caller.

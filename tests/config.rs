@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use clap::Parser;
 use podmeter::config::{
-    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
+    self, Config, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
 };
+use podmeter::dialect::Dialect;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 32] = [
+const SAMPLES: [(&str, [&str; 3]); 38] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -35,7 +36,10 @@ const SAMPLES: [(&str, [&str; 3]); 32] = [
             r#"{"/c":{"tcpSocket":{"port":3},"timeoutSeconds":3}}"#,
         ],
     ),
-    ("dialect", ["istio", "envoy", "istio"]),
+    ("dialect", ["linkerd", "envoy", "osm"]),
+    ("path-templates", ["/users/{id}", "auto", "off"]),
+    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
         [
@@ -46,6 +50,7 @@ const SAMPLES: [(&str, [&str; 3]); 32] = [
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
     ("workload", ["shop", "cart", "till"]),
+    ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
     ("pod", ["shop-1", "shop-2", "shop-3"]),
     ("pod-template-hash", ["5d8c9b", "6d8c9b", "7d8c9b"]),
@@ -59,6 +64,8 @@ const SAMPLES: [(&str, [&str; 3]); 32] = [
     ("idle-timeout", ["1h", "5m", "off"]),
     ("max-head-bytes", ["8KiB", "1MiB", "4097"]),
     ("max-series", ["21", "22", "23"]),
+    ("max-paths", ["31", "32", "33"]),
+    ("series-idle-timeout", ["1h", "90s", "off"]),
     ("drain-timeout", ["0s", "1s", "2s"]),
     ("linger", ["15s", "16s", "17s"]),
     ("log-level", ["debug", "info,podmeter=trace", "off"]),
@@ -160,7 +167,7 @@ fn a_variable_holds_a_list_between_commas_or_white_space() {
     assert_eq!(names, ["a", "127.0.0.1:9103/x"]);
     assert_eq!(config.identity.services, ["shop", "shop.sales"]);
     assert_eq!(config.opaque_ports, [5..=9]);
-    assert_eq!(config.dialects, [Dialect::Envoy, Dialect::Istio]);
+    assert_eq!(config.dialects, ["envoy", "istio"].map(dialect));
 }
 
 #[test]
@@ -186,13 +193,17 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.health_listen, Some(at("0.0.0.0:15021")));
     assert!(config.app_metrics.is_empty() && config.opaque_ports.is_empty());
     assert_eq!(config.app_metrics_max_bytes, 16 << 20);
-    assert_eq!(config.dialects, [Dialect::Istio, Dialect::Envoy]);
-    assert_eq!(config.identity, config::Identity::default());
+    assert_eq!(config.dialects, ["istio", "envoy"].map(dialect));
+    let deployment = Some("Deployment".to_owned());
+    let nobody = config::Identity { workload_kind: deployment, ..config::Identity::default() };
+    assert_eq!(config.identity, nobody);
     assert_eq!(config.limits.max_connections, 10_000);
     assert_eq!(config.limits.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.limits.idle_timeout, None);
     assert_eq!(config.limits.max_head_bytes, 64 << 10);
     assert_eq!((config.workers, config.max_series), (1, 10_000));
+    assert!(config.paths.learn && config.paths.templates.is_empty() && config.paths.most == 200);
+    assert_eq!(config.series_idle_timeout, None);
     assert_eq!((config.drain_timeout, config.linger), (Duration::from_secs(30), Duration::ZERO));
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Text));
 }
@@ -279,6 +290,7 @@ fn an_empty_name_from_the_downward_api_is_no_name() {
     let args = ProxyArgs {
         forward: vec!["8080=8081".to_owned()],
         workload: Some(String::new()),
+        workload_kind: Some(String::new()),
         pod: Some(" \n".to_owned()),
         service: vec![String::new()],
         ..ProxyArgs::default()
@@ -306,17 +318,23 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "path-templates": ["auto"],
+            "envoy-cluster-name": "inbound|{port}||",
+            "envoy-label": [],
             "app-metrics": [
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
             "app-metrics-max-bytes": "16MiB",
             "workload": "shop",
+            "workload-kind": "Deployment",
             "service": [],
             "max-connections": 10000,
             "connect-timeout": "10s",
             "idle-timeout": "off",
             "max-head-bytes": "64KiB",
             "max-series": 10000,
+            "max-paths": 200,
+            "series-idle-timeout": "off",
             "drain-timeout": "30s",
             "linger": "0s",
             "log-level": "info",
@@ -462,8 +480,13 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
-        "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
+        "forward" | "opaque-ports" | "dialect" | "path-templates" | "envoy-label"
+        | "app-metrics" | "service" => {
+            json!([sample])
+        }
+        "workers" | "max-connections" | "max-series" | "max-paths" => {
+            json!(sample.parse::<u64>().unwrap())
+        }
         _ => json!(sample),
     }
 }
@@ -474,4 +497,8 @@ fn dump(config: &Config) -> Value {
 
 fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
+}
+
+fn dialect(name: &str) -> Dialect {
+    Dialect::named(name).unwrap()
 }

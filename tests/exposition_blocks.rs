@@ -119,7 +119,7 @@ fn told<'b>(
         })
         .collect();
     let own = if with_own { own() } else { vec![] };
-    let merged = merge_for(format.escaping(), own, sources);
+    let merged = merge_for(format, own, sources);
     let _ = write!(problems, "{:?} {}", merged.outcomes(), merged.samples());
     let (mut out, mut rendering) = (Vec::new(), Rendering::new(format));
     while rendering.advance(&merged, &mut out) {}
@@ -137,6 +137,7 @@ fn own() -> Vec<Family<'static>> {
 
 fn tight() -> impl Strategy<Value = Limits> {
     (10..60_usize, 0..20_usize, 0..5_usize).prop_map(|(line_bytes, samples, families)| Limits {
+        native_below_zero: true,
         line_bytes,
         samples,
         families,

@@ -3,7 +3,7 @@
 
 use podmeter::exposition::{
     Counts, Exposition, Family, FamilyBuilder, Format, InputFormat, Kind, Labels, Limits, Merged,
-    Reason, Source, merge, parse, parse_with, render,
+    Reason, Source, merge, merge_for, parse, parse_with, render, scan_for,
 };
 
 #[test]
@@ -156,6 +156,34 @@ fn a_histogram_or_summary_told_at_several_times_is_taken_apart_because_a_reader_
     let apart = apart.replace("_count", "_count{a=\"1\"}");
     let sound = format!("# TYPE h histogram\n{}{apart}# EOF\n", at(2, 5));
     assert_eq!(openmetrics(&sound), sound);
+}
+
+#[test]
+fn a_time_before_1970_is_told_where_there_is_a_way_to_tell_it() {
+    let body = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1 -1000\nh_sum 1 -1000\nh_count 1 -1000\n\
+                # TYPE a gauge\na 1 -5\na{b=\"2\"} 2 7\n# TYPE z gauge\nz 1 -0\nz{b=\"2\"} 3 +5\n";
+    let seconds = "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1 -1\nh_sum 1 -1\nh_count 1 -1\n\
+                   # TYPE a gauge\na 1 -0.005\na{b=\"2\"} 2 0.007\n\
+                   # TYPE z gauge\nz 1 0\nz{b=\"2\"} 3 0.005\n# EOF\n";
+    let digits = "# TYPE a gauge\na{b=\"2\"} 2 7\n# TYPE z gauge\nz 1 0\nz{b=\"2\"} 3 5\n";
+    for body in [body, seconds] {
+        for fast in [true, false] {
+            let told = |format| {
+                let (limits, declared) = (Limits::default(), InputFormat::Unknown);
+                let source = if fast {
+                    Source::new("app", scan_for(format, body.as_bytes(), declared, &limits))
+                } else {
+                    source("app", body)
+                };
+                let merged = merge_for(format, vec![], vec![source]);
+                (written(&merged, format), reasons(&merged.outcomes()[0].dropped))
+            };
+            assert_eq!(told(Format::TEXT), (digits.to_owned(), vec![("timestamp_range", 4)]));
+            assert_eq!(told(Format::OPENMETRICS), (seconds.to_owned(), vec![]));
+        }
+        // Who does not say for which format may write in any.
+        assert_eq!(text(body), digits);
+    }
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn write_corpora(folder: &Path, parts: &[&str]) {
 
 fn write(sources: Vec<Source<'_>>, escaping: Escaping, folder: &Path, name: &str) {
     let text = if escaping == Escaping::AllowUtf8 { Syntax::QuotedText } else { Syntax::Text };
-    let merged = merge_for(escaping, vec![], sources);
+    // What text can tell, all can.
+    let merged = merge_for(Format::new(text, escaping), vec![], sources);
     for (syntax, end) in [(text, "prom"), (Syntax::OpenMetrics, "om"), (Syntax::Protobuf, "pb")] {
         let mut out = Vec::new();
         render(&merged, Format::new(syntax, escaping), &mut out);

@@ -146,7 +146,7 @@ fn judge(
         let read = source::read(std::slice::from_ref(given), limits).map_err(io::Error::other)?;
         let Some(read) = read.into_iter().next() else { continue };
         match read {
-            Ok(Body { bytes, format }) => {
+            Ok(Body { bytes, format, .. }) => {
                 let format = match args.format {
                     None => format,
                     Some(Format::Text) => InputFormat::Text,

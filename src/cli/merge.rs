@@ -13,8 +13,8 @@ use super::Failure;
 use super::source::{self, Body, Given, Reading, one_line};
 use crate::config::{GaugeRule, SourceMode, SumRules};
 use crate::exposition::{
-    Counts, Escaping, Format, InputFormat, Limits, Problems, Rendering, Source, Syntax, detect,
-    merge_for, parse_with, scan_for,
+    Apart, Counts, Escaping, Format, InputFormat, Limits, Problems, Rendering, Source, Syntax,
+    detect, merge_for, parse_with, scan_for,
 };
 use crate::scrape::Wants;
 
@@ -179,6 +179,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     for (at, (given, body)) in sources.iter().zip(&bodies).enumerate() {
         if let Some(rules) = sums::rules(given, all.as_ref()) {
             let read = parse_with(&body.bytes, body.format(), &LIMITS);
+            let read = if body.has_escaped_names() { read.unescaped() } else { read };
             lost.problems(at, &read.problems, &mut errors);
             let (_, new) = groups.add(at, &given.name, read, &rules);
             if new {
@@ -188,6 +189,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
             continue;
         }
         let scanned = scan_for(format, &body.bytes, body.format(), &LIMITS);
+        let scanned = if body.has_escaped_names() { scanned.unescaped() } else { scanned };
         lost.problems(at, &scanned.problems, &mut errors);
         let before = *scanned.problems.dropped();
         let source = Source::new(given.name.as_str(), scanned);
@@ -210,9 +212,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         owners.push((at, before));
         read.push(source);
     }
-    let merged = merge_for(format.escaping(), Vec::new(), read);
+    let merged = merge_for(format, Vec::new(), read);
     for ((at, before), outcome) in owners.into_iter().zip(merged.outcomes()) {
         lost.samples(at, before, &outcome.dropped, &mut errors);
+        lost.types(at, &outcome.apart, &mut errors);
     }
     let complete = !lost.any;
     // Said before anything is written, so that the two do not mix where both go to one terminal.
@@ -250,6 +253,11 @@ impl Body {
             told => told,
         }
     }
+
+    /// Whether names stand in it as `escaping=values` makes them.
+    fn has_escaped_names(&self) -> bool {
+        self.escaping == Some(Escaping::Values)
+    }
 }
 
 /// Tells what was lost, and remembers whether anything was.
@@ -284,6 +292,21 @@ impl Lost<'_> {
             }
         }
     }
+
+    /// Tells which families lost their type, and no sample.
+    fn types(&self, at: usize, apart: &Apart, out: &mut dyn Write) {
+        let shown = &self.sources[at].shown;
+        if let Some(first) = &apart.first {
+            let more = match apart.families - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let _ = writeln!(
+                out,
+                "{shown}: written as parts, untyped, because they do not add up or fit: {first}{more}"
+            );
+        }
+    }
 }
 
 /// Two sources of one name would give two processes one series.
@@ -303,5 +326,10 @@ fn name_apart(sources: &mut [Given]) {
 const PART: usize = 64 << 10;
 /// What is read is bounded by its bytes alone: a person asked for this very file. Of what is wrong
 /// with it, so much is told; of what goes beyond, the number.
-const LIMITS: Limits =
-    Limits { line_bytes: usize::MAX, samples: usize::MAX, families: usize::MAX, problems: 10_000 };
+const LIMITS: Limits = Limits {
+    line_bytes: usize::MAX,
+    samples: usize::MAX,
+    families: usize::MAX,
+    problems: 10_000,
+    native_below_zero: true,
+};

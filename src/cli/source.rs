@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use crate::config::{self, AppMetrics, SourceMode, size};
-use crate::exposition::InputFormat;
+use crate::exposition::{Escaping, InputFormat};
 use crate::scrape::{self, Scraper, Wants};
 
 /// One thing to read, as it was named on the command line.
@@ -38,6 +38,8 @@ pub(super) struct Body {
     pub(super) bytes: Bytes,
     /// What whoever sent it calls it.
     pub(super) format: InputFormat,
+    /// How names are spelt in it, where that is told.
+    pub(super) escaping: Option<Escaping>,
 }
 
 /// How things are read.
@@ -99,7 +101,7 @@ type Outcome = Result<Body, ReadError>;
 
 impl From<Vec<u8>> for Body {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes: bytes.into(), format: InputFormat::Unknown }
+        Self { bytes: bytes.into(), format: InputFormat::Unknown, escaping: None }
     }
 }
 
@@ -194,6 +196,7 @@ fn fetch(urls: &[&AppMetrics], limits: Limits<'_>) -> Result<Vec<Result<Body, Ca
     });
     let body = |answer: scrape::Body| Body {
         format: InputFormat::from_content_type(answer.content_type.as_deref()),
+        escaping: Escaping::from_content_type(answer.content_type.as_deref()),
         bytes: answer.bytes,
     };
     let cause = |error: scrape::FetchError| Cause::Fetch(one_line(&error.cause.to_string()));

@@ -87,11 +87,30 @@ pub struct ProxyArgs {
     #[serde(deserialize_with = "super::app_probes::written")]
     pub app_probes: Option<String>,
 
-    /// Which metric families the traffic is shown as: `istio`, `envoy`, or both with a
-    /// comma between.
+    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd`, `osm`,
+    /// `http` and `otel`, with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
+
+    /// Which paths the families that have a path tell apart, with a comma between or repeated:
+    /// templates such as `/users/{id}` and `/static/{file...}`, and `auto` for all others that the
+    /// app answers, with numbers, UUIDs, hashes, dates and random tokens folded. Without `auto`, or
+    /// where there are too many, a path is `other`; `off` makes all of them that.
+    #[arg(long, value_name = "TEMPLATES", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub path_templates: Vec<String>,
+    /// What `envoy_cluster_name` says of what comes to a port of the app: text with any of `{port}`,
+    /// `{service}` (the first of --service), `{workload}`, `{namespace}`, `{pod}`, `{app}`,
+    /// `{version}`, `{revision}` and `{cluster}` in it, as `{namespace}_{service}_{port}`.
+    #[arg(long, value_name = "TEMPLATE", help_heading = LOOK)]
+    pub envoy_cluster_name: Option<String>,
+
+    /// One more label on Envoy's families of a port, with the same in its value, as
+    /// `service={service}_{namespace}_svc_{port}`; repeatable.
+    #[arg(long, value_name = "NAME=TEMPLATE", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub envoy_label: Vec<String>,
 
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
     /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
@@ -129,6 +148,10 @@ pub struct ProxyArgs {
     /// The workload this pod belongs to: the name of its Deployment or other owner.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub workload: Option<String>,
+
+    /// What kind of object the workload is, as `StatefulSet`.
+    #[arg(long, value_name = "KIND", help_heading = WHO)]
+    pub workload_kind: Option<String>,
 
     /// The pod's namespace.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
@@ -189,6 +212,15 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub max_series: Option<String>,
 
+    /// The most paths that `--path-templates auto` tells apart, up to 10000.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub max_paths: Option<String>,
+
+    /// How long a series of requests may stand still before it is left out, until there is another
+    /// such request: then it is back with all that was ever counted. `off` is for ever.
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
+    pub series_idle_timeout: Option<String>,
+
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
     pub drain_timeout: Option<String>,
@@ -228,12 +260,17 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            path_templates: vec!["auto".to_owned()],
+            envoy_cluster_name: text("inbound|{port}||"),
+            workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
             idle_timeout: text("off"),
             max_head_bytes: text("64KiB"),
             max_series: text("10000"),
+            max_paths: text("200"),
+            series_idle_timeout: text("off"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -282,7 +319,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 32] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 38] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -298,9 +335,13 @@ impl ProxyArgs {
             health_listen,
             app_probes,
             dialect,
+            path_templates,
+            envoy_cluster_name,
+            envoy_label,
             app_metrics,
             app_metrics_max_bytes,
             workload,
+            workload_kind,
             namespace,
             pod,
             pod_template_hash,
@@ -314,6 +355,8 @@ impl ProxyArgs {
             idle_timeout,
             max_head_bytes,
             max_series,
+            max_paths,
+            series_idle_timeout,
             drain_timeout,
             linger,
             log_level,
@@ -332,9 +375,13 @@ impl ProxyArgs {
             ("health-listen", One(health_listen)),
             ("app-probes", One(app_probes)),
             ("dialect", Many(dialect)),
+            ("path-templates", Many(path_templates)),
+            ("envoy-cluster-name", One(envoy_cluster_name)),
+            ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
             ("workload", One(workload)),
+            ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
             ("pod", One(pod)),
             ("pod-template-hash", One(pod_template_hash)),
@@ -348,6 +395,8 @@ impl ProxyArgs {
             ("idle-timeout", One(idle_timeout)),
             ("max-head-bytes", One(max_head_bytes)),
             ("max-series", One(max_series)),
+            ("max-paths", One(max_paths)),
+            ("series-idle-timeout", One(series_idle_timeout)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),
@@ -365,7 +414,15 @@ pub fn variable(flag: &str) -> String {
 ///
 /// The parser itself is told neither: a value has to be known by the layer it came from.
 pub fn describe(command: clap::Command) -> clap::Command {
-    let defaults = ProxyArgs::defaults().said();
+    described(command, &ProxyArgs::defaults().said(), variable)
+}
+
+/// The same for any command whose flags have variables.
+pub(super) fn described(
+    command: clap::Command,
+    defaults: &[(&'static str, Vec<String>)],
+    variable: fn(&str) -> String,
+) -> clap::Command {
     command.mut_args(|arg| {
         let (Some(flag), Some(help)) = (arg.get_long(), arg.get_help()) else { return arg };
         let default = defaults.iter().find(|(name, _)| *name == flag);

@@ -27,7 +27,7 @@ pub(crate) struct Block<'a> {
     pub(super) kind: Kind,
     pub(super) samples: usize,
     pub(super) dialect: Dialect,
-    /// Whether samples have a time. All have, or none.
+    /// Whether samples have a time. All have, or none; from 1970 on.
     pub(super) timed: bool,
     /// What must be looked at within the lines.
     pub(super) within: Within,
@@ -179,12 +179,10 @@ fn copy_line(line: &[u8], label: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a blank and whole milliseconds as seconds.
+/// Appends a blank and whole milliseconds since 1970 as seconds.
 fn push_seconds(millis: &[u8], out: &mut Vec<u8>) {
     out.push(b' ');
-    let digits = millis.strip_prefix(b"-").unwrap_or(millis);
-    out.extend_from_slice(&millis[..millis.len() - digits.len()]);
-    let (whole, rest) = digits.split_at(digits.len().saturating_sub(3));
+    let (whole, rest) = millis.split_at(millis.len().saturating_sub(3));
     out.extend_from_slice(if whole.is_empty() { b"0" } else { whole });
     if rest.iter().any(|digit| *digit != b'0') {
         out.push(b'.');

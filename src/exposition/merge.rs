@@ -19,10 +19,10 @@ pub(super) use self::judge::is;
 pub(super) use self::relabel::bound_label;
 use self::relabel::rehash;
 use super::block::Block;
-use super::format::Escaping;
+use super::format::{Escaping, Format, Syntax};
 use super::keyed::{ByName, NameSet};
 use super::labels::is_metric_name;
-use super::model::{Family, Kind, Sample, Scanned, Suffix, sample_name, stem};
+use super::model::{Family, Kind, Sample, Scanned, Suffix, Timestamp, sample_name, stem};
 use super::names::escape;
 use super::problem::{Counts, Reason};
 
@@ -63,6 +63,18 @@ pub struct Outcome {
     pub kept: u64,
     /// Samples that are not, by reason: those that could not be read among them.
     pub dropped: Counts,
+    /// Its histograms and summaries that are shown as their parts.
+    pub apart: Apart,
+}
+
+/// Families that lost their type, because something in them does not add up or another has a claim
+/// on their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// How many.
+    pub families: u64,
+    /// What the first is called.
+    pub first: Option<String>,
 }
 
 /// A merged exposition: valid by construction, ready to be rendered in either format.
@@ -215,21 +227,19 @@ impl<'a> MergedFamily<'a> {
 /// The order is the proxy's families, then those of the sources as they first name them. Two
 /// samples of one series resolve to the first.
 ///
-/// Names outside the classic alphabet are spelt with `_`; [`merge_for`] has the choice.
+/// What comes out can be written in every format: names outside the classic alphabet are spelt with
+/// `_`, and samples of a time that text cannot tell are left out. [`merge_for`] has the choice.
 pub fn merge<'a>(own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
-    merge_for(Escaping::Underscores, own, sources)
+    merge_for(Format::TEXT, own, sources)
 }
 
-/// As [`merge`], for answers that spell names by `escaping`: two names that are one once they are
-/// spelt so are one family, which is why merging has to know.
-pub fn merge_for<'a>(
-    escaping: Escaping,
-    own: Vec<Family<'a>>,
-    sources: Vec<Source<'a>>,
-) -> Merged<'a> {
-    let mut merger = Merger { escaping, ..Merger::default() };
+/// As [`merge`], for an answer in this format: two names that are one once they are spelt as it asks
+/// are one family, and what it cannot tell must be gone before histograms are looked at.
+pub fn merge_for<'a>(format: Format, own: Vec<Family<'a>>, sources: Vec<Source<'a>>) -> Merged<'a> {
+    let mut merger = Merger { format, ..Merger::default() };
     merger.labels.push(None);
     merger.dropped.push(Counts::default());
+    merger.apart.push(Apart::default());
     let sources_have = sources.iter().map(|source| source.read.families.len()).sum::<usize>();
     merger.families.reserve(own.len() + sources_have);
     merger.by_name.reserve(own.len() + sources_have);
@@ -242,11 +252,12 @@ pub fn merge_for<'a>(
         let Source { name, labelled, read } = source;
         merger.labels.push(labelled.then(|| relabel::source_label(&name)));
         merger.dropped.push(*read.problems.dropped());
+        merger.apart.push(Apart::default());
         for family in read.families {
             merger.add(at + 1, family);
         }
-        let dropped = Counts::default();
-        outcomes.push(Outcome { source: name.into_owned(), kept: 0, dropped });
+        let (dropped, apart) = (Counts::default(), Apart::default());
+        outcomes.push(Outcome { source: name.into_owned(), kept: 0, dropped, apart });
     }
     merger.separate_misfits();
     merger.adopt_created();
@@ -259,8 +270,9 @@ pub fn merge_for<'a>(
             outcome.kept += piece.len() as u64;
         }
     }
-    for (outcome, dropped) in outcomes.iter_mut().zip(merger.dropped.into_iter().skip(1)) {
-        outcome.dropped = dropped;
+    let became = merger.dropped.into_iter().zip(merger.apart).skip(1);
+    for (outcome, (dropped, apart)) in outcomes.iter_mut().zip(became) {
+        (outcome.dropped, outcome.apart) = (dropped, apart);
     }
     merger.families.retain(|family| !family.is_empty());
     Merged { families: merger.families, labels: merger.labels, outcomes }
@@ -268,13 +280,14 @@ pub fn merge_for<'a>(
 
 #[derive(Default)]
 struct Merger<'a> {
-    escaping: Escaping,
+    format: Format,
     families: Vec<MergedFamily<'a>>,
     by_name: ByName<Cow<'a, str>, usize>,
     /// Sample names of the proxy's histograms and summaries, which no app's family may have.
     reserved: NameSet,
     labels: Vec<Option<String>>,
     dropped: Vec<Counts>,
+    apart: Vec<Apart>,
 }
 
 impl<'a> Merger<'a> {
@@ -282,11 +295,12 @@ impl<'a> Merger<'a> {
         if family.is_empty() {
             return;
         }
+        let escaping = self.format.escaping();
         let Family { name, kind, help, unit, mut samples, bounds, mut block } = family;
         let name = if is_metric_name(&name) {
             name
         } else {
-            Cow::Owned(escape(&name, self.escaping, is_metric_name))
+            Cow::Owned(escape(&name, escaping, is_metric_name))
         };
         if source != 0 && !self.reserved.is_empty() && self.reserved.contains(&*name) {
             let gone = block.as_ref().map_or(samples.len(), |block| block.len());
@@ -301,9 +315,11 @@ impl<'a> Merger<'a> {
         {
             samples = lines.to_samples();
         }
-        relabel::relabel(&mut samples, &bounds, label, kind, self.escaping, dropped);
+        relabel::relabel(&mut samples, &bounds, label, kind, escaping, dropped);
+        let earliest = earliest(self.format.syntax());
         samples.retain(|sample| {
-            let told = sample.timestamp().is_none_or(|at| at.millis().is_some());
+            let in_range = |at: &Timestamp<'_>| at.millis().is_some_and(|at| at >= earliest);
+            let told = sample.timestamp().is_none_or(in_range);
             if !told {
                 dropped.add(Reason::TimestampRange, 1);
             }
@@ -352,6 +368,15 @@ impl<'a> Merger<'a> {
             strict: true,
         });
         self.families.len() - 1
+    }
+}
+
+/// The first time that can be told, in milliseconds. Prometheus's reader of text knows no sign, and
+/// refuses the whole answer for one.
+fn earliest(syntax: Syntax) -> i64 {
+    match syntax {
+        Syntax::Text | Syntax::QuotedText => 0,
+        Syntax::OpenMetrics | Syntax::Protobuf => i64::MIN,
     }
 }
 

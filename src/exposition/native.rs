@@ -47,7 +47,7 @@ impl<'a> Native<'a> {
     /// The histogram, if its parts fit each other: readers trust spans to claim the buckets there
     /// are, and Prometheus gives up the whole scrape for one bucket below zero or more observations
     /// in the buckets than were counted. A larger count is the app's affair, as with any number.
-    /// Fractions below zero are, too: Prometheus's own examples of the format have some.
+    /// For fractions below zero see [`Self::is_below_zero`].
     pub(crate) fn checked(self) -> Option<Self> {
         let holds = SCHEMAS.contains(&self.schema)
             && self.zero_threshold >= 0.0
@@ -70,6 +70,17 @@ impl<'a> Native<'a> {
                 }
             };
         holds.then_some(self)
+    }
+
+    /// Whether a bucket is below zero, which only one of fractions can be. Prometheus's own examples
+    /// of the format have some, and its storage refuses them, of gauge histograms as well.
+    pub(crate) fn is_below_zero(&self) -> bool {
+        match &self.observations {
+            Observations::Whole { .. } => false,
+            Observations::Parts { positive, negative, .. } => {
+                positive.values.iter().chain(&negative.values).any(|count| *count < 0.0)
+            }
+        }
     }
 
     /// The resolution: bounds grow by the 2^-schema-th power of two.

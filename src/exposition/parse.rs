@@ -71,11 +71,20 @@ pub struct Limits {
     pub families: usize,
     /// Problems that are kept whole; what goes beyond is only counted.
     pub problems: usize,
+    /// Whether native histograms may have buckets below zero, in fractions of observations:
+    /// Prometheus reads them, and gives up a scrape that it would have to store them of.
+    pub native_below_zero: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { line_bytes: 1 << 20, samples: 1_000_000, families: 100_000, problems: KEPT }
+        Self {
+            line_bytes: 1 << 20,
+            samples: 1_000_000,
+            families: 100_000,
+            problems: KEPT,
+            native_below_zero: true,
+        }
     }
 }
 

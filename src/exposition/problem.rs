@@ -28,7 +28,8 @@ pub enum Reason {
     BadValue,
     /// The timestamp is no number of the format.
     BadTimestamp,
-    /// The timestamp cannot be told in milliseconds of 64 bits, as Prometheus stores it.
+    /// The timestamp cannot be told in milliseconds of 64 bits, as Prometheus stores it; or not in
+    /// text, which knows none before 1970.
     TimestampRange,
     /// There is text after the sample.
     TrailingText,
@@ -68,11 +69,13 @@ pub enum Reason {
     BadMessage,
     /// A quantile of one of several processes that are added up.
     QuantileInSum,
+    /// A native histogram of a family that had to be taken apart.
+    TakenApart,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -103,6 +106,7 @@ impl Reason {
         Self::Truncated,
         Self::BadMessage,
         Self::QuantileInSum,
+        Self::TakenApart,
     ];
 
     /// The reason as a label value.
@@ -132,7 +136,7 @@ impl Reason {
             Self::BadValue => ("bad_value", "expected a number as value"),
             Self::BadTimestamp => ("bad_timestamp", "expected a timestamp"),
             Self::TimestampRange => {
-                ("timestamp_range", "the timestamp does not fit 64 bits of milliseconds")
+                ("timestamp_range", "the format has no way to tell the timestamp")
             }
             Self::TrailingText => ("trailing_text", "unexpected text after the sample"),
             Self::BadExemplar => ("bad_exemplar", "expected an exemplar: # {labels} value"),
@@ -164,6 +168,9 @@ impl Reason {
             Self::BadMessage => ("bad_message", "the protobuf message cannot be read"),
             Self::QuantileInSum => {
                 ("quantile_in_sum", "quantiles of several processes cannot be added up (mode=sum)")
+            }
+            Self::TakenApart => {
+                ("taken_apart", "a native histogram's family does not add up or fit as a whole")
             }
         }
     }

@@ -3,12 +3,13 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
-use crate::observe::Flags;
-use crate::observe::Spoken;
+use super::outcome::Outcome;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
 use crate::observe::websocket::{CloseCode, FrameKind};
+use crate::observe::{Ending, Flags, Method, Spoken, Version};
 
 /// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,25 +35,91 @@ pub struct HttpKey {
     pub status: u16,
     /// What went wrong.
     pub flags: Flags,
+    /// What the client wanted done, where a dialect tells that apart ([`Detail`]).
+    pub method: Method,
+    /// The template of the path, where a dialect tells that apart.
+    pub path: PathId,
+    /// The version of HTTP, where a dialect tells that apart.
+    pub version: Version,
 }
 
 impl HttpKey {
+    /// The status of [`Self::OVERFLOW`], which no answer has.
+    pub const OVERFLOW_STATUS: u16 = u16::MAX;
+
     /// Everything beyond `--max-series`, counted together.
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
         call: Call::Http,
-        status: u16::MAX,
+        status: Self::OVERFLOW_STATUS,
         flags: Flags::None,
+        method: Method::Other,
+        path: PathId::OTHER,
+        version: Version::Unknown,
     };
+
+    /// The same without what only some dialects tell apart.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let (method, path, version) = (Method::Other, PathId::OTHER, Version::Unknown);
+        Self { method, path, version, ..self }
+    }
+
+    /// Whether it says anything that only some dialects tell apart.
+    pub(super) fn is_detailed(self) -> bool {
+        self != self.plain()
+    }
+
+    /// The same where detail had to be given up for want of series.
+    pub(super) fn folded(self) -> Self {
+        Self { path: PathId::FOLDED, ..self.plain() }
+    }
+
+    /// Whether detail was given up for want of series.
+    pub fn is_folded(self) -> bool {
+        self.path == PathId::FOLDED
+    }
 }
 
-/// What tells one series of gRPC messages from another.
+/// What tells series apart besides what always does; only what some dialect shows, as each part
+/// multiplies the series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The method.
+    pub method: bool,
+    /// The path's template.
+    pub path: bool,
+    /// The version of HTTP.
+    pub version: bool,
+}
+
+impl Detail {
+    /// Nothing.
+    pub const NONE: Self = Self { method: false, path: false, version: false };
+
+    /// Whether nothing is told apart.
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// What either tells apart.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            method: self.method || other.method,
+            path: self.path || other.path,
+            version: self.version || other.version,
+        }
+    }
+}
+
+/// What tells requests apart before anything has come of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessagesKey {
+pub struct HostKey {
     /// The port.
     pub route: RouteId,
-    /// The service that the call named.
+    /// The service that the request named.
     pub host: HostId,
 }
 
@@ -84,24 +151,37 @@ pub struct ProbeKey {
 #[derive(Debug)]
 pub(super) struct HttpSeries {
     pub(super) durations: Histogram,
+    /// Until the answer's body began, or the answer ended without one; of answers alone.
+    pub(super) answer_times: Histogram,
     pub(super) request_bytes: Histogram,
     pub(super) response_bytes: Histogram,
+    /// When the last of them ended.
+    pub(super) latest: Cell,
+    /// Shown from the start, and for good.
+    pub(super) is_pinned: bool,
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(super) fn new(layout: &Layout, is_pinned: bool) -> Self {
         Self {
             durations: Histogram::new(&layout.durations),
+            answer_times: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),
             response_bytes: Histogram::new(&layout.sizes),
+            latest: Cell::default(),
+            is_pinned,
         }
     }
 }
 
-/// The gRPC messages of one key.
+/// What is counted of one key before a request is over.
 #[derive(Debug, Default)]
-pub(super) struct MessagesSeries {
+pub(super) struct HostSeries {
+    /// Requests that began.
+    pub(super) begun: Cell,
+    /// gRPC messages from clients.
     pub(super) requests: Cell,
+    /// gRPC messages to clients.
     pub(super) responses: Cell,
 }
 
@@ -119,6 +199,9 @@ pub(super) struct TcpSeries {
 pub(super) struct RouteCells {
     pub(super) connections: Cell,
     pub(super) connections_closed: Cell,
+    /// Those that never reached the app and those that did, by how they ended, in the order of
+    /// [`Ending::ALL`].
+    pub(super) endings: [[Cell; Ending::ALL.len()]; 2],
     pub(super) connections_refused: Cell,
     pub(super) connections_overflowed: Cell,
     pub(super) connect_times: Histogram,
@@ -127,9 +210,16 @@ pub(super) struct RouteCells {
     pub(super) sent: Cell,
     pub(super) requests_begun: Cell,
     pub(super) requests_over: Cell,
+    /// Exchanges by what came of them, in the order of [`Outcome::ALL`].
+    pub(super) outcomes: [Cell; Outcome::ALL.len()],
+    pub(super) first_bytes: Histogram,
     pub(super) held: Histogram,
+    /// From clients and to them.
+    pub(super) held_each: [Histogram; 2],
     /// By what they spoke, in the order of [`Spoken::ALL`].
     pub(super) spoken: [Cell; Spoken::ALL.len()],
+    /// Of these, how many are closed.
+    pub(super) spoken_closed: [Cell; Spoken::ALL.len()],
     pub(super) websockets: WebSocketCells,
 }
 
@@ -149,6 +239,7 @@ impl RouteCells {
         Self {
             connections: Cell::default(),
             connections_closed: Cell::default(),
+            endings: Default::default(),
             connections_refused: Cell::default(),
             connections_overflowed: Cell::default(),
             connect_times: Histogram::new(&layout.durations),
@@ -157,8 +248,12 @@ impl RouteCells {
             sent: Cell::default(),
             requests_begun: Cell::default(),
             requests_over: Cell::default(),
+            outcomes: Default::default(),
+            first_bytes: Histogram::new(&layout.durations),
             held: Histogram::new(&layout.held),
+            held_each: [Histogram::new(&layout.held), Histogram::new(&layout.held)],
             spoken: Default::default(),
+            spoken_closed: Default::default(),
             websockets: WebSocketCells {
                 opened: Cell::default(),
                 closed: Default::default(),

@@ -19,9 +19,7 @@ mod words;
 pub(crate) use words::{Muster, Word, Words};
 
 use super::{Body, Cause, limits};
-use crate::exposition::{
-    Change, Exposition, InputFormat, Tally, keep, kept_bytes, parse_with, points_of,
-};
+use crate::exposition::{Change, Exposition, Tally, keep, kept_bytes, points_of};
 use bytes::Bytes;
 use likeness::{Likeness, likeness};
 use std::collections::VecDeque;
@@ -168,8 +166,7 @@ impl Crew {
     }
 
     fn read<'b>(&self, body: &'b Body) -> Exposition<'b> {
-        let format = InputFormat::from_content_type(body.content_type.as_deref());
-        parse_with(&body.bytes, format, &limits(self.max_samples))
+        body.read(&limits(self.max_samples))
     }
 
     fn place(&mut self, tally: Tally, body: Body) {

@@ -116,6 +116,9 @@ pub(crate) enum Cause {
     /// Other scrapes' answers hold all the memory that there is for bodies.
     #[error("was left out, because too many large answers are on their way to other scrapers")]
     NoRoom,
+    /// A fault of ours.
+    #[error("could not be merged because of a fault in podmeter, which the log tells")]
+    Mishap,
     /// The body came whole, but no sample is in it.
     #[error("answered 200 OK, but with nothing that is a sample ({0})")]
     NoSample(String),
@@ -178,6 +181,7 @@ impl Cause {
             Self::TooLarge(_) | Self::TooManySamples(_) => "too_large",
             Self::NoSample(_) => "no_sample",
             Self::NoRoom => "no_room",
+            Self::Mishap => "mishap",
         }
     }
 }

@@ -3,7 +3,7 @@
 use regex_lite::{Regex, RegexBuilder};
 
 /// What was asked for; all of it without a query.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     filters: Vec<Regex>,
     used_only: bool,

@@ -7,11 +7,12 @@ use super::reply::{self, Content, Reply};
 use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
-use crate::aside::Aside;
+use crate::aside::{Aside, attempt};
+use crate::clock::Clock;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
-    self, Counts, Escaping, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
+    self, Counts, Exposition, Format, InputFormat, Merged, Problems, Source, Syntax,
 };
 use crate::listen::Settler;
 use crate::meter::Meter;
@@ -36,6 +37,8 @@ pub(crate) struct Stats {
     pub(crate) room: Arc<Room>,
     pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// The clock of the recording.
+    pub(crate) clock: Clock,
     pub(crate) started: Instant,
 }
 
@@ -113,20 +116,30 @@ impl Stats {
             self.sources.turned_away(wanted);
             (self.room.take(0, deadline).await?, Gathered::new(Vec::new()), None)
         };
-        let stats = Arc::clone(self);
-        let begin = move || {
-            let lifecycle = Arc::clone(&stats.lifecycle);
-            Exposed::begin(
-                gathered,
-                |gathered| stats.merge(gathered, format, &selection),
-                format,
-                share,
-                lifecycle,
-            )
+        let begin = |gathered, share| {
+            let (stats, selection) = (Arc::clone(self), selection.clone());
+            move || {
+                let lifecycle = Arc::clone(&stats.lifecycle);
+                Exposed::begin(
+                    gathered,
+                    |gathered| stats.merge(gathered, format, &selection),
+                    format,
+                    share,
+                    lifecycle,
+                )
+            }
         };
-        let mut exposed = match turn {
-            Some(turn) => turn.work(begin).await?,
-            None => begin(),
+        let made = match turn {
+            Some(turn) => turn.work(begin(gathered, share)).await,
+            None => attempt(begin(gathered, share)),
+        };
+        let mut exposed = if let Some(exposed) = made {
+            exposed
+        } else {
+            // Whatever a body has done to us, our own families are there.
+            self.sources.failed(wanted);
+            let share = self.room.take(0, deadline).await?;
+            attempt(begin(Gathered::new(Vec::new()), share))?
         };
         let whole = exposed.whole().map(Content::Whole);
         Some(whole.unwrap_or_else(|| Content::Parts(Box::new(exposed))))
@@ -158,12 +171,7 @@ impl Stats {
                 continue;
             }
             let Ok(body) = &fetched.outcome else { continue };
-            let declared = InputFormat::from_content_type(body.content_type.as_deref());
-            let mut exposition =
-                exposition::scan_for(format, &body.bytes, declared, &fetched.limits());
-            if Escaping::from_content_type(body.content_type.as_deref()) == Some(Escaping::Values) {
-                exposition = exposition.unescaped();
-            }
+            let exposition = body.scan(format, &fetched.limits());
             let problems = std::slice::from_ref(&exposition.problems);
             if !self.note_read(index, exposition.samples() as u64, problems) {
                 continue;
@@ -190,9 +198,10 @@ impl Stats {
         if selection.used_only() {
             exposition::keep_used(&mut own);
         }
-        let mut merged = exposition::merge_for(format.escaping(), own, sources);
+        let mut merged = exposition::merge_for(format, own, sources);
         for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
             self.note_merged(*index, &outcome.dropped, unread);
+            self.sources.taken_apart(*index, &outcome.apart);
         }
         if selection.has_filter() {
             merged.keep_named(|name| selection.wants_name(name));
@@ -267,6 +276,7 @@ impl Stats {
         Vitals {
             draining: self.lifecycle.is_draining(),
             uptime: self.started.elapsed(),
+            now: self.clock.now(),
             workers: self.meter.layout().shards,
             process: Process::read(),
         }

@@ -3,9 +3,7 @@
 //! [`SourceMode::Sum`]: crate::config::SourceMode::Sum
 
 use crate::config::{self, SumRules};
-use crate::exposition::{
-    self, Counts, Exposition, GaugeRule, GaugeRules, InputFormat, Member, Problems,
-};
+use crate::exposition::{self, Counts, Exposition, GaugeRule, GaugeRules, Member, Problems};
 use crate::scrape::{Fetched, Words};
 use std::sync::Arc;
 
@@ -67,8 +65,7 @@ impl<'a> Sums<'a> {
             if !word.held.families.is_empty() {
                 add(Member::new("", (*Arc::clone(&word.held)).clone()).gone());
             }
-            let format = InputFormat::from_content_type(word.body.content_type.as_deref());
-            let exposition = exposition::parse_with(&word.body.bytes, format, &fetched.limits());
+            let exposition = word.body.read(&fetched.limits());
             if word.fresh {
                 let samples = exposition.families.iter().map(|f| f.samples().len() as u64);
                 heard.samples += samples.sum::<u64>();

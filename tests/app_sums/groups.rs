@@ -30,6 +30,32 @@ fn told(sidecar: &Sidecar, name: &str) -> f64 {
 }
 
 #[test]
+fn names_that_one_process_escaped_are_those_that_another_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = App::saying_as(
+        "text/plain; version=1.0.0; escaping=values",
+        "# TYPE U__jobs_2e_total counter\nU__jobs_2e_total{U__a_2e_b=\"1\"} 3\n",
+    );
+    let two = App::saying_as(
+        "text/plain; version=1.0.0; escaping=allow-utf-8",
+        "# TYPE \"jobs.total\" counter\n{\"jobs.total\",\"a.b\"=\"1\"} 4\n",
+    );
+    let flags = [(&one, "name=one,mode=sum"), (&two, "name=two,mode=sum")];
+    let sidecar = sidecar(&folder, &flags);
+    for times in 1..=2 {
+        assert_eq!(told(&sidecar, "jobs_total"), 7.0, "{times} times");
+    }
+    let here = [one.addr, two.addr].map(|addr| format!("http://{addr}"));
+    let program = std::process::Command::new(env!("CARGO_BIN_EXE_podmeter"))
+        .args(["merge", "--mode", "sum"])
+        .args(here)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(program.stdout).unwrap();
+    assert_eq!(said, "# TYPE jobs_total counter\njobs_total{a_b=\"1\"} 7\n");
+}
+
+#[test]
 fn sources_of_one_group_are_one_app() {
     let folder = tempfile::tempdir().unwrap();
     let (one, two, other) = (

@@ -13,6 +13,10 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn saying(words: &str) -> Self {
+        Self::saying_as("text/plain", words)
+    }
+
+    pub(crate) fn saying_as(content_type: &'static str, words: &str) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
         let app = Self { addr, words: Arc::new(Mutex::new(Some(words.to_owned()))) };
@@ -27,7 +31,8 @@ impl App {
                     }
                     let Some(words) = words.lock().unwrap().clone() else { return };
                     let answer = format!(
-                        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{words}",
+                        "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\
+                         Content-Length: {}\r\nConnection: close\r\n\r\n{words}",
                         words.len()
                     );
                     // Who has gone needs no answer.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use podmeter::exposition::{Format, Reason};
+use podmeter::exposition::{Format, InputFormat, Limits, Reason, parse, parse_with};
 
 use crate::messages::{Message, delimited, families, family, varint};
 use crate::{lines, merged, problems, read, written};
@@ -119,6 +119,21 @@ fn a_native_histogram_that_readers_would_refuse_keeps_its_sum_and_count() {
         let body = delimited([family("h", 4, [m().message(7, histogram)])]);
         let read = read(&body);
         assert_eq!(lines(&read), ["h_bucket{le=+Inf} 3", "h_sum{} 1.5", "h_count{} 3"]);
+        assert_eq!(problems(&read), ["1:8:inconsistent"]);
+    }
+}
+
+#[test]
+fn fractions_below_zero_are_read_and_refused_where_they_would_be_stored() {
+    let span = |length| m().sint(1, 0).uint(2, length);
+    let histogram = m().double(4, 3.0).double(2, 1.5).message(12, span(2));
+    let histogram = histogram.double(14, 2.0).double(14, -1.0);
+    for kind in [4, 5] {
+        let body = delimited([family("h", kind, [m().message(7, histogram.clone())])]);
+        assert_eq!(lines(&parse(&body, InputFormat::Protobuf)).len(), 1);
+        let limits = Limits { native_below_zero: false, ..Limits::default() };
+        let read = parse_with(&body, InputFormat::Protobuf, &limits);
+        assert_eq!(lines(&read).len(), 3, "a bucket, a sum and a count");
         assert_eq!(problems(&read), ["1:8:inconsistent"]);
     }
 }

@@ -34,7 +34,9 @@ proptest! {
         let first = if labelled { first.labelled() } else { first };
         let second = Source::new("two", parse(&two, InputFormat::Unknown));
         let escaping = if utf8 { Escaping::AllowUtf8 } else { Escaping::Values };
-        let merged = merge_for(escaping, vec![], vec![first, second]);
+        // What text can tell, all can.
+        let merged =
+            merge_for(Format::new(Syntax::QuotedText, escaping), vec![], vec![first, second]);
         let answer = written(&merged, Format::new(Syntax::Protobuf, escaping));
         prop_assert_eq!(problems(&read(&answer)), vec![""; 0]);
         if !utf8 {
@@ -65,7 +67,7 @@ proptest! {
         let format = Format::new(Syntax::Protobuf, escaping);
         let again = |body: &[u8]| {
             let source = Source::new("app", parse(body, InputFormat::Protobuf));
-            written(&merge_for(escaping, vec![], vec![source]), format)
+            written(&merge_for(format, vec![], vec![source]), format)
         };
         // What stands beside at first may find its place when it is read again.
         let twice = again(&again(&body));

@@ -22,8 +22,7 @@ mod skip;
 use std::fmt::Write as _;
 
 use podmeter::exposition::{
-    Escaping, Exposition, Family, Format, InputFormat, Merged, Source, merge, merge_for, parse,
-    render,
+    Exposition, Family, Format, InputFormat, Merged, Source, merge, merge_for, parse, render,
 };
 
 fn read(body: &[u8]) -> Exposition<'_> {
@@ -102,6 +101,6 @@ fn protobuf(body: &[u8]) -> Vec<u8> {
     written(&merged(body), Format::PROTOBUF)
 }
 
-fn merged_for(escaping: Escaping, body: &[u8]) -> Merged<'_> {
-    merge_for(escaping, vec![], vec![Source::new("app", parse(body, InputFormat::Unknown))])
+fn merged_for(format: Format, body: &[u8]) -> Merged<'_> {
+    merge_for(format, vec![], vec![Source::new("app", parse(body, InputFormat::Unknown))])
 }

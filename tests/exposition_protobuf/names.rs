@@ -11,8 +11,8 @@ const BODY: &str = "# HELP \"my.rq_total\" H\n# TYPE \"my.rq_total\" counter\n\
                     # TYPE plain gauge\nplain{x_y=\"1\"} 1\n";
 
 fn spelt(syntax: Syntax, escaping: Escaping) -> String {
-    let merged = merged_for(escaping, BODY.as_bytes());
-    String::from_utf8(written(&merged, Format::new(syntax, escaping))).unwrap()
+    let format = Format::new(syntax, escaping);
+    String::from_utf8(written(&merged_for(format, BODY.as_bytes()), format)).unwrap()
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn each_escaping_spells_what_is_not_classic_and_nothing_else() {
 
 #[test]
 fn protobuf_has_names_as_they_are() {
-    let merged = merged_for(Escaping::AllowUtf8, BODY.as_bytes());
-    let answer = written(&merged, Format::new(Syntax::Protobuf, Escaping::AllowUtf8));
+    let format = Format::new(Syntax::Protobuf, Escaping::AllowUtf8);
+    let answer = written(&merged_for(format, BODY.as_bytes()), format);
     let names: Vec<_> = families(&answer).iter().map(|family| family[&1][0].text()).collect();
     assert_eq!(names, ["my.rq_total", "h ü", "plain"]);
     assert_eq!(lines(&read(&answer))[0], "my.rq_total{a.b=1,c=2} 1");
@@ -69,11 +69,11 @@ fn protobuf_has_names_as_they_are() {
 #[test]
 fn names_that_are_one_once_spelt_are_one_family() {
     let body = "# TYPE \"a.b\" gauge\n{\"a.b\"} 1\n# TYPE a_b gauge\na_b 2\n";
-    let merged = merged_for(Escaping::Underscores, body.as_bytes());
+    let merged = merged_for(Format::TEXT, body.as_bytes());
     assert_eq!(written(&merged, Format::TEXT), b"# TYPE a_b gauge\na_b 1\n");
     assert_eq!(merged.outcomes()[0].dropped.total(), 1);
-    let merged = merged_for(Escaping::AllowUtf8, body.as_bytes());
     let format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8);
+    let merged = merged_for(format, body.as_bytes());
     assert_eq!(String::from_utf8(written(&merged, format)).unwrap(), body);
 }
 
@@ -81,8 +81,8 @@ fn names_that_are_one_once_spelt_are_one_family() {
 fn a_source_label_stands_beside_names_in_quotes() {
     let body = b"{\"a.b\",\"c.d\"=\"1\",source=\"x\",e=\"\"} 1\n";
     let source = Source::new("s", parse(body, InputFormat::Text)).labelled();
-    let merged = merge_for(Escaping::AllowUtf8, vec![], vec![source]);
     let format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8);
+    let merged = merge_for(format, vec![], vec![source]);
     assert_eq!(
         String::from_utf8(written(&merged, format)).unwrap(),
         "# TYPE \"a.b\" untyped\n{\"a.b\",\"c.d\"=\"1\",exported_source=\"x\",e=\"\",source=\"s\"} 1\n"
@@ -93,7 +93,7 @@ fn a_source_label_stands_beside_names_in_quotes() {
 fn names_that_a_source_escaped_are_what_they_were_before() {
     let escaped = spelt(Syntax::OpenMetrics, Escaping::Values);
     let read = parse(escaped.as_bytes(), InputFormat::OpenMetrics).unescaped();
-    let merged = merge_for(Escaping::AllowUtf8, vec![], vec![Source::new("app", read)]);
     let format = Format::new(Syntax::QuotedText, Escaping::AllowUtf8);
+    let merged = merge_for(format, vec![], vec![Source::new("app", read)]);
     assert_eq!(String::from_utf8(written(&merged, format)).unwrap(), BODY);
 }

@@ -226,13 +226,18 @@ fn a_body_may_be_larger_than_any_counter_of_32_bits() {
     let chunks = (1 << 12) + 1;
     let length = chunk.len() as u64 * chunks;
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
-    let rules = Rules { hosts: KnownHosts::default(), max_head_bytes: 1000, probes_apart: true };
+    let rules = Rules {
+        hosts: KnownHosts::default(),
+        max_head_bytes: 1000,
+        probes_apart: true,
+        paths: None,
+    };
     let mut watcher = Watcher::new(&Arc::new(rules));
     let mut seen = Vec::new();
     watcher.data(Direction::Request, GET.as_bytes(), Passed::default(), &mut seen);
     watcher.data(Direction::Response, head.as_bytes(), Passed::default(), &mut seen);
     for _ in 0..chunks {
-        assert_eq!(seen, [Event::Speaks(Spoken::Http1), Event::Began]);
+        assert_eq!(seen, [Event::Speaks(Spoken::Http1), Event::Began { host: HostId::UNKNOWN }]);
         watcher.data(Direction::Response, &chunk, Passed::default(), &mut seen);
     }
     let Event::Exchange(exchange) = seen[2] else { panic!("{seen:?}") };

@@ -127,6 +127,8 @@ rules! {
     BadState Error "bad_state" "a state is 0 or 1"
     BadInfo Error "bad_info" "an info's value is 1"
     // Protobuf.
+    Inconsistent Error "inconsistent" "the native histogram does not add up"
+    BelowZero Warning "below_zero" "a native bucket is below zero; Prometheus would refuse to store the scrape"
     Unreadable Error "unreadable" "the message cannot be read"
     // Style.
     NoHelp Warning "no_help" "the family has no # HELP"

@@ -330,3 +330,29 @@ fn what_prometheus_takes_of_protobuf_is_a_warning() {
         assert_eq!(report.errors() == 0, valid, "{code}");
     }
 }
+
+#[test]
+fn native_histograms_are_held_to_what_prometheus_stores() {
+    // Counted in parts, with one bucket above zero.
+    let histogram = |count: f64, bucket: f64| {
+        let [count, bucket] = [count, bucket].map(f64::to_le_bytes);
+        let fields: [&[u8]; 5] = [b"\x21", &count, b"\x62\x04\x08\0\x10\x01", b"\x71", &bucket];
+        let histogram = fields.concat();
+        let length = |of: &[u8]| u8::try_from(of.len()).unwrap();
+        let metric = [&[0x3a, length(&histogram)], &*histogram].concat();
+        let head: [&[u8]; 3] = [b"\x0a\x01a\x12\x01h\x18\x05", &[0x22, length(&metric)], &metric];
+        let message = head.concat();
+        lint(&[&[length(&message)], &*message].concat(), InputFormat::Protobuf, 9)
+    };
+    for (count, bucket, code, severity) in [
+        (1.5, 1.5, None, None),
+        (1.5, -0.5, Some("below_zero"), Some(Severity::Warning)),
+        (1.5, 2.5, Some("inconsistent"), Some(Severity::Error)),
+    ] {
+        let report = histogram(count, bucket);
+        let first = report.findings().first();
+        assert_eq!(first.map(|f| f.rule.code()), code, "{count} {bucket}");
+        assert_eq!(first.map(|f| f.severity), severity);
+        assert_eq!(first.and_then(|f| f.about.as_deref()).is_some(), code == Some("below_zero"));
+    }
+}

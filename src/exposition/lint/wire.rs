@@ -8,6 +8,7 @@ use super::rule::{Rule, Severity};
 use super::style::{self, About};
 use super::{Place, Report};
 use crate::exposition::model::{Family, Suffix, Timestamp};
+use crate::exposition::native::Native;
 use crate::exposition::parse::{InputFormat, Limits, is_protobuf, parse_with};
 use crate::exposition::problem::{Problem, Reason};
 
@@ -129,6 +130,9 @@ fn check_points(family: &Family<'_>, place: Place, report: &mut Report) {
         if !series.insert((sample.suffix(), labels.clone(), time)) {
             report.add(place, Rule::DuplicateSeries, name());
             continue;
+        }
+        if sample.native().is_some_and(Native::is_below_zero) {
+            report.add(place, Rule::BelowZero, name());
         }
         if sample.suffix() != Suffix::Bucket {
             continue;

@@ -184,8 +184,7 @@ impl<'a> Body<'a, '_> {
             let (4, Value::Bytes(metric)) = (field.number, field.value) else { continue };
             let mut budget = self.budget;
             let before = family.samples.len();
-            let limit = self.limits.line_bytes;
-            match reader.metric(family, metric, field.at, limit, &mut budget) {
+            match reader.metric(family, metric, field.at, self.limits, &mut budget) {
                 Ok(remarks) => {
                     self.budget -= (family.samples.len() - before).min(self.budget);
                     self.budget = self.budget.min(budget);

@@ -1,18 +1,21 @@
 //! What is kept of a request until its answer is complete, and of the answer.
 
-use super::head::Method;
 use crate::clock::Nanos;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
+use crate::observe::path::Path;
+use crate::observe::{Method, Version};
 
 /// A request whose answer is not complete.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     pub(super) started: Nanos,
     pub(super) bytes: u64,
     pub(super) held: u64,
     pub(super) host: HostId,
     pub(super) method: Method,
+    pub(super) path: Path,
+    pub(super) version: Version,
     /// Whether it is gRPC-Web.
     pub(super) content: ContentKind,
     /// The client announced that it is its last.
@@ -21,6 +24,25 @@ pub(super) struct Pending {
     pub(super) readable: bool,
     /// The kubelet asks.
     pub(super) probe: bool,
+}
+
+impl Pending {
+    /// A request of which nothing but this could be read.
+    pub(super) fn unread(since: Nanos, bytes: u64, method: Method) -> Self {
+        Self {
+            started: since,
+            bytes,
+            held: 0,
+            host: HostId::UNKNOWN,
+            method,
+            path: Path::OTHER,
+            version: Version::Unknown,
+            content: ContentKind::Other,
+            last: true,
+            readable: false,
+            probe: false,
+        }
+    }
 }
 
 /// The answer to the oldest pending request so far.
@@ -32,6 +54,8 @@ pub(super) struct Answer {
     pub(super) grpc_status: GrpcStatus,
     pub(super) bytes: u64,
     pub(super) first_byte: Option<Nanos>,
+    /// The same for its body.
+    pub(super) first_data: Option<Nanos>,
     /// The app announced that it is its last.
     pub(super) last: bool,
 }

@@ -5,7 +5,7 @@ use super::metric::{Remarks, created, kept, spend};
 use super::wire::{Fields, Value, fixed64, unzigzag, varint};
 use crate::exposition::model::Exemplar;
 use crate::exposition::native::{Native, Observations, Side, Span};
-use crate::exposition::parse::Refusal;
+use crate::exposition::parse::{Limits, Refusal};
 use crate::exposition::problem::Reason;
 use crate::exposition::value::Number;
 
@@ -89,7 +89,12 @@ impl Histogram {
 
     /// Takes the native histogram out, where there is one by the rule that Prometheus has. One that
     /// does not add up is left out, and only what text could tell of it stays.
-    pub(super) fn native(&mut self, at: usize, remarks: &mut Remarks) -> Option<Native<'static>> {
+    pub(super) fn native(
+        &mut self,
+        at: usize,
+        limits: &Limits,
+        remarks: &mut Remarks,
+    ) -> Option<Native<'static>> {
         let positive = std::mem::take(&mut self.positive);
         let negative = std::mem::take(&mut self.negative);
         let is_native = !positive.spans.is_empty()
@@ -122,7 +127,8 @@ impl Histogram {
             exemplars: std::mem::take(&mut self.exemplars),
             alone: true,
         };
-        let native = native.checked();
+        let may_be = |native: &Native<'_>| limits.native_below_zero || !native.is_below_zero();
+        let native = native.checked().filter(may_be);
         if native.is_none() {
             remarks.push(Refusal { at, reason: Reason::Inconsistent });
         }

@@ -9,7 +9,7 @@ use super::wire::{Fields, Value};
 use crate::exposition::keyed::Hashes;
 use crate::exposition::labels::{hash_all, hash_bytes};
 use crate::exposition::model::{Exemplar, Family, Kind, Suffix, Timestamp};
-use crate::exposition::parse::Refusal;
+use crate::exposition::parse::{Limits, Refusal};
 use crate::exposition::problem::Reason;
 use crate::exposition::value::Number;
 
@@ -64,7 +64,7 @@ impl<'s> Reader<'s> {
         family: &mut Family<'a>,
         message: &'a [u8],
         at: usize,
-        limit: usize,
+        limits: &Limits,
         budget: &mut usize,
     ) -> Result<Remarks, Refusal> {
         let mut remarks = Vec::new();
@@ -77,7 +77,7 @@ impl<'s> Reader<'s> {
             Kind::Histogram | Kind::GaugeHistogram => "le",
             _ => "",
         };
-        let (text, quoted) = canonical(&metric.labels, taken, limit)?;
+        let (text, quoted) = canonical(&metric.labels, taken, limits.line_bytes)?;
         let mut point = Point {
             hash: hash_all(&text, None),
             labels: text.into(),
@@ -107,7 +107,7 @@ impl<'s> Reader<'s> {
             Kind::Histogram | Kind::GaugeHistogram => {
                 let mut histogram = metric.histogram.ok_or_else(missing)?;
                 let is_gauge = family.kind == Kind::GaugeHistogram;
-                let native = histogram.native(at, &mut remarks);
+                let native = histogram.native(at, limits, &mut remarks);
                 let mut bounds = Bounds { known: &mut self.bounds, texts: &mut family.bounds };
                 point.histogram(histogram, native, is_gauge, &mut bounds);
             }

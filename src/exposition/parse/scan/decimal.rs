@@ -83,23 +83,22 @@ fn read_any(bytes: &[u8], start: usize) -> Option<Decimal<'_>> {
     Some(Decimal { text: &bytes[start..at], whole: exact.then_some(whole) })
 }
 
-/// A whole number as it is written again: without a sign before 0, or zeros before the rest.
+/// A whole number as it is written again: without zeros before the rest. Without a sign, too, as not
+/// every format can tell a time before 1970.
 #[inline]
 pub(super) fn read_millis(bytes: &[u8], start: usize) -> Option<usize> {
-    let first = start + usize::from(bytes.get(start) == Some(&b'-'));
-    let (end, _) = digits(bytes, first, 0);
-    let places = end - first;
-    let plain = bytes.get(first) != Some(&b'0') || places == 1 && first == start;
+    let (end, _) = digits(bytes, start, 0);
+    let places = end - start;
+    let plain = bytes.get(start) != Some(&b'0') || places == 1;
     ((1..=18).contains(&places) && plain).then_some(end)
 }
 
-/// Seconds with or without a fraction, small enough to be told in milliseconds of 64 bits, and to be
-/// taken for seconds by those who are not sure.
+/// Seconds from 1970 on with or without a fraction, small enough to be told in milliseconds of 64
+/// bits, and to be taken for seconds by those who are not sure.
 #[inline]
 pub(super) fn read_seconds(bytes: &[u8], start: usize) -> Option<usize> {
-    let first = start + usize::from(bytes.get(start) == Some(&b'-'));
-    let (mut end, _) = digits(bytes, first, 0);
-    if !(1..=11).contains(&(end - first)) {
+    let (mut end, _) = digits(bytes, start, 0);
+    if !(1..=11).contains(&(end - start)) {
         return None;
     }
     if bytes.get(end) == Some(&b'.') {
@@ -183,14 +182,13 @@ mod tests {
     #[test]
     fn times_are_read_where_they_are_written_again_as_they_stand() {
         let millis = |text: &str| read_millis(text.as_bytes(), 0);
-        assert_eq!(
-            [millis("0"), millis("-5"), millis("1520879607789")],
-            [Some(1), Some(2), Some(13)]
-        );
+        assert_eq!([millis("0"), millis("5"), millis("1520879607789")], [1, 1, 13].map(Some));
         assert_eq!([millis("-0"), millis("07"), millis("+7"), millis("")], [None; 4]);
+        assert_eq!([millis("-5"), millis("-1520879607789")], [None; 2]);
         assert_eq!(millis("9223372036854775808"), None);
         let seconds = |text: &str| read_seconds(text.as_bytes(), 0);
-        assert_eq!([seconds("1.5"), seconds("-2"), seconds("1.")], [Some(3), Some(2), Some(2)]);
+        assert_eq!([seconds("1.5"), seconds("2"), seconds("1.")], [Some(3), Some(1), Some(2)]);
         assert_eq!([seconds(".5"), seconds("123456789012"), seconds("NaN")], [None; 3]);
+        assert_eq!([seconds("-2"), seconds("-0.5")], [None; 2]);
     }
 }
