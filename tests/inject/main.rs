@@ -9,15 +9,24 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod app_probes;
 mod apply;
 mod command;
 mod generated;
+mod in_pod;
 mod laws;
 mod rendered;
 mod settings;
 mod skipped;
 mod stream;
 
+#[path = "../support/http.rs"]
+mod http;
+#[path = "../support/own_namespaces.rs"]
+mod own_namespaces;
+#[expect(dead_code, reason = "each suite uses a part of it")]
+#[path = "../support/pod.rs"]
+mod pod;
 #[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/process.rs"]
 mod process;
