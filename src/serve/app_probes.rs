@@ -198,7 +198,7 @@ mod tests {
             let mut rest = Vec::new();
             let _ = socket.read_to_end(&mut rest).await;
         };
-        let (_, verdict) = tokio::join!(app, answers.ask(address.ip(), None));
+        let ((), verdict) = tokio::join!(app, answers.ask(address.ip(), None));
         assert!(verdict.unwrap_err().contains("answered 404"));
         drop(listener);
         assert!(connects.ask(address.ip(), None).await.unwrap_err().contains("cannot connect"));

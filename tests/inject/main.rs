@@ -19,6 +19,7 @@ mod rendered;
 mod settings;
 mod skipped;
 mod stream;
+mod text_law;
 
 #[path = "../support/http.rs"]
 mod http;

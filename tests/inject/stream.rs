@@ -4,9 +4,11 @@
 use podmeter::inject::manifest::{Change, Done, transform};
 use podmeter::inject::{Facts, Outcome, Sidecar, Workload, inject};
 use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::{Value, json};
 
 use crate::rendered::{Picks, document};
+use crate::text_law::{check_settings, check_text};
 use crate::{generated, injected, read, uninjected};
 
 proptest! {
@@ -52,10 +54,25 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_stream_or_one_line(text in "[-a-z:{}\\[\\]#&*!|>'\"%@ \n]{0,120}") {
-        match transform(&text, &|_, _| Change::Skip(String::new())) {
-            Ok(done) => prop_assert_eq!(done.text, text),
-            Err(error) => prop_assert_eq!(error.to_string().lines().count(), 1),
+    fn any_text_is_refused_in_a_line_or_keeps_the_law(
+        start in select(vec!["", POD, "kind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  spec:\n    containers:\n    - a: b\n"]),
+        text in "[-a-z:{}\\[\\]#&*!|>'\"%@ \n]{0,60}",
+        cut in 0..200_usize,
+    ) {
+        let mut whole = start.to_owned();
+        whole.insert_str(cut.min(start.len()), &text);
+        if let Err(broken) = check_text(&whole) {
+            panic!("{whole:?}: {broken}");
+        }
+    }
+
+    #[test]
+    fn anything_that_is_set_is_refused_in_a_line_or_comes_out_again(
+        set in prop::collection::vec((any::<u8>(), "[-a-z0-9:,./=\"$() \n]{0,12}"), 0..4),
+        as_flags in any::<bool>(),
+    ) {
+        if let Err(broken) = check_settings(&set, as_flags) {
+            panic!("{set:?}: {broken}");
         }
     }
 }
