@@ -69,6 +69,8 @@ pub struct Config {
     pub app_metrics: Vec<AppMetrics>,
     /// The most bytes that one app source may send, after decompression.
     pub app_metrics_max_bytes: u64,
+    /// How the app's processes are told of, where it does not do so itself.
+    pub app_process: AppProcess,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
     /// How Envoy's families name the app's ports.
@@ -151,6 +153,28 @@ pub struct Extras {
     pub native_max_buckets: usize,
     /// Traces that requests name stand as examples for buckets.
     pub exemplars: bool,
+}
+
+/// How the app's processes are told of, where it does not do so itself and they can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppProcess {
+    /// All together.
+    Sum,
+    /// Each by itself.
+    Each,
+    /// Not at all.
+    Off,
+}
+
+impl AppProcess {
+    /// The name that `--app-process` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Each => "each",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Where native histograms are.

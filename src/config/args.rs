@@ -131,6 +131,12 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "SIZE", help_heading = APP)]
     pub app_metrics_max_bytes: Option<String>,
 
+    /// CPU time, memory and file descriptors of the app's processes as `process_*`, where the app does
+    /// not export them and the pod shares its process namespace: `sum` of all, `each` by itself, or
+    /// `off`.
+    #[arg(long, value_name = "HOW", help_heading = APP)]
+    pub app_process: Option<String>,
+
     /// The workload this pod belongs to: the name of its Deployment or other owner.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub workload: Option<String>,
@@ -254,6 +260,7 @@ impl ProxyArgs {
             envoy_cluster_name: text("inbound|{port}||"),
             workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
+            app_process: text("sum"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
             idle_timeout: text("off"),
@@ -295,7 +302,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 37] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 38] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -314,6 +321,7 @@ impl ProxyArgs {
             envoy_label,
             app_metrics,
             app_metrics_max_bytes,
+            app_process,
             workload,
             workload_kind,
             namespace,
@@ -353,6 +361,7 @@ impl ProxyArgs {
             ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
+            ("app-process", One(app_process)),
             ("workload", One(workload)),
             ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
