@@ -149,7 +149,7 @@ fn listener(line: &str) -> Option<Listener> {
     let fields: Vec<&str> = line.split_whitespace().take(10).collect();
     let &[_, local, _, "0A", .., uid, _, inode] = &fields[..] else { return None };
     let (ip, port) = local.split_once(':')?;
-    let words = ip.as_bytes().chunks(8);
+    let words = Some(ip.as_bytes()).filter(|ip| matches!(ip.len(), 8 | 32))?.chunks(8);
     // Each word stands as the machine has it in memory.
     let words = words.map(|word| u32::from_str_radix(std::str::from_utf8(word).ok()?, 16).ok());
     let bytes: Vec<u8> =
