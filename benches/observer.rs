@@ -157,6 +157,7 @@ fn open() -> (Watcher, Count) {
             hosts,
             max_head_bytes: 64 * 1024,
             probes_apart: true,
+            paths: None,
             traces: true,
         })),
         Count::default(),

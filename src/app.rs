@@ -6,12 +6,13 @@ mod doors;
 use crate::app_process::AppProcesses;
 use crate::aside::Aside;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PathRules};
 use crate::dialect::{Dialects, Subject};
 use crate::drain::{Connections, Drain};
 use crate::listen::{BindError, Staff, Workers, bind};
 use crate::meter::{Meter, Side};
 use crate::observe::host::SeenHosts;
+use crate::observe::path::{Paths, Templates};
 use crate::process::raise_fd_limit;
 use crate::scrape::Sources;
 use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
@@ -96,21 +97,29 @@ impl App {
         let connections = Connections::new(max_connections.min(affordable));
         let clock = Clock::start();
         let layout = self.doors.layout(&self.config, clock.epoch());
+        let paths = paths(&self.config.paths).map(Arc::new);
         let meter = Meter::new(layout.clone());
         let staff = Staff { clock, connections: Arc::clone(&connections) };
         let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
         let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
-        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen);
+        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen, |side| {
+            paths.clone().filter(|_| layout.detail(side).path)
+        });
         let workers = Workers::start(self.doors.sockets, &ports, &meter, &staff)?;
 
         let config = Arc::new(self.config);
         let mut registry = Registry::default();
         let max_bytes = config.app_metrics_max_bytes;
-        let subject =
-            Subject { identity: &config.identity, seen: Some(&seen), envoy: Some(&config.envoy) };
+        let subject = Subject {
+            identity: &config.identity,
+            seen: Some(&seen),
+            paths: paths.as_ref(),
+            envoy: Some(&config.envoy),
+        };
         let stats = Arc::new(Stats {
             meter,
-            dialects: Dialects::new(&config.dialects, &subject, &layout),
+            dialects: Dialects::new(&config.dialects, &subject, &layout)
+                .forgetting(config.series_idle_timeout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             processes: Arc::new(AppProcesses::new(config.app_process, config.app_metrics.len())),
             registry,
@@ -118,6 +127,7 @@ impl App {
             room: Arc::new(Room::default()),
             aside: Aside::default(),
             lifecycle: Arc::clone(&lifecycle),
+            clock,
             started: Instant::now(),
         });
         if let Some(listener) = self.stats {
@@ -127,7 +137,7 @@ impl App {
             serve(listener, Arc::new(Admin::new(&stats, &config)), &drain)?;
         }
         if let Some(listener) = self.health {
-            serve(listener, Arc::new(Health::new(&lifecycle)), &drain)?;
+            serve(listener, Arc::new(Health::new(&lifecycle, &config.app_probes)), &drain)?;
         }
 
         tokio::select! {
@@ -177,6 +187,14 @@ impl App {
             }
         }
     }
+}
+
+/// The templates of paths, unless all paths are one.
+fn paths(rules: &PathRules) -> Option<Paths> {
+    // What the configuration holds has been read before.
+    let templates = Templates::read(rules.templates.iter().map(String::as_str)).unwrap_or_default();
+    let is_any = rules.learn || !templates.is_empty();
+    is_any.then(|| Paths::new(templates, rules.learn.then_some(rules.most)))
 }
 
 /// Names of others that the pod may ask for before further ones count as unknown.

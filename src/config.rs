@@ -9,11 +9,13 @@
 
 mod address;
 mod app_metrics;
+mod app_probes;
 mod args;
 mod envoy;
 mod error;
 mod file;
 mod forward;
+mod injector;
 mod layers;
 mod quantity;
 mod read;
@@ -33,10 +35,15 @@ pub use self::app_metrics::{
     AppMetrics, Authorization, GaugeRule, HeaderText, Place, SourceHeader, SourceLimits,
     SourceMode, SourceTls, SourceUrl, SumRules, Trust,
 };
+pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
+pub use self::injector::{
+    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, Policy, describe_injector,
+    injector_variable, load_injector,
+};
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
@@ -69,10 +76,14 @@ pub struct Config {
     pub app_metrics: Vec<AppMetrics>,
     /// The most bytes that one app source may send, after decompression.
     pub app_metrics_max_bytes: u64,
+    /// Probes of the app that the health listener answers by asking the app, by path.
+    pub app_probes: Vec<AppProbe>,
     /// How the app's processes are told of, where it does not do so itself.
     pub app_process: AppProcess,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// Which paths are told apart, where a dialect tells any.
+    pub paths: PathRules,
     /// How Envoy's families name the app's ports.
     pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
@@ -89,6 +100,8 @@ pub struct Config {
     pub linger: Duration,
     /// The most series of one family; what comes beyond shares one overflow series.
     pub max_series: usize,
+    /// How long a series of requests may stand still before it is left out; `None` is for ever.
+    pub series_idle_timeout: Option<Duration>,
     /// What is recorded and shown beyond numbers and classic buckets.
     pub extras: Extras,
     /// What is logged, and how.
@@ -104,6 +117,17 @@ pub struct Forward {
     pub target: SocketAddr,
 }
 
+/// Which paths are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRules {
+    /// Templates, known to be good, none twice.
+    pub templates: Vec<String>,
+    /// Whether others are learned.
+    pub learn: bool,
+    /// How many may be learned, 1 to 10000.
+    pub most: u16,
+}
+
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does
 /// for a label that the pod does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -116,6 +140,8 @@ pub struct Identity {
     pub namespace: Option<String>,
     /// The pod's name.
     pub pod: Option<String>,
+    /// The hash in the pod's name, from its label `pod-template-hash`.
+    pub pod_template_hash: Option<String>,
     /// The app, from its `app` or `app.kubernetes.io/name` label.
     pub app: Option<String>,
     /// The app's version (`--version-label`).

@@ -10,29 +10,36 @@
 mod buckets;
 mod built_in;
 mod envoy;
+mod http;
 mod istio;
 mod linkerd;
 mod osm;
+mod otel;
 mod own;
 mod service;
 
 pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
+use crate::clock::Nanos;
 use crate::exposition::{Family, Kind, Syntax};
-use crate::meter::{Bounds, Extras, Layout, RouteId, Side, Snapshot};
+use crate::meter::{Bounds, Detail, Extras, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
 use built_in::{BuiltIn, Recording, Show};
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// Every dialect that is built in, in the order in which they are shown.
-const BUILT_IN: &[BuiltIn] = &[istio::DIALECT, envoy::DIALECT, linkerd::DIALECT, osm::DIALECT];
+const BUILT_IN: &[BuiltIn] =
+    &[istio::DIALECT, envoy::DIALECT, linkerd::DIALECT, osm::DIALECT, http::DIALECT, otel::DIALECT];
 
 /// The dialects that were asked for (`--dialect`), and podmeter's own families.
 #[derive(Debug)]
 pub struct Dialects {
     layout: Layout,
     asked: Vec<Box<dyn Show>>,
+    /// How long a series may stand still before it is left out.
+    idle_timeout: Option<Duration>,
     /// For an operator's eye, whether or not Prometheus is shown it.
     envoy: Box<dyn Show>,
 }
@@ -44,8 +51,16 @@ impl Dialects {
         Self {
             layout: layout.clone(),
             asked: asked.map(|dialect| (dialect.make)(subject)).collect(),
+            idle_timeout: None,
             envoy: (envoy::DIALECT.make)(subject),
         }
+    }
+
+    /// The same, without exchanges of a kind that there was none of for so long.
+    #[must_use]
+    pub fn forgetting(mut self, idle_timeout: Option<Duration>) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
     }
 
     /// Everything that was recorded, family by family, as every reader can take it.
@@ -66,7 +81,7 @@ impl Dialects {
             Syntax::OpenMetrics => Extras { natives: None, ..all },
             Syntax::Protobuf => all,
         });
-        let recording = Recording { layout: &layout, snapshot, vitals };
+        let recording = Recording { layout: &layout, ..self.recording(snapshot, vitals) };
         let mut families = Vec::new();
         for dialect in &self.asked {
             dialect.show(&recording, &mut families);
@@ -79,12 +94,30 @@ impl Dialects {
     /// The same for an operator's eye: name and value, under the names that Envoy's own admin
     /// listener has for them.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
-        let recording = Recording { layout: &self.layout, snapshot, vitals };
+        let recording = self.recording(snapshot, vitals);
         let mut families = Vec::new();
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);
         envoy::dotted(&families)
     }
+
+    fn recording<'a>(&'a self, snapshot: &'a Snapshot, vitals: &'a Vitals) -> Recording<'a> {
+        let since = self.idle_timeout.and_then(|idle| {
+            let idle = u64::try_from(idle.as_nanos()).ok()?;
+            vitals.now.0.checked_sub(idle).map(Nanos)
+        });
+        Recording { layout: &self.layout, snapshot, vitals, since }
+    }
+}
+
+/// What the dialects of these names tell apart of the exchanges of one side.
+pub fn detail(names: &[Dialect], side: Side) -> Detail {
+    let asked = BUILT_IN.iter().filter(|known| names.iter().any(|name| name.is(known)));
+    let details = asked.map(|dialect| match side {
+        Side::Inbound => dialect.inbound,
+        Side::Outbound => dialect.outbound,
+    });
+    details.fold(Detail::NONE, Detail::or)
 }
 
 /// Says of what counts since when it does, which is since the proxy started unless it says otherwise.

@@ -30,7 +30,7 @@ pub use native::{Exponential, Scale};
 pub use outcome::{Fault, Outcome};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
+pub use series::{Detail, HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
 pub use snapshot::{
     HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
@@ -38,9 +38,9 @@ pub use snapshot::{
 pub use traces::Example;
 
 use crate::clock::Nanos;
-use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use crate::observe::{Flags, Method, Version};
 use ports::Ports;
 use shard::Cells;
 use std::collections::HashSet;
@@ -58,6 +58,10 @@ pub struct Layout {
     pub routes: Vec<Route>,
     /// The host under which a port's series exist before any request came.
     pub first_host: HostId,
+    /// What else tells the exchanges of clients of the pod apart.
+    pub inbound: Detail,
+    /// The same for what the pod asks of others.
+    pub outbound: Detail,
     /// Upper bounds of latencies, in nanoseconds.
     pub durations: Bounds,
     /// Upper bounds of sizes, in bytes.
@@ -99,18 +103,28 @@ pub struct Meter {
     shards: Box<[OnceLock<Arc<Cells>>]>,
     /// Label sets in use anywhere. Locked when a thread meets a label set for the first time in its
     /// life; never by a scrape, and never again for that label set.
-    admitted: Mutex<HashSet<HttpKey>>,
+    admitted: Mutex<Admitted>,
     /// No further label sets are admitted.
     is_full: AtomicBool,
+    /// None that only detail tells from others.
+    is_detail_full: AtomicBool,
+}
+
+/// Label sets in use.
+#[derive(Debug, Default)]
+struct Admitted {
+    keys: HashSet<HttpKey>,
+    /// How many of them have detail that only some dialects show.
+    detailed: usize,
 }
 
 impl Meter {
     /// An empty meter.
     pub fn new(layout: Layout) -> Arc<Self> {
         let shards = (0..layout.shards).map(|_| OnceLock::new()).collect();
-        let (admitted, is_full) = Default::default();
+        let (admitted, is_full, is_detail_full) = Default::default();
         let ports = Ports::new(&layout.routes);
-        Arc::new(Self { layout, ports, shards, admitted, is_full })
+        Arc::new(Self { layout, ports, shards, admitted, is_full, is_detail_full })
     }
 
     /// The layout it was made with.
@@ -161,30 +175,75 @@ impl Meter {
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
                 shard.host(HostKey { route, host });
-                let key = HttpKey { route, host, call, status: 200, flags };
-                shard.http(key, now);
+                // As a client that asks for nothing in particular would be counted.
+                let key = HttpKey { route, host, call, status: 200, flags, ..HttpKey::OVERFLOW };
+                let detail = self.layout.inbound;
+                let method = if detail.method { Method::Get } else { Method::Other };
+                let version = if detail.version { Version::Http11 } else { Version::Unknown };
+                shard.pin_http(HttpKey { method, version, ..key }, now);
             }
         }
     }
 
-    /// Whether `key` may have a series of its own. Once there are `--max-series` of them, none
-    /// that this thread does not have already.
-    fn admits_http(&self, key: HttpKey) -> bool {
-        if self.is_full.load(Relaxed) {
-            return false;
+    /// The key under which `key` is counted: its own if it may have a series; the same without its
+    /// detail, if that may; else [`HttpKey::OVERFLOW`]. Once there are `--max-series` of them, none is
+    /// admitted that this thread does not have already.
+    fn counted_as(&self, key: HttpKey) -> HttpKey {
+        if key == HttpKey::OVERFLOW {
+            return key;
         }
-        // What a panicking thread left behind is still a set of keys.
-        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
-        if admitted.contains(&key) {
-            return true;
+        let is_detailed = key.is_detailed() && !key.is_folded();
+        let full = if is_detailed { &self.is_detail_full } else { &self.is_full };
+        if !full.load(Relaxed) {
+            // What a panicking thread left behind is still a set of keys.
+            let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+            if admitted.keys.contains(&key) {
+                return key;
+            }
+            // Whoever asks for ever new paths takes no place that a status might need.
+            let has_room = if is_detailed {
+                admitted.detailed < self.layout.detailed_series()
+            } else {
+                admitted.keys.len() - admitted.detailed < self.layout.plain_series()
+            };
+            if has_room {
+                admitted.keys.insert(key);
+                admitted.detailed += usize::from(is_detailed);
+                return key;
+            }
+            full.store(true, Relaxed);
         }
-        if admitted.len() >= self.layout.max_series {
-            self.is_full.store(true, Relaxed);
-            return false;
-        }
-        admitted.insert(key)
+        if is_detailed { key.folded() } else { HttpKey::OVERFLOW }
     }
 }
+
+impl Layout {
+    /// What else tells exchanges of one side apart.
+    pub fn detail(&self, side: Side) -> Detail {
+        match side {
+            Side::Inbound => self.inbound,
+            Side::Outbound => self.outbound,
+        }
+    }
+
+    /// The side of a route that is known from the start; the others are told theirs.
+    fn side(&self, route: RouteId) -> Side {
+        self.routes.get(usize::from(route.0)).map_or(Side::Inbound, |route| route.side)
+    }
+
+    /// Of `--max-series`, how many may differ in detail alone.
+    fn detailed_series(&self) -> usize {
+        let has_detail = !self.inbound.or(self.outbound).is_none();
+        if has_detail { self.max_series - self.max_series.div_ceil(PLAIN_SHARE) } else { 0 }
+    }
+
+    fn plain_series(&self) -> usize {
+        self.max_series - self.detailed_series()
+    }
+}
+
+/// Of this many series, one is kept for what has no detail.
+const PLAIN_SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -31,13 +31,16 @@ mod tls;
 mod workers;
 
 pub(crate) use accept::Wants;
+pub(crate) use connect::Stream;
 pub(crate) use crew::{Muster, Words};
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
+pub(crate) use line::Line;
+pub(crate) use tls::Tls;
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
-use crate::exposition::{self, Escaping, Exposition, Format, InputFormat, Limits, Scanned};
+use crate::exposition::{self, Apart, Escaping, Exposition, Format, InputFormat, Limits, Scanned};
 use bytes::Bytes;
 use client::Client;
 use health::Families;
@@ -160,6 +163,13 @@ impl Sources {
     pub(crate) fn dropped(&self, index: usize, dropped: &[Dropped<'_>]) {
         if let Some(source) = self.sources.get(index) {
             source.ledger.dropped(dropped);
+        }
+    }
+
+    /// Notes which of a source's families could not keep their type.
+    pub(crate) fn taken_apart(&self, index: usize, apart: &Apart) {
+        if let Some(source) = self.sources.get(index) {
+            source.ledger.taken_apart(apart);
         }
     }
 

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 38] = [
+const SAMPLES: [(&str, [&str; 3]); 43] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -28,7 +28,16 @@ const SAMPLES: [(&str, [&str; 3]); 38] = [
     ("stats-listen", ["127.0.0.1:101", "0.0.0.0:102", "off"]),
     ("admin-listen", ["127.0.0.1:201", "[::1]:202", "off"]),
     ("health-listen", ["127.0.0.1:301", "0.0.0.0:302", "off"]),
+    (
+        "app-probes",
+        [
+            r#"{"/app-health/a/livez":{"tcpSocket":{"port":1},"timeoutSeconds":1}}"#,
+            r#"{"/b":{"httpGet":{"port":2,"path":"/x?y=z","scheme":"HTTPS"},"timeoutSeconds":9}}"#,
+            r#"{"/c":{"tcpSocket":{"port":3},"timeoutSeconds":3}}"#,
+        ],
+    ),
     ("dialect", ["linkerd", "envoy", "osm"]),
+    ("path-templates", ["/users/{id}", "auto", "off"]),
     ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
     ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
@@ -45,6 +54,7 @@ const SAMPLES: [(&str, [&str; 3]); 38] = [
     ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
     ("pod", ["shop-1", "shop-2", "shop-3"]),
+    ("pod-template-hash", ["5d8c9b", "6d8c9b", "7d8c9b"]),
     ("app", ["web", "api", "job"]),
     ("version-label", ["v1", "v2", "v3"]),
     ("service", ["shop", "shop.sales", "shop.sales.svc"]),
@@ -55,6 +65,8 @@ const SAMPLES: [(&str, [&str; 3]); 38] = [
     ("idle-timeout", ["1h", "5m", "off"]),
     ("max-head-bytes", ["8KiB", "1MiB", "4097"]),
     ("max-series", ["21", "22", "23"]),
+    ("max-paths", ["31", "32", "33"]),
+    ("series-idle-timeout", ["1h", "90s", "off"]),
     ("native-histograms", ["off", "beside", "instead"]),
     ("native-schema", ["0", "8", "2"]),
     ("native-max-buckets", ["20", "160", "1"]),
@@ -71,7 +83,7 @@ fn a_flag_beats_the_variable_which_beats_the_file_which_beats_the_default() {
     for (setting, [one, two, three]) in SAMPLES {
         let flag = [needed(setting), format!("--{setting}={one}")];
         let variable = [(variable(setting), two)];
-        let file = format!("{setting}: \"{three}\"\n");
+        let file = format!("{setting}: '{three}'\n");
         let got = |flags: &[String], variables: &[(String, &str)], file: &str| {
             dump(&load(flags, variables, file).unwrap())[setting].clone()
         };
@@ -105,7 +117,7 @@ fn every_setting_in_a_file_equals_the_same_by_flags_and_by_variables() {
         let all = || SAMPLES.iter().map(|(setting, values)| (*setting, values[pick]));
         let flags: Vec<String> = all().map(|(key, value)| format!("--{key}={value}")).collect();
         let variables: Vec<_> = all().map(|(key, value)| (variable(key), value)).collect();
-        let quoted: Vec<_> = all().map(|(key, value)| format!("{key}: \"{value}\"\n")).collect();
+        let quoted: Vec<_> = all().map(|(key, value)| format!("{key}: '{value}'\n")).collect();
         let plain: Vec<_> = all().map(|(key, value)| format!("{key}: {value}\n")).collect();
         let (quoted, plain) = (quoted.concat(), plain.concat());
         let by_flags = load(&flags, &[], "").unwrap();
@@ -195,6 +207,8 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.limits.idle_timeout, None);
     assert_eq!(config.limits.max_head_bytes, 64 << 10);
     assert_eq!((config.workers, config.max_series), (1, 10_000));
+    assert!(config.paths.learn && config.paths.templates.is_empty() && config.paths.most == 200);
+    assert_eq!(config.series_idle_timeout, None);
     assert_eq!((config.drain_timeout, config.linger), (Duration::from_secs(30), Duration::ZERO));
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Text));
 }
@@ -309,6 +323,7 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "path-templates": ["auto"],
             "envoy-cluster-name": "inbound|{port}||",
             "envoy-label": [],
             "app-metrics": [
@@ -324,6 +339,8 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "idle-timeout": "off",
             "max-head-bytes": "64KiB",
             "max-series": 10000,
+            "max-paths": 200,
+            "series-idle-timeout": "off",
             "native-histograms": "beside",
             "native-schema": 3,
             "native-max-buckets": 160,
@@ -473,10 +490,12 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "envoy-label" | "app-metrics" | "service" => {
+        "forward" | "opaque-ports" | "dialect" | "path-templates" | "envoy-label"
+        | "app-metrics" | "service" => {
             json!([sample])
         }
-        "workers" | "max-connections" | "max-series" | "native-schema" | "native-max-buckets" => {
+        "workers" | "max-connections" | "max-series" | "max-paths" | "native-schema"
+        | "native-max-buckets" => {
             json!(sample.parse::<u64>().unwrap())
         }
         _ => json!(sample),

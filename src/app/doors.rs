@@ -6,6 +6,7 @@ use crate::listen::{BindError, Interception, OwnPorts, Port, Reach, Way, bind_sh
 use crate::meter::{Extras, Layout, Natives, Route, RouteId, Side};
 use crate::observe::Rules;
 use crate::observe::host::{HostId, KnownHosts, SeenHosts};
+use crate::observe::path::Paths;
 use crate::pump::{Carriage, Circle};
 use crate::redirect::Mode;
 use std::io;
@@ -107,6 +108,8 @@ impl Doors {
         let layout = Layout {
             routes: forwards.chain(others).collect(),
             first_host: if services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
+            inbound: dialect::detail(&config.dialects, Side::Inbound),
+            outbound: dialect::detail(&config.dialects, Side::Outbound),
             durations: dialect::duration_bounds(),
             sizes: dialect::size_bounds(),
             held: dialect::held_bounds(),
@@ -130,17 +133,19 @@ impl Doors {
         config: &Config,
         serving: impl IntoIterator<Item = SocketAddr>,
         seen: &Arc<SeenHosts>,
+        paths: impl Fn(Side) -> Option<Arc<Paths>>,
     ) -> Vec<Port> {
-        let rules = |hosts| {
+        let rules = |hosts, paths| {
             Arc::new(Rules {
                 hosts,
                 max_head_bytes: config.limits.max_head_bytes,
                 probes_apart: config.probes_apart,
+                paths,
                 traces: config.extras.exemplars,
             })
         };
-        let inbound = rules(KnownHosts::new(&config.identity.services));
-        let outbound = rules(KnownHosts::whatever_is_seen(seen));
+        let inbound = rules(KnownHosts::new(&config.identity.services), paths(Side::Inbound));
+        let outbound = rules(KnownHosts::whatever_is_seen(seen), paths(Side::Outbound));
         let own = Arc::new(OwnPorts {
             intercepting: [Side::Inbound, Side::Outbound]
                 .into_iter()

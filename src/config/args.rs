@@ -80,12 +80,27 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
     pub health_listen: Option<String>,
 
-    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd` and `osm`,
-    /// with commas between.
+    /// Probes of the app that the kubelet asks of `--health-listen`, as `podmeter inject` writes them:
+    /// JSON of a path and what to ask at it, such as `{"/app-health/web/readyz": {"tcpSocket":
+    /// {"port": 5432}, "timeoutSeconds": 1}}`, or an `httpGet` with `port`, `path`, `scheme` and
+    /// `httpHeaders`. The proxy asks the app at the address that it was itself asked at.
+    #[arg(long, value_name = "JSON", help_heading = LOOK)]
+    #[serde(deserialize_with = "super::app_probes::written")]
+    pub app_probes: Option<String>,
+
+    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd`, `osm`,
+    /// `http` and `otel`, with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
 
+    /// Which paths the families that have a path tell apart, with a comma between or repeated:
+    /// templates such as `/users/{id}` and `/static/{file...}`, and `auto` for all others that the
+    /// app answers, with numbers, UUIDs, hashes, dates and random tokens folded. Without `auto`, or
+    /// where there are too many, a path is `other`; `off` makes all of them that.
+    #[arg(long, value_name = "TEMPLATES", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub path_templates: Vec<String>,
     /// What `envoy_cluster_name` says of what comes to a port of the app: text with any of `{port}`,
     /// `{service}` (the first of --service), `{workload}`, `{namespace}`, `{pod}`, `{app}`,
     /// `{version}`, `{revision}` and `{cluster}` in it, as `{namespace}_{service}_{port}`.
@@ -153,6 +168,12 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub pod: Option<String>,
 
+    /// The pod's label `pod-template-hash`. A pod that is called WORKLOAD-HASH-SUFFIX says so what
+    /// its workload is, and goes before `--workload`: that stays as it was in a copy of the template,
+    /// such as the one that Flagger makes for a primary.
+    #[arg(long, value_name = "HASH", help_heading = WHO)]
+    pub pod_template_hash: Option<String>,
+
     /// The app's name, as in the pod's label `app`; it becomes the canonical service, which is the
     /// workload otherwise.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
@@ -197,6 +218,15 @@ pub struct ProxyArgs {
     /// series, so memory stays bounded.
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub max_series: Option<String>,
+
+    /// The most paths that `--path-templates auto` tells apart, up to 10000.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub max_paths: Option<String>,
+
+    /// How long a series of requests may stand still before it is left out, until there is another
+    /// such request: then it is back with all that was ever counted. `off` is for ever.
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
+    pub series_idle_timeout: Option<String>,
 
     /// Where latencies and sizes are native histograms, for scrapers that ask for protobuf:
     /// `beside` the classic buckets, `instead` of them, or `off`.
@@ -257,6 +287,7 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            path_templates: vec!["auto".to_owned()],
             envoy_cluster_name: text("inbound|{port}||"),
             workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
@@ -266,6 +297,8 @@ impl ProxyArgs {
             idle_timeout: text("off"),
             max_head_bytes: text("64KiB"),
             max_series: text("10000"),
+            max_paths: text("200"),
+            series_idle_timeout: text("off"),
             native_histograms: text("beside"),
             native_schema: text("3"),
             native_max_buckets: text("160"),
@@ -292,6 +325,22 @@ impl ProxyArgs {
         }
     }
 
+    /// The name of every setting, in the order of the help.
+    pub fn names() -> Vec<&'static str> {
+        Self::default().slots().map(|(name, _)| name).into()
+    }
+
+    /// Takes a value for the setting of a name; false where there is none.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        let slot = self.slots().into_iter().find(|(known, _)| *known == name);
+        match slot {
+            Some((_, Slot::One(slot))) => *slot = Some(value.to_owned()),
+            Some((_, Slot::Many(slot))) => slot.push(value.to_owned()),
+            None => return false,
+        }
+        true
+    }
+
     /// What this layer says, as pairs of a flag's name and its values.
     pub(super) fn said(mut self) -> Vec<(&'static str, Vec<String>)> {
         let taken = self.slots().map(|(name, slot)| match slot {
@@ -302,7 +351,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 38] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 43] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -316,7 +365,9 @@ impl ProxyArgs {
             stats_listen,
             admin_listen,
             health_listen,
+            app_probes,
             dialect,
+            path_templates,
             envoy_cluster_name,
             envoy_label,
             app_metrics,
@@ -326,6 +377,7 @@ impl ProxyArgs {
             workload_kind,
             namespace,
             pod,
+            pod_template_hash,
             app,
             version_label,
             service,
@@ -336,6 +388,8 @@ impl ProxyArgs {
             idle_timeout,
             max_head_bytes,
             max_series,
+            max_paths,
+            series_idle_timeout,
             native_histograms,
             native_schema,
             native_max_buckets,
@@ -356,7 +410,9 @@ impl ProxyArgs {
             ("stats-listen", One(stats_listen)),
             ("admin-listen", One(admin_listen)),
             ("health-listen", One(health_listen)),
+            ("app-probes", One(app_probes)),
             ("dialect", Many(dialect)),
+            ("path-templates", Many(path_templates)),
             ("envoy-cluster-name", One(envoy_cluster_name)),
             ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
@@ -366,6 +422,7 @@ impl ProxyArgs {
             ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
             ("pod", One(pod)),
+            ("pod-template-hash", One(pod_template_hash)),
             ("app", One(app)),
             ("version-label", One(version_label)),
             ("service", Many(service)),
@@ -376,6 +433,8 @@ impl ProxyArgs {
             ("idle-timeout", One(idle_timeout)),
             ("max-head-bytes", One(max_head_bytes)),
             ("max-series", One(max_series)),
+            ("max-paths", One(max_paths)),
+            ("series-idle-timeout", One(series_idle_timeout)),
             ("native-histograms", One(native_histograms)),
             ("native-schema", One(native_schema)),
             ("native-max-buckets", One(native_max_buckets)),
@@ -397,7 +456,15 @@ pub fn variable(flag: &str) -> String {
 ///
 /// The parser itself is told neither: a value has to be known by the layer it came from.
 pub fn describe(command: clap::Command) -> clap::Command {
-    let defaults = ProxyArgs::defaults().said();
+    described(command, &ProxyArgs::defaults().said(), variable)
+}
+
+/// The same for any command whose flags have variables.
+pub(super) fn described(
+    command: clap::Command,
+    defaults: &[(&'static str, Vec<String>)],
+    variable: fn(&str) -> String,
+) -> clap::Command {
     command.mut_args(|arg| {
         let (Some(flag), Some(help)) = (arg.get_long(), arg.get_help()) else { return arg };
         let default = defaults.iter().find(|(name, _)| *name == flag);

@@ -11,9 +11,10 @@ use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
     AppProcess, Config, EnvoyNames, Extras, Identity, Limits, Log, LogFormat, NativeHistograms,
-    ProxyArgs, app_metrics, forward, redirect,
+    PathRules, ProxyArgs, app_metrics, app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
+use crate::observe::path::Templates;
 use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
@@ -59,8 +60,10 @@ impl Config {
                 text(args.app_metrics_max_bytes.as_deref()),
                 1 << 30,
             )?,
+            app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
             app_process: app_process(text(args.app_process.as_deref()))?,
             dialects: dialects(&args.dialect)?,
+            paths: paths(&args)?,
             envoy: EnvoyNames::read(
                 text(args.envoy_cluster_name.as_deref()),
                 items(&args.envoy_label),
@@ -76,8 +79,12 @@ impl Config {
             )?,
             linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
             max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
+            series_idle_timeout: match text(args.series_idle_timeout.as_deref()) {
+                "off" => None,
+                text => Some(duration("series-idle-timeout", text, A_SCRAPE..=A_YEAR)?),
+            },
             extras: extras(&args)?,
-            log: log(&args)?,
+            log: log(args.log_level.as_deref(), args.log_format.as_deref())?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
         Ok(config)
@@ -136,18 +143,8 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
     };
     let mut dialects = Vec::new();
     for name in items(texts) {
-        let dialect = match (Dialect::named(name), name) {
-            (Some(dialect), _) => dialect,
-            (None, "http" | "otel") => {
-                return Err(ConfigError::NotYet {
-                    setting: "dialect",
-                    value: shown(name),
-                    feature: "that dialect".to_owned(),
-                    instead: "istio, envoy, linkerd or osm",
-                });
-            }
-            (None, _) => return Err(invalid("dialect", name, &expected())),
-        };
+        let dialect = Dialect::named(name);
+        let dialect = dialect.ok_or_else(|| invalid("dialect", name, &expected()))?;
         if !dialects.contains(&dialect) {
             dialects.push(dialect);
         }
@@ -156,6 +153,26 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
         return Err(invalid("dialect", &texts.join(","), &expected()));
     }
     Ok(dialects)
+}
+
+fn paths(args: &ProxyArgs) -> Result<PathRules, ConfigError> {
+    let named: Vec<&str> = items(&args.path_templates).collect();
+    let is_word = |item: &&str| matches!(*item, "auto" | "off");
+    let templates: Vec<&str> = named.iter().copied().filter(|item| !is_word(item)).collect();
+    if named.contains(&"off") && named.iter().any(|item| *item != "off") {
+        let expected = "off alone, or templates, auto, or both";
+        return Err(invalid("path-templates", &named.join(","), expected));
+    }
+    let read = Templates::read(templates).map_err(|error| {
+        let expected = error.to_string();
+        invalid("path-templates", error.template(), &expected)
+    })?;
+    let most = count("max-paths", text(args.max_paths.as_deref()), usize::from(MOST_PATHS))?;
+    Ok(PathRules {
+        templates: read.names().to_vec(),
+        learn: named.contains(&"auto"),
+        most: u16::try_from(most).unwrap_or(MOST_PATHS),
+    })
 }
 
 fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
@@ -179,17 +196,30 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
             services.push(name);
         }
     }
+    let pod = label("pod", args.pod.as_deref())?;
+    let hash = label("pod-template-hash", args.pod_template_hash.as_deref())?;
+    let workload = label("workload", args.workload.as_deref())?;
+    let of_pod = pod.as_deref().zip(hash.as_deref()).and_then(|(pod, hash)| workload_of(pod, hash));
     Ok(Identity {
-        workload: label("workload", args.workload.as_deref())?,
+        workload: of_pod.or(workload),
         workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
-        pod: label("pod", args.pod.as_deref())?,
+        pod,
+        pod_template_hash: hash,
         app: label("app", args.app.as_deref())?,
         version: label("version-label", args.version_label.as_deref())?,
         services,
         revision: label("revision", args.revision.as_deref())?,
         cluster: label("cluster", args.cluster.as_deref())?,
     })
+}
+
+/// The workload that a pod's name names: all before the hash of its template. A long name is cut
+/// short by Kubernetes, and then has no whole hash.
+fn workload_of(pod: &str, hash: &str) -> Option<String> {
+    let (owner, _) = pod.rsplit_once('-')?;
+    let workload = owner.strip_suffix(hash)?.strip_suffix('-')?;
+    (!workload.is_empty()).then(|| workload.to_owned())
 }
 
 fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
@@ -256,14 +286,14 @@ pub(super) fn ports(
     items(texts).map(read).collect()
 }
 
-fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
-    let level = text(args.log_level.as_deref());
+pub(super) fn log(level: Option<&str>, format: Option<&str>) -> Result<Log, ConfigError> {
+    let level = text(level);
     if !is_filter(level) {
         let expected = "error, warn, info, debug, trace or off, or levels by module such as \
                         info,podmeter::scrape=debug";
         return Err(invalid("log-level", level, expected));
     }
-    let format = match text(args.log_format.as_deref()) {
+    let format = match text(format) {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
         other => return Err(invalid("log-format", other, "text or json")),
@@ -301,6 +331,10 @@ fn invalid(setting: &'static str, text: &str, expected: &str) -> ConfigError {
 
 /// The shortest time-out that is one.
 const A_MOMENT: Duration = Duration::from_millis(1);
+/// A series that is shown now and then is still shown by every scrape in between.
+const A_SCRAPE: Duration = Duration::from_secs(1);
+/// More paths than anyone looks at.
+const MOST_PATHS: u16 = 10_000;
 /// More than anyone waits, and little enough to be added to any point in time.
 const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// The longest name of a Kubernetes object (RFC 1123).

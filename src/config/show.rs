@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Extras, Identity, Limits, Log};
+use super::{Config, Extras, Identity, Limits, Log, PathRules, app_probes};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -18,6 +18,7 @@ impl From<&Config> for ProxyArgs {
             workload_kind,
             namespace,
             pod,
+            pod_template_hash,
             app,
             version,
             services,
@@ -46,7 +47,9 @@ impl From<&Config> for ProxyArgs {
             stats_listen: listener(config.stats_listen),
             admin_listen: listener(config.admin_listen),
             health_listen: listener(config.health_listen),
+            app_probes: app_probes::show(&config.app_probes),
             dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            path_templates: path_templates(&config.paths),
             envoy_cluster_name: text(&config.envoy.cluster),
             envoy_label: config
                 .envoy
@@ -62,6 +65,7 @@ impl From<&Config> for ProxyArgs {
             workload_kind: Some(workload_kind.unwrap_or_default()),
             namespace,
             pod,
+            pod_template_hash,
             app,
             version_label: version,
             service: services,
@@ -72,6 +76,10 @@ impl From<&Config> for ProxyArgs {
             idle_timeout: Some(idle_timeout.map_or_else(|| "off".to_owned(), show_duration)),
             max_head_bytes: Some(show_size(max_head_bytes as u64)),
             max_series: text(&config.max_series),
+            max_paths: text(&config.paths.most),
+            series_idle_timeout: Some(
+                config.series_idle_timeout.map_or_else(|| "off".to_owned(), show_duration),
+            ),
             native_histograms: text(&natives.as_str()),
             native_schema: text(&native_schema),
             native_max_buckets: text(&native_max_buckets),
@@ -84,6 +92,12 @@ impl From<&Config> for ProxyArgs {
     }
 }
 
+fn path_templates(paths: &PathRules) -> Vec<String> {
+    let auto = paths.learn.then(|| "auto".to_owned());
+    let all: Vec<String> = paths.templates.iter().cloned().chain(auto).collect();
+    if all.is_empty() { vec!["off".to_owned()] } else { all }
+}
+
 /// One key for each flag that has a value. Counts are numbers, everything else is text or a list
 /// of texts.
 impl Serialize for Config {
@@ -92,6 +106,7 @@ impl Serialize for Config {
             ("workers", self.workers),
             ("max-connections", self.limits.max_connections),
             ("max-series", self.max_series),
+            ("max-paths", usize::from(self.paths.most)),
             ("native-schema", self.extras.native_schema.into()),
             ("native-max-buckets", self.extras.native_max_buckets),
         ];

@@ -119,6 +119,50 @@ impl Buckets {
         unit: 1e6,
     };
 
+    /// The default bounds of the Prometheus clients, over seconds.
+    pub(super) const CLIENT_SECONDS: Self = Self {
+        bounds: &[
+            5_000_000,
+            10_000_000,
+            25_000_000,
+            50_000_000,
+            100_000_000,
+            250_000_000,
+            500_000_000,
+            1_000_000_000,
+            2_500_000_000,
+            5_000_000_000,
+            10_000_000_000,
+        ],
+        texts: &["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"],
+        unit: 1e9,
+    };
+
+    /// The bounds that OpenTelemetry advises for HTTP, over seconds.
+    pub(super) const OTEL_SECONDS: Self = Self {
+        bounds: &[
+            5_000_000,
+            10_000_000,
+            25_000_000,
+            50_000_000,
+            75_000_000,
+            100_000_000,
+            250_000_000,
+            500_000_000,
+            750_000_000,
+            1_000_000_000,
+            2_500_000_000,
+            5_000_000_000,
+            7_500_000_000,
+            10_000_000_000,
+        ],
+        texts: &[
+            "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5",
+            "5", "7.5", "10",
+        ],
+        unit: 1e9,
+    };
+
     /// The same bounds as Istio's over bytes. Half a byte is never sent, so at most half a byte is none.
     pub(super) const BYTES: Self = Self {
         bounds: &[
@@ -217,6 +261,8 @@ mod tests {
             Buckets::SECONDS,
             Buckets::FIRST_BYTE_SECONDS,
             Buckets::LINKERD_MILLISECONDS,
+            Buckets::CLIENT_SECONDS,
+            Buckets::OTEL_SECONDS,
             Buckets::BYTES,
             Buckets::HELD_SECONDS,
         ] {

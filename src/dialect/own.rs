@@ -5,6 +5,7 @@ mod websocket;
 
 use super::buckets::Buckets;
 use super::built_in::Recording;
+use crate::clock::Nanos;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Layout, Route, RouteTotals, Snapshot};
 use crate::observe::Spoken;
@@ -19,6 +20,8 @@ pub struct Vitals {
     pub draining: bool,
     /// Time since it started.
     pub uptime: Duration,
+    /// The time by the clock of the recording.
+    pub now: Nanos,
     /// Threads that carry traffic.
     pub workers: usize,
     /// What the kernel says of the process.
@@ -29,7 +32,7 @@ pub struct Vitals {
 pub(super) const DURATIONS: &[&Buckets] = &[&Buckets::SECONDS, &Buckets::FIRST_BYTE_SECONDS];
 
 pub(super) fn show(recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-    let Recording { layout, snapshot, vitals } = *recording;
+    let Recording { layout, snapshot, vitals, .. } = *recording;
     let mut build =
         FamilyBuilder::new("podmeter_build_info", Kind::Gauge, "1, with the version as a label.");
     build.gauge(&Labels::from_pairs([("version", env!("CARGO_PKG_VERSION"))]), 1.0);

@@ -9,8 +9,9 @@ use super::shard::{OPENED, Shard};
 use super::traces::Example;
 use crate::clock::Nanos;
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
-use crate::observe::{Direction, Ending, Event, Exchange, Flags, Sink, Spoken};
+use crate::observe::{Direction, Ending, Event, Exchange, Flags, Method, Sink, Spoken, Version};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -39,26 +40,40 @@ pub struct Recorder {
 /// Whether the connection is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    Counted,
+    Counted(Side),
     /// It is, once it is known whether anybody answers on its port.
     Awaiting(Side, u16),
     /// What is carried without being metered.
     Never,
 }
 
+impl Standing {
+    /// Which way the connection goes.
+    fn side(self) -> Side {
+        match self {
+            Self::Counted(side) | Self::Awaiting(side, _) => side,
+            Self::Never => Side::Inbound,
+        }
+    }
+}
+
 impl Recorder {
     /// For a connection that was just accepted.
     pub fn new(shard: &Rc<Shard>, route: RouteId) -> Self {
+        Self::counted(shard, route, shard.layout().side(route))
+    }
+
+    fn counted(shard: &Rc<Shard>, route: RouteId, side: Side) -> Self {
         let cells = shard.route(route);
         cells.connections.add(1);
-        Self::with(shard, route, cells, Standing::Counted)
+        Self::with(shard, route, cells, Standing::Counted(side))
     }
 
     /// For one that was intercepted on its way to `port`. The port gets series of its own once a
     /// connection to it succeeds, so that who tries all ports makes none.
     pub fn intercepted(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
         let mut this = if let Some(route) = shard.known_route(side, port) {
-            Self::new(shard, route)
+            Self::counted(shard, route, side)
         } else {
             let route = shard.other_ports(side);
             Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
@@ -69,7 +84,8 @@ impl Recorder {
 
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = Self::new(shard, shard.admit_route(side, port, true, Nanos(0)));
+        let route = shard.admit_route(side, port, true, Nanos(0));
+        let mut this = Self::counted(shard, route, side);
         this.peer = peer;
         this
     }
@@ -162,8 +178,8 @@ impl Recorder {
 
     /// Counts the connection, if that has waited.
     fn settle(&mut self) {
-        if matches!(self.standing, Standing::Awaiting(..)) {
-            self.standing = Standing::Counted;
+        if let Standing::Awaiting(side, _) = self.standing {
+            self.standing = Standing::Counted(side);
             self.cells.connections.add(1);
         }
     }
@@ -174,12 +190,16 @@ impl Recorder {
             return self.shard.probe(ProbeKey { route, status, flags }).add(1);
         }
         let host = if exchange.host == HostId::UNKNOWN { self.peer } else { exchange.host };
+        let detail = self.shard.layout().detail(self.standing.side());
         let key = HttpKey {
             route: self.route,
             host,
             call: exchange.call,
             status: exchange.status,
             flags: exchange.flags,
+            method: if detail.method { exchange.method } else { Method::Other },
+            path: if detail.path { exchange.path } else { PathId::OTHER },
+            version: if detail.version { exchange.version } else { Version::Unknown },
         };
         let layout = self.shard.layout();
         let series = match &self.last {
@@ -194,6 +214,7 @@ impl Recorder {
         }
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
+        series.latest.set(exchange.ended.0);
         self.cells.requests_over.add(1);
         self.cells.held.record(&layout.held, exchange.held);
         let [request, response] = &self.cells.held_each;

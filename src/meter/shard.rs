@@ -40,15 +40,25 @@ impl Shard {
 
     /// The series of `key`; the first time the thread meets it, which is `now`, one is made.
     pub(super) fn http(&self, key: HttpKey, now: Nanos) -> Arc<HttpSeries> {
+        self.http_series(key, now, false)
+    }
+
+    /// Shows the series of `key` from `now` on, whether or not there is such an exchange.
+    pub(super) fn pin_http(&self, key: HttpKey, now: Nanos) {
+        self.http_series(key, now, true);
+    }
+
+    fn http_series(&self, key: HttpKey, now: Nanos, is_pinned: bool) -> Arc<HttpSeries> {
         let mut index = self.index.borrow_mut();
         if let Some(series) = index.http.get(&key) {
             return Arc::clone(series);
         }
-        if key != HttpKey::OVERFLOW && !self.meter.admits_http(key) {
+        let counted = self.meter.counted_as(key);
+        if counted != key {
             drop(index);
-            return self.http(HttpKey::OVERFLOW, now);
+            return self.http_series(counted, now, is_pinned);
         }
-        let series = Arc::new(HttpSeries::new(self.layout(), now));
+        let series = Arc::new(HttpSeries::new(self.layout(), now, is_pinned));
         index.http_writer.append((key, Arc::clone(&series)));
         index.http.insert(key, Arc::clone(&series));
         series

@@ -47,6 +47,8 @@ pub struct HttpTotals {
     pub request_bytes: Totals,
     /// Sizes of the answers in bytes.
     pub response_bytes: Totals,
+    /// When the last of them ended; `None` where that is no reason to stop showing them.
+    pub latest: Option<Nanos>,
 }
 
 /// What is counted of one key before a request is over.
@@ -156,6 +158,11 @@ impl Snapshot {
                 totals.answer_times.add(&series.answer_times);
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
+                totals.ended(if series.is_pinned {
+                    None
+                } else {
+                    Some(Nanos(series.latest.get()))
+                });
             }
             for (key, series) in shard.hosts.iter() {
                 let totals = all.hosts.entry(*key).or_default();
@@ -232,9 +239,11 @@ impl Snapshot {
         all
     }
 
-    /// Exchanges that were counted under [`HttpKey::OVERFLOW`] for want of a series.
+    /// Exchanges that were counted with less detail, or under [`HttpKey::OVERFLOW`] with none at
+    /// all, for want of a series.
     pub fn overflowed(&self) -> u64 {
-        self.http.get(&HttpKey::OVERFLOW).map_or(0, HttpTotals::requests)
+        let over = |key: &HttpKey| *key == HttpKey::OVERFLOW || key.is_folded();
+        self.http.iter().filter(|(key, _)| over(key)).map(|(_, totals)| totals.requests()).sum()
     }
 
     /// Connections open now, over all ports.
@@ -251,6 +260,7 @@ impl HttpTotals {
             answer_times: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
             response_bytes: Totals::new(&layout.sizes),
+            latest: Some(Nanos(0)),
         }
     }
 
@@ -266,6 +276,11 @@ impl HttpTotals {
         self.answer_times.merge(&other.answer_times);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
+        self.ended(other.latest);
+    }
+
+    fn ended(&mut self, latest: Option<Nanos>) {
+        self.latest = self.latest.zip(latest).map(|(one, other)| one.max(other));
     }
 }
 

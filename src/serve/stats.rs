@@ -9,6 +9,7 @@ use super::sums::Sums;
 use super::{Lifecycle, Room};
 use crate::app_process::AppProcesses;
 use crate::aside::{Aside, attempt};
+use crate::clock::Clock;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
@@ -38,6 +39,8 @@ pub(crate) struct Stats {
     pub(crate) room: Arc<Room>,
     pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// The clock of the recording.
+    pub(crate) clock: Clock,
     pub(crate) started: Instant,
 }
 
@@ -131,11 +134,11 @@ impl Stats {
                 )
             }
         };
-        let begun = match turn {
+        let made = match turn {
             Some(turn) => turn.work(begin(gathered, share)).await,
             None => attempt(begin(gathered, share)),
         };
-        let mut exposed = if let Some(exposed) = begun {
+        let mut exposed = if let Some(exposed) = made {
             exposed
         } else {
             // Whatever a body has done to us, our own families are there.
@@ -207,6 +210,7 @@ impl Stats {
         let mut merged = exposition::merge_for(format, own, sources);
         for (outcome, (index, unread)) in merged.outcomes().iter().zip(&read) {
             self.note_merged(*index, &outcome.dropped, unread);
+            self.sources.taken_apart(*index, &outcome.apart);
         }
         if selection.has_filter() {
             merged.keep_named(|name| selection.wants_name(name));
@@ -281,6 +285,7 @@ impl Stats {
         Vitals {
             draining: self.lifecycle.is_draining(),
             uptime: self.started.elapsed(),
+            now: self.clock.now(),
             workers: self.meter.layout().shards,
             process: Process::read(),
         }

@@ -117,7 +117,7 @@ fn a_latency_ends_where_the_answers_body_begins() {
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     let Event::Exchange(long) = exchange(200, Flags::None, 9_000_000_000, 0) else { return };
-    let after = |nanos: u64| Some(podmeter::clock::Nanos(long.started.0 + nanos));
+    let after = |nanos: u64| Some(Nanos(long.started.0 + nanos));
     for (first_byte, first_data) in [
         (after(1_000_000), after(2_000_000)),
         // Without a body, its end is the beginning of none.

@@ -7,11 +7,12 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Extras, Layout, Meter, Natives, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Extras, Layout, Meter, Natives, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
+use podmeter::observe::path::PathId;
 use podmeter::observe::trace::Trace;
-use podmeter::observe::{Event, Exchange, Flags, Sink};
+use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
 
 /// When the clock of these meters read zero.
@@ -46,6 +47,8 @@ impl Known {
                 opaque: false,
             }],
             first_host: HostId(0),
+            inbound: Detail::NONE,
+            outbound: Detail::NONE,
             durations: dialect::duration_bounds(),
             sizes: dialect::size_bounds(),
             held: dialect::held_bounds(),
@@ -68,6 +71,9 @@ impl Known {
         self.recorder.event(Event::Began { host: HostId(0) });
         self.recorder.event(Event::Exchange(Exchange {
             host: HostId(0),
+            method: Method::Get,
+            path: PathId::OTHER,
+            version: Version::Http11,
             call: Call::Http,
             status: if status == 0 { 200 } else { status },
             flags: Flags::None,
@@ -90,6 +96,7 @@ impl Known {
             draining: false,
             uptime: Duration::from_secs(61),
             workers: 1,
+            now: Nanos(0),
             process: Process::default(),
         };
         let snapshot = self.meter.snapshot();

@@ -65,6 +65,7 @@ impl Conversation {
             hosts,
             max_head_bytes: 64 * 1024,
             probes_apart: true,
+            paths: None,
             traces: true,
         }));
         let mut this = Self { watcher, events: Vec::new() };

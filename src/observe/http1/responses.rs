@@ -3,15 +3,16 @@
 
 use super::body::{Body, Progress};
 use super::gather::{Gathered, gather, skip_empty_lines};
-use super::head::{self, Method, ResponseHead};
+use super::head::{self, ResponseHead};
 use super::pending::Pending;
 use super::{Http1, Lost, Requests, Responses, count_messages};
 use crate::clock::Nanos;
 use crate::observe::grpc::web::WebBody;
 use crate::observe::grpc::{Call, ContentKind, GrpcStatus};
+use crate::observe::host::HostId;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
-    Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
+    Direction, Ending, Event, Exchange, Flags, Method, Passed, Protocol, Reason, Sink,
 };
 
 impl Http1 {
@@ -84,18 +85,11 @@ impl Http1 {
             Ending::AppReset => self.broken_off_by_app(now, sink),
             Ending::Refused => {
                 if self.queue.is_empty() && !self.partial_request.is_empty() {
+                    let bytes = self.partial_request.len();
                     // Sniffed as HTTP, though its head was still on the way.
                     self.queue.push_back(Pending {
-                        started: self.partial_since,
-                        bytes: self.partial_request.len() as u64,
-                        held: 0,
-                        host: HostId::UNKNOWN,
-                        method: Method::Other,
-                        content: ContentKind::Other,
-                        last: true,
                         readable: true,
-                        probe: false,
-                        trace: None,
+                        ..Pending::unread(self.partial_since, bytes as u64, Method::Other)
                     });
                     sink.event(Event::Began { host: HostId::UNKNOWN });
                 }
@@ -268,18 +262,7 @@ impl Http1 {
         }
         if let Requests::Lost(lost) = &mut self.requests {
             lost.answerable = false;
-            self.queue.push_back(Pending {
-                started: lost.since,
-                bytes: lost.bytes,
-                held: 0,
-                host: HostId::UNKNOWN,
-                method: lost.method,
-                content: ContentKind::Other,
-                last: true,
-                readable: false,
-                probe: false,
-                trace: None,
-            });
+            self.queue.push_back(Pending::unread(lost.since, lost.bytes, lost.method));
             sink.event(Event::Began { host: HostId::UNKNOWN });
         }
     }
@@ -303,6 +286,9 @@ impl Http1 {
         let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
+            method: pending.method,
+            path: self.rules.settle(pending.path, answer.status),
+            version: pending.version,
             call: match pending.content {
                 ContentKind::GrpcWeb | ContentKind::GrpcWebText => {
                     let in_body = self.web[1].take().map_or(GrpcStatus::NONE, |web| web.status());

@@ -54,7 +54,7 @@ impl Http2 {
     pub(in crate::observe) fn upgraded(
         rules: Arc<Rules>,
         settings: H2cSettings,
-        request: &Asked,
+        request: Asked,
     ) -> Self {
         let mut this = Self::new(rules, request.started);
         // The answer that agreed has acknowledged them.
@@ -76,10 +76,11 @@ impl Http2 {
             messages: Default::default(),
             status: 0,
             host: request.host,
+            method: request.method,
+            path: request.path,
             content: ContentKind::Other,
             grpc_status: GrpcStatus::NONE,
             is_asked: true,
-            is_connect: false,
             websocket: false,
             is_probe: request.probe,
             trace: request.trace,
