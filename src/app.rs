@@ -135,7 +135,7 @@ impl App {
             serve(listener, Arc::new(Admin::new(&stats, &config)), &drain)?;
         }
         if let Some(listener) = self.health {
-            serve(listener, Arc::new(Health::new(&lifecycle)), &drain)?;
+            serve(listener, Arc::new(Health::new(&lifecycle, &config.app_probes)), &drain)?;
         }
 
         tokio::select! {

@@ -4,6 +4,7 @@
 //! for everything that failed later. Every failure is one line on standard error.
 
 mod demo;
+mod inject;
 mod lint;
 mod merge;
 mod mistake;
@@ -11,6 +12,7 @@ mod proxy;
 mod redirect;
 mod signals;
 mod source;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -25,6 +27,8 @@ pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
+        Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
+        Ok(Cli { command: Command::Wait(args) }) => wait::run(&args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,
@@ -67,9 +71,11 @@ enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
     Redirect(redirect::Args),
+    Inject(inject::Args),
     Lint(lint::Args),
     Merge(merge::Args),
     Demo(demo::Args),
+    Wait(wait::Args),
 }
 
 /// Why the program ends without success.

@@ -9,6 +9,7 @@
 
 mod address;
 mod app_metrics;
+mod app_probes;
 mod args;
 mod envoy;
 mod error;
@@ -33,6 +34,7 @@ pub use self::app_metrics::{
     AppMetrics, Authorization, GaugeRule, HeaderText, Place, SourceHeader, SourceLimits,
     SourceMode, SourceTls, SourceUrl, SumRules, Trust,
 };
+pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
@@ -69,6 +71,8 @@ pub struct Config {
     pub app_metrics: Vec<AppMetrics>,
     /// The most bytes that one app source may send, after decompression.
     pub app_metrics_max_bytes: u64,
+    /// Probes of the app that the health listener answers by asking the app, by path.
+    pub app_probes: Vec<AppProbe>,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
     /// Which paths are told apart, where a dialect tells any.
@@ -127,6 +131,8 @@ pub struct Identity {
     pub namespace: Option<String>,
     /// The pod's name.
     pub pod: Option<String>,
+    /// The hash in the pod's name, from its label `pod-template-hash`.
+    pub pod_template_hash: Option<String>,
     /// The app, from its `app` or `app.kubernetes.io/name` label.
     pub app: Option<String>,
     /// The app's version (`--version-label`).

@@ -37,6 +37,7 @@ mod demo;
 pub mod dialect;
 mod drain;
 pub mod exposition;
+pub mod inject;
 mod listen;
 pub mod logging;
 pub mod meter;

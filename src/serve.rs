@@ -7,6 +7,7 @@
 //! and [`readers`] bound what answers on their way may hold.
 
 mod admin;
+mod app_probes;
 mod coding;
 mod exposed;
 mod health;

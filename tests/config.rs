@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 36] = [
+const SAMPLES: [(&str, [&str; 3]); 38] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -28,6 +28,14 @@ const SAMPLES: [(&str, [&str; 3]); 36] = [
     ("stats-listen", ["127.0.0.1:101", "0.0.0.0:102", "off"]),
     ("admin-listen", ["127.0.0.1:201", "[::1]:202", "off"]),
     ("health-listen", ["127.0.0.1:301", "0.0.0.0:302", "off"]),
+    (
+        "app-probes",
+        [
+            r#"{"/app-health/a/livez":{"tcpSocket":{"port":1},"timeoutSeconds":1}}"#,
+            r#"{"/b":{"httpGet":{"port":2,"path":"/x?y=z","scheme":"HTTPS"},"timeoutSeconds":9}}"#,
+            r#"{"/c":{"tcpSocket":{"port":3},"timeoutSeconds":3}}"#,
+        ],
+    ),
     ("dialect", ["linkerd", "envoy", "osm"]),
     ("path-templates", ["/users/{id}", "auto", "off"]),
     ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
@@ -45,6 +53,7 @@ const SAMPLES: [(&str, [&str; 3]); 36] = [
     ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
     ("pod", ["shop-1", "shop-2", "shop-3"]),
+    ("pod-template-hash", ["5d8c9b", "6d8c9b", "7d8c9b"]),
     ("app", ["web", "api", "job"]),
     ("version-label", ["v1", "v2", "v3"]),
     ("service", ["shop", "shop.sales", "shop.sales.svc"]),
@@ -69,7 +78,7 @@ fn a_flag_beats_the_variable_which_beats_the_file_which_beats_the_default() {
     for (setting, [one, two, three]) in SAMPLES {
         let flag = [needed(setting), format!("--{setting}={one}")];
         let variable = [(variable(setting), two)];
-        let file = format!("{setting}: \"{three}\"\n");
+        let file = format!("{setting}: '{three}'\n");
         let got = |flags: &[String], variables: &[(String, &str)], file: &str| {
             dump(&load(flags, variables, file).unwrap())[setting].clone()
         };
@@ -103,14 +112,14 @@ fn every_setting_in_a_file_equals_the_same_by_flags_and_by_variables() {
         let all = || SAMPLES.iter().map(|(setting, values)| (*setting, values[pick]));
         let flags: Vec<String> = all().map(|(key, value)| format!("--{key}={value}")).collect();
         let variables: Vec<_> = all().map(|(key, value)| (variable(key), value)).collect();
-        let quoted: Vec<_> = all().map(|(key, value)| format!("{key}: \"{value}\"\n")).collect();
+        let quoted: Vec<_> = all().map(|(key, value)| format!("{key}: '{value}'\n")).collect();
         let plain: Vec<_> = all().map(|(key, value)| format!("{key}: {value}\n")).collect();
         let (quoted, plain) = (quoted.concat(), plain.concat());
         let by_flags = load(&flags, &[], "").unwrap();
         assert_eq!(load(&[], &variables, "").unwrap(), by_flags);
         assert_eq!(load(&[], &[], &quoted).unwrap(), by_flags);
-        // YAML wants quotes around what begins with a bracket.
-        if !plain.contains(": [") {
+        // YAML wants quotes around what begins with a bracket or a brace.
+        if !plain.contains(": [") && !plain.contains(": {") {
             assert_eq!(load(&[], &[], &plain).unwrap(), by_flags);
         }
     }
@@ -365,7 +374,8 @@ fn the_documentation_lists_every_setting_with_its_variable_key_and_default() {
                 let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
                 format!("`{}` ", items.join(","))
             }
-            Value::String(text) => format!("`{text}` "),
+            // A table wants what parts its columns escaped.
+            Value::String(text) => format!("`{}` ", text.replace('|', "\\|")),
             other => format!("`{other}` "),
         };
         expected

@@ -60,6 +60,7 @@ fn identity() -> Identity {
         workload_kind: Some("Deployment".into()),
         namespace: Some("test".into()),
         pod: Some("podinfo-1".into()),
+        pod_template_hash: None,
         app: Some("pod\"info".into()),
         version: Some("v2".into()),
         services: vec!["podinfo.test.svc.cluster.local".into(), "api.example.com".into()],

@@ -79,6 +79,14 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
     pub health_listen: Option<String>,
 
+    /// Probes of the app that the kubelet asks of `--health-listen`, as `podmeter inject` writes them:
+    /// JSON of a path and what to ask at it, such as `{"/app-health/web/readyz": {"tcpSocket":
+    /// {"port": 5432}, "timeoutSeconds": 1}}`, or an `httpGet` with `port`, `path`, `scheme` and
+    /// `httpHeaders`. The proxy asks the app at the address that it was itself asked at.
+    #[arg(long, value_name = "JSON", help_heading = LOOK)]
+    #[serde(deserialize_with = "super::app_probes::written")]
+    pub app_probes: Option<String>,
+
     /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd`, `osm`,
     /// `http` and `otel`, with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
@@ -152,6 +160,12 @@ pub struct ProxyArgs {
     /// The pod's own name.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub pod: Option<String>,
+
+    /// The pod's label `pod-template-hash`. A pod that is called WORKLOAD-HASH-SUFFIX says so what
+    /// its workload is, and goes before `--workload`: that stays as it was in a copy of the template,
+    /// such as the one that Flagger makes for a primary.
+    #[arg(long, value_name = "HASH", help_heading = WHO)]
+    pub pod_template_hash: Option<String>,
 
     /// The app's name, as in the pod's label `app`; it becomes the canonical service, which is the
     /// workload otherwise.
@@ -279,6 +293,22 @@ impl ProxyArgs {
         }
     }
 
+    /// The name of every setting, in the order of the help.
+    pub fn names() -> Vec<&'static str> {
+        Self::default().slots().map(|(name, _)| name).into()
+    }
+
+    /// Takes a value for the setting of a name; false where there is none.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        let slot = self.slots().into_iter().find(|(known, _)| *known == name);
+        match slot {
+            Some((_, Slot::One(slot))) => *slot = Some(value.to_owned()),
+            Some((_, Slot::Many(slot))) => slot.push(value.to_owned()),
+            None => return false,
+        }
+        true
+    }
+
     /// What this layer says, as pairs of a flag's name and its values.
     pub(super) fn said(mut self) -> Vec<(&'static str, Vec<String>)> {
         let taken = self.slots().map(|(name, slot)| match slot {
@@ -289,7 +319,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 36] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 38] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -303,6 +333,7 @@ impl ProxyArgs {
             stats_listen,
             admin_listen,
             health_listen,
+            app_probes,
             dialect,
             path_templates,
             envoy_cluster_name,
@@ -313,6 +344,7 @@ impl ProxyArgs {
             workload_kind,
             namespace,
             pod,
+            pod_template_hash,
             app,
             version_label,
             service,
@@ -341,6 +373,7 @@ impl ProxyArgs {
             ("stats-listen", One(stats_listen)),
             ("admin-listen", One(admin_listen)),
             ("health-listen", One(health_listen)),
+            ("app-probes", One(app_probes)),
             ("dialect", Many(dialect)),
             ("path-templates", Many(path_templates)),
             ("envoy-cluster-name", One(envoy_cluster_name)),
@@ -351,6 +384,7 @@ impl ProxyArgs {
             ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
             ("pod", One(pod)),
+            ("pod-template-hash", One(pod_template_hash)),
             ("app", One(app)),
             ("version-label", One(version_label)),
             ("service", Many(service)),

@@ -11,7 +11,7 @@ use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
     Config, EnvoyNames, Identity, Limits, Log, LogFormat, PathRules, ProxyArgs, app_metrics,
-    forward, redirect,
+    app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::observe::path::Templates;
@@ -60,6 +60,7 @@ impl Config {
                 text(args.app_metrics_max_bytes.as_deref()),
                 1 << 30,
             )?,
+            app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
             dialects: dialects(&args.dialect)?,
             paths: paths(&args)?,
             envoy: EnvoyNames::read(
@@ -193,17 +194,30 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
             services.push(name);
         }
     }
+    let pod = label("pod", args.pod.as_deref())?;
+    let hash = label("pod-template-hash", args.pod_template_hash.as_deref())?;
+    let workload = label("workload", args.workload.as_deref())?;
+    let of_pod = pod.as_deref().zip(hash.as_deref()).and_then(|(pod, hash)| workload_of(pod, hash));
     Ok(Identity {
-        workload: label("workload", args.workload.as_deref())?,
+        workload: of_pod.or(workload),
         workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
-        pod: label("pod", args.pod.as_deref())?,
+        pod,
+        pod_template_hash: hash,
         app: label("app", args.app.as_deref())?,
         version: label("version-label", args.version_label.as_deref())?,
         services,
         revision: label("revision", args.revision.as_deref())?,
         cluster: label("cluster", args.cluster.as_deref())?,
     })
+}
+
+/// The workload that a pod's name names: all before the hash of its template. A long name is cut
+/// short by Kubernetes, and then has no whole hash.
+fn workload_of(pod: &str, hash: &str) -> Option<String> {
+    let (owner, _) = pod.rsplit_once('-')?;
+    let workload = owner.strip_suffix(hash)?.strip_suffix('-')?;
+    (!workload.is_empty()).then(|| workload.to_owned())
 }
 
 fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Identity, Limits, Log, PathRules};
+use super::{Config, Identity, Limits, Log, PathRules, app_probes};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -18,6 +18,7 @@ impl From<&Config> for ProxyArgs {
             workload_kind,
             namespace,
             pod,
+            pod_template_hash,
             app,
             version,
             services,
@@ -45,6 +46,7 @@ impl From<&Config> for ProxyArgs {
             stats_listen: listener(config.stats_listen),
             admin_listen: listener(config.admin_listen),
             health_listen: listener(config.health_listen),
+            app_probes: app_probes::show(&config.app_probes),
             dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
             path_templates: path_templates(&config.paths),
             envoy_cluster_name: text(&config.envoy.cluster),
@@ -61,6 +63,7 @@ impl From<&Config> for ProxyArgs {
             workload_kind: Some(workload_kind.unwrap_or_default()),
             namespace,
             pod,
+            pod_template_hash,
             app,
             version_label: version,
             service: services,
