@@ -11,6 +11,7 @@ mod address;
 mod app_metrics;
 mod app_probes;
 mod args;
+mod custom;
 mod envoy;
 mod error;
 mod file;
@@ -36,6 +37,10 @@ pub use self::app_metrics::{
 };
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::custom::{
+    Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, LabelText, Measure,
+    Of,
+};
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
@@ -73,8 +78,11 @@ pub struct Config {
     pub app_metrics_max_bytes: u64,
     /// Probes of the app that the health listener answers by asking the app, by path.
     pub app_probes: Vec<AppProbe>,
-    /// The families that the recording is shown as, at least one, none twice.
+    /// The families that the recording is shown as, none twice. There is at least one of these or of
+    /// the next.
     pub dialects: Vec<Dialect>,
+    /// Those that the configuration itself defines.
+    pub custom_dialects: CustomDialects,
     /// Which paths are told apart, where a dialect tells any.
     pub paths: PathRules,
     /// How Envoy's families name the app's ports.

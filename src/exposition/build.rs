@@ -35,14 +35,14 @@ impl<'a> FamilyBuilder<'a> {
     pub fn histogram(
         &mut self,
         labels: &Labels,
-        buckets: &[(&'a str, u64)],
+        buckets: &[(impl AsRef<str>, u64)],
         sum: f64,
         count: u64,
     ) -> &mut Self {
         for (at, (le, cumulative)) in buckets.iter().enumerate() {
-            self.bucket(labels, at, le, *cumulative);
+            self.bucket(labels, at, le.as_ref(), *cumulative);
         }
-        if buckets.last().is_none_or(|(le, _)| *le != "+Inf") {
+        if buckets.last().is_none_or(|(le, _)| le.as_ref() != "+Inf") {
             self.bucket(labels, buckets.len(), "+Inf", count);
         }
         self.push(labels, Suffix::Sum, Number::Float(sum));
@@ -54,14 +54,14 @@ impl<'a> FamilyBuilder<'a> {
         self.0
     }
 
-    fn bucket(&mut self, labels: &Labels, at: usize, le: &'a str, cumulative: u64) {
+    fn bucket(&mut self, labels: &Labels, at: usize, le: &str, cumulative: u64) {
         let bounds = &mut self.0.bounds;
         // Every histogram of a family has the same bounds, so the place is the same, too.
         let at = if bounds.get(at).is_some_and(|known| known == le) {
             at
         } else {
             bounds.iter().position(|known| *known == le).unwrap_or_else(|| {
-                bounds.push(Cow::Borrowed(le));
+                bounds.push(Cow::Owned(le.to_owned()));
                 bounds.len() - 1
             })
         };

@@ -20,6 +20,13 @@ impl Bounds {
         Self(all.into())
     }
 
+    /// The same with further ones.
+    #[must_use]
+    pub fn and(&self, more: impl IntoIterator<Item = Vec<u64>>) -> Self {
+        let more: Vec<u64> = more.into_iter().flatten().collect();
+        Self::union([&*self.0, &more])
+    }
+
     /// Which bucket `value` falls into; the number of bounds for the infinite one.
     fn bucket(&self, value: u64) -> usize {
         self.0.partition_point(|&bound| bound < value)

@@ -129,11 +129,11 @@ impl Stats {
                 )
             }
         };
-        let begun = match turn {
+        let outcome = match turn {
             Some(turn) => turn.work(begin(gathered, share)).await,
             None => attempt(begin(gathered, share)),
         };
-        let mut exposed = if let Some(exposed) = begun {
+        let mut exposed = if let Some(exposed) = outcome {
             exposed
         } else {
             // Whatever a body has done to us, our own families are there.
