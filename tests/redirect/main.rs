@@ -12,6 +12,7 @@
 mod inbound;
 mod laws;
 mod life;
+mod old_kernels;
 mod outbound;
 mod probes;
 mod rules;
