@@ -2,8 +2,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use podmeter::clock::Nanos;
-use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::config::Identity;
+use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
@@ -39,7 +39,9 @@ fn exchange(status: u16) -> Event {
         started: Nanos(0),
         ended: Nanos(1_234_567),
         first_byte: None,
+        first_data: None,
         held: 9_000,
+        held_request: 4_000,
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
@@ -52,7 +54,7 @@ fn record(criterion: &mut Criterion) {
     let mut recorder = Recorder::new(&shard, RouteId(0));
     criterion.bench_function("record one exchange, the same series", |bencher| {
         bencher.iter(|| {
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange(200)));
         });
     });
@@ -60,7 +62,7 @@ fn record(criterion: &mut Criterion) {
         let mut turn = 0;
         bencher.iter(|| {
             turn = (turn + 1) % 4;
-            recorder.event(black_box(Event::Began));
+            recorder.event(black_box(Event::Began { host: HostId(0) }));
             recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
         });
     });
@@ -74,8 +76,9 @@ fn show(criterion: &mut Criterion) {
     for status in 200..360 {
         recorder.event(exchange(status));
     }
-    let names = [Dialect::Istio, Dialect::Envoy];
-    let dialects = Dialects::new(&names, &Identity::default(), meter.layout());
+    let names: Vec<_> = Dialect::all().collect();
+    let identity = Identity::default();
+    let dialects = Dialects::new(&names, &Subject::new(&identity), meter.layout());
     let vitals =
         Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
     criterion.bench_function("show 10,000 samples", |bencher| {

@@ -144,7 +144,7 @@ impl Sink for Count {
     fn event(&mut self, event: Event) {
         match event {
             Event::Exchange(exchange) if exchange.status == 200 => self.exchanges += 1,
-            Event::Began | Event::Speaks(_) | Event::Messages { .. } => {}
+            Event::Began { .. } | Event::Speaks(_) | Event::Messages { .. } => {}
             _ => self.others += 1,
         }
     }

@@ -6,7 +6,7 @@ mod doors;
 use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dialect::Dialects;
+use crate::dialect::{Dialects, Subject};
 use crate::drain::{Connections, Drain};
 use crate::listen::{BindError, Staff, Workers, bind};
 use crate::meter::{Meter, Side};
@@ -104,9 +104,11 @@ impl App {
         let config = Arc::new(self.config);
         let mut registry = Registry::default();
         let max_bytes = config.app_metrics_max_bytes;
+        let subject =
+            Subject { identity: &config.identity, seen: Some(&seen), envoy: Some(&config.envoy) };
         let stats = Arc::new(Stats {
             meter,
-            dialects: Dialects::new(&config.dialects, &config.identity, &layout).naming(&seen),
+            dialects: Dialects::new(&config.dialects, &subject, &layout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             registry,
             settler: workers.settler(),
@@ -122,7 +124,7 @@ impl App {
             serve(listener, Arc::new(Admin::new(&stats, &config)), &drain)?;
         }
         if let Some(listener) = self.health {
-            serve(listener, Arc::new(Health::new(&lifecycle)), &drain)?;
+            serve(listener, Arc::new(Health::new(&lifecycle, &config.app_probes)), &drain)?;
         }
 
         tokio::select! {

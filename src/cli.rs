@@ -4,6 +4,8 @@
 //! for everything that failed later. Every failure is one line on standard error.
 
 mod demo;
+mod inject;
+mod injector;
 mod lint;
 mod merge;
 mod mistake;
@@ -11,6 +13,7 @@ mod proxy;
 mod redirect;
 mod signals;
 mod source;
+mod wait;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -25,6 +28,9 @@ pub fn run() -> ExitCode {
     let failure = match parse(std::env::args_os()) {
         Ok(Cli { command: Command::Proxy(args) }) => proxy::run(*args).err(),
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
+        Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
+        Ok(Cli { command: Command::Wait(args) }) => wait::run(&args).err(),
+        Ok(Cli { command: Command::Injector(args) }) => injector::run(*args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,
@@ -67,9 +73,12 @@ enum Command {
     // Boxed, as it holds a word for each of many settings.
     Proxy(Box<proxy::Args>),
     Redirect(redirect::Args),
+    Inject(inject::Args),
+    Injector(Box<injector::Args>),
     Lint(lint::Args),
     Merge(merge::Args),
     Demo(demo::Args),
+    Wait(wait::Args),
 }
 
 /// Why the program ends without success.
@@ -94,7 +103,9 @@ impl Failure {
 
 /// The parser of the whole command line.
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("proxy", config::describe)
+    Cli::command()
+        .mut_subcommand("proxy", config::describe)
+        .mut_subcommand("injector", config::describe_injector)
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

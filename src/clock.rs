@@ -32,3 +32,10 @@ impl Clock {
         Nanos(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()))
     }
 }
+
+/// The time of day: whole seconds since 1970, as certificates tell it.
+pub fn unix_seconds() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock from before 1970 is not set.
+    since.map_or(0, |since| since.as_secs())
+}

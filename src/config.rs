@@ -9,20 +9,25 @@
 
 mod address;
 mod app_metrics;
+mod app_probes;
 mod args;
+mod envoy;
 mod error;
 mod file;
 mod forward;
+mod injector;
 mod layers;
 mod quantity;
 mod read;
 mod redirect;
 mod show;
+mod template;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::dialect::Dialect;
 use crate::redirect::Mode;
 
 pub use self::address::Resolve;
@@ -30,12 +35,19 @@ pub use self::app_metrics::{
     AppMetrics, Authorization, GaugeRule, HeaderText, Place, SourceHeader, SourceLimits,
     SourceMode, SourceTls, SourceUrl, SumRules, Trust,
 };
+pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
+pub use self::injector::{
+    Certificates, ClusterAt, InjectorArgs, InjectorConfig, OwnAuthority, Policy, describe_injector,
+    injector_variable, load_injector,
+};
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
+pub use self::template::{Placeholder, Template};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///
@@ -64,8 +76,12 @@ pub struct Config {
     pub app_metrics: Vec<AppMetrics>,
     /// The most bytes that one app source may send, after decompression.
     pub app_metrics_max_bytes: u64,
+    /// Probes of the app that the health listener answers by asking the app, by path.
+    pub app_probes: Vec<AppProbe>,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// How Envoy's families name the app's ports.
+    pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
     pub identity: Identity,
     /// What protects the pod.
@@ -93,35 +109,20 @@ pub struct Forward {
     pub target: SocketAddr,
 }
 
-/// A set of metric families that the one recording can be shown as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Dialect {
-    /// `istio_requests_total` and kin.
-    Istio,
-    /// `envoy_cluster_upstream_rq` and kin.
-    Envoy,
-}
-
-impl Dialect {
-    /// The name that `--dialect` takes.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Istio => "istio",
-            Self::Envoy => "envoy",
-        }
-    }
-}
-
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does
 /// for a label that the pod does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The Deployment or other owner.
     pub workload: Option<String>,
+    /// What kind of object that is.
+    pub workload_kind: Option<String>,
     /// The pod's namespace.
     pub namespace: Option<String>,
     /// The pod's name.
     pub pod: Option<String>,
+    /// The hash in the pod's name, from its label `pod-template-hash`.
+    pub pod_template_hash: Option<String>,
     /// The app, from its `app` or `app.kubernetes.io/name` label.
     pub app: Option<String>,
     /// The app's version (`--version-label`).

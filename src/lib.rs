@@ -37,6 +37,8 @@ mod demo;
 pub mod dialect;
 mod drain;
 pub mod exposition;
+pub mod inject;
+pub mod injector;
 mod listen;
 pub mod logging;
 pub mod meter;

@@ -12,6 +12,7 @@
 mod cell;
 mod histogram;
 mod journal;
+mod outcome;
 mod ports;
 mod recorder;
 mod series;
@@ -19,12 +20,13 @@ mod shard;
 mod snapshot;
 
 pub use histogram::{Bounds, Totals};
+pub use outcome::{Fault, Outcome};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey};
+pub use series::{HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
 pub use snapshot::{
-    HttpTotals, MessagesTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
+    HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
 
 use crate::observe::Flags;
@@ -120,6 +122,7 @@ impl Meter {
             }
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
+                shard.host(HostKey { route, host });
                 shard.http(HttpKey { route, host, call, status: 200, flags });
             }
         }

@@ -69,7 +69,10 @@ pub enum Event {
     Speaks(Spoken),
     /// A request's head is complete, or its unreadable request is being answered: one more
     /// exchange is in flight.
-    Began,
+    Began {
+        /// Which of the pod's own names the request named.
+        host: HostId,
+    },
     /// A probe's head is complete. Of what came of it, only its [`Exchange`] is told.
     ProbeBegan,
     /// An exchange is over: one fewer in flight, and this is its one recording.
@@ -146,9 +149,13 @@ pub struct Exchange {
     pub ended: Nanos,
     /// When the answer's first byte was handed to the kernel.
     pub first_byte: Option<Nanos>,
+    /// When the first byte of the answer's body was.
+    pub first_data: Option<Nanos>,
     /// Nanoseconds that the end of the request's head and the end of the answer spent inside
     /// podmeter.
     pub held: u64,
+    /// How many of these the end of the request's head did.
+    pub held_request: u64,
     /// Bytes of the request on the wire, head included.
     pub request_bytes: u64,
     /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.
@@ -373,6 +380,23 @@ pub enum Ending {
     Refused,
     /// podmeter gave the connection up: it was idle for too long, or the drain is over.
     GivenUp,
+}
+
+impl Ending {
+    /// Every one, in the order of the metric's series.
+    pub const ALL: [Self; 5] =
+        [Self::Finished, Self::ClientReset, Self::AppReset, Self::Refused, Self::GivenUp];
+
+    /// As a metric label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::ClientReset => "client_reset",
+            Self::AppReset => "app_reset",
+            Self::Refused => "refused",
+            Self::GivenUp => "given_up",
+        }
+    }
 }
 
 /// What observers are told about the pod and its limits; shared by all connections of a listener.

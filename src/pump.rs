@@ -73,6 +73,7 @@ impl Drop for Books {
     fn drop(&mut self) {
         let now = self.clock.now();
         let ending = self.ending.unwrap_or(Ending::GivenUp);
+        self.recorder.ends(ending);
         self.watcher.closed(ending, now, &mut self.recorder);
         self.recorder.lasted(now.since(self.opened));
     }

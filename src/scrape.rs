@@ -31,10 +31,13 @@ mod tls;
 mod workers;
 
 pub(crate) use accept::Wants;
+pub(crate) use connect::Stream;
 pub(crate) use crew::{Muster, Words};
 pub(crate) use deadline::{TIMEOUT, deadline};
 pub(crate) use error::{Cause, FetchError};
 pub(crate) use health::{Dropped, Health};
+pub(crate) use line::Line;
+pub(crate) use tls::Tls;
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
 use crate::exposition::{self, Apart, Escaping, Exposition, Format, InputFormat, Limits, Scanned};

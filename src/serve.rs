@@ -7,21 +7,23 @@
 //! and [`readers`] bound what answers on their way may hold.
 
 mod admin;
+mod app_probes;
 mod coding;
 mod exposed;
 mod health;
 mod http;
 mod outgoing;
 mod readers;
-mod reply;
+pub(crate) mod reply;
 mod room;
 mod selection;
 mod stats;
 mod sums;
 
-pub(crate) use self::http::serve;
+pub(crate) use self::http::{Routes, serve, values};
 pub(crate) use admin::Admin;
 pub(crate) use health::Health;
+pub(crate) use reply::Reply;
 pub(crate) use room::Room;
 pub(crate) use stats::Stats;
 pub(crate) use sums::gauge_rules;

@@ -95,8 +95,8 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("drain-timeout", "9999999999999999999h", wait),
         ("linger", "8761h", wait),
         ("linger", "1.5s", wait),
-        ("dialect", "istoi", "istio, envoy, or both"),
-        ("dialect", "", "istio, envoy, or both"),
+        ("dialect", "istoi", "one or more of istio, envoy, linkerd, osm"),
+        ("dialect", "", "one or more of istio, envoy, linkerd, osm"),
         ("service", "shop:8080", services),
         ("service", "-shop", services),
         ("log-level", "verbose", filter),
@@ -226,10 +226,8 @@ fn settings_that_contradict_each_other_are_both_named() {
 #[test]
 fn what_a_later_version_will_have_is_refused_as_such() {
     for (value, feature, instead) in [
-        ("dialect=linkerd", "that dialect", "istio or envoy"),
-        ("dialect=osm", "that dialect", "istio or envoy"),
-        ("dialect=http", "that dialect", "istio or envoy"),
-        ("dialect=otel", "that dialect", "istio or envoy"),
+        ("dialect=http", "that dialect", "istio, envoy, linkerd or osm"),
+        ("dialect=otel", "that dialect", "istio, envoy, linkerd or osm"),
     ] {
         let (setting, value_) = value.split_once('=').unwrap();
         assert_refused(
@@ -469,11 +467,38 @@ fn a_redirection_that_cannot_be_is_refused_before_anything_is_changed() {
 }
 
 #[test]
+fn a_bad_name_for_envoys_families_is_told_what_there_is() {
+    let template = "at most 253 bytes of text with any of {port} {service} {workload} {namespace} \
+                    {pod} {app} {version} {revision} {cluster} in it";
+    let label = "NAME=TEMPLATE, such as service={service}_{namespace}_svc_{port}";
+    let taken = "a name that no label has yet";
+    for (setting, value, expected) in [
+        ("envoy-cluster-name", "{ns}", template),
+        ("envoy-cluster-name", "", template),
+        ("envoy-label", "service", label),
+        ("envoy-label", "2nd=a", label),
+        ("envoy-label", "a={nobody}", template),
+        ("envoy-label", "le=a", taken),
+        ("envoy-label", "envoy_cluster_name=a", taken),
+    ] {
+        let output = program().args(PROXY.split(' ')).arg(format!("--{setting}={value}")).output();
+        assert_refused(
+            &output.unwrap(),
+            &format!("--{setting} is {value:?}, but it takes {expected}"),
+        );
+    }
+    assert_refused(
+        &podmeter(&format!("{PROXY} --envoy-label a=b --envoy-label a=c")),
+        &format!("--envoy-label is \"a=c\", but it takes {taken}"),
+    );
+}
+
+#[test]
 fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 31);
+    assert_eq!(rows.len(), 34);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use clap::Parser;
 use podmeter::config::{
-    self, Config, Dialect, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
+    self, Config, LoadError, LogFormat, ProxyArgs, SourceMode, Surroundings, variable,
 };
+use podmeter::dialect::Dialect;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 30] = [
+const SAMPLES: [(&str, [&str; 3]); 35] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -27,7 +28,17 @@ const SAMPLES: [(&str, [&str; 3]); 30] = [
     ("stats-listen", ["127.0.0.1:101", "0.0.0.0:102", "off"]),
     ("admin-listen", ["127.0.0.1:201", "[::1]:202", "off"]),
     ("health-listen", ["127.0.0.1:301", "0.0.0.0:302", "off"]),
-    ("dialect", ["istio", "envoy", "istio"]),
+    (
+        "app-probes",
+        [
+            r#"{"/app-health/a/livez":{"tcpSocket":{"port":1},"timeoutSeconds":1}}"#,
+            r#"{"/b":{"httpGet":{"port":2,"path":"/x?y=z","scheme":"HTTPS"},"timeoutSeconds":9}}"#,
+            r#"{"/c":{"tcpSocket":{"port":3},"timeoutSeconds":3}}"#,
+        ],
+    ),
+    ("dialect", ["linkerd", "envoy", "osm"]),
+    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
         [
@@ -38,8 +49,10 @@ const SAMPLES: [(&str, [&str; 3]); 30] = [
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
     ("workload", ["shop", "cart", "till"]),
+    ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
     ("pod", ["shop-1", "shop-2", "shop-3"]),
+    ("pod-template-hash", ["5d8c9b", "6d8c9b", "7d8c9b"]),
     ("app", ["web", "api", "job"]),
     ("version-label", ["v1", "v2", "v3"]),
     ("service", ["shop", "shop.sales", "shop.sales.svc"]),
@@ -62,7 +75,7 @@ fn a_flag_beats_the_variable_which_beats_the_file_which_beats_the_default() {
     for (setting, [one, two, three]) in SAMPLES {
         let flag = [needed(setting), format!("--{setting}={one}")];
         let variable = [(variable(setting), two)];
-        let file = format!("{setting}: \"{three}\"\n");
+        let file = format!("{setting}: '{three}'\n");
         let got = |flags: &[String], variables: &[(String, &str)], file: &str| {
             dump(&load(flags, variables, file).unwrap())[setting].clone()
         };
@@ -96,7 +109,7 @@ fn every_setting_in_a_file_equals_the_same_by_flags_and_by_variables() {
         let all = || SAMPLES.iter().map(|(setting, values)| (*setting, values[pick]));
         let flags: Vec<String> = all().map(|(key, value)| format!("--{key}={value}")).collect();
         let variables: Vec<_> = all().map(|(key, value)| (variable(key), value)).collect();
-        let quoted: Vec<_> = all().map(|(key, value)| format!("{key}: \"{value}\"\n")).collect();
+        let quoted: Vec<_> = all().map(|(key, value)| format!("{key}: '{value}'\n")).collect();
         let plain: Vec<_> = all().map(|(key, value)| format!("{key}: {value}\n")).collect();
         let (quoted, plain) = (quoted.concat(), plain.concat());
         let by_flags = load(&flags, &[], "").unwrap();
@@ -151,7 +164,7 @@ fn a_variable_holds_a_list_between_commas_or_white_space() {
     assert_eq!(names, ["a", "127.0.0.1:9103/x"]);
     assert_eq!(config.identity.services, ["shop", "shop.sales"]);
     assert_eq!(config.opaque_ports, [5..=9]);
-    assert_eq!(config.dialects, [Dialect::Envoy, Dialect::Istio]);
+    assert_eq!(config.dialects, ["envoy", "istio"].map(dialect));
 }
 
 #[test]
@@ -177,8 +190,10 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.health_listen, Some(at("0.0.0.0:15021")));
     assert!(config.app_metrics.is_empty() && config.opaque_ports.is_empty());
     assert_eq!(config.app_metrics_max_bytes, 16 << 20);
-    assert_eq!(config.dialects, [Dialect::Istio, Dialect::Envoy]);
-    assert_eq!(config.identity, config::Identity::default());
+    assert_eq!(config.dialects, ["istio", "envoy"].map(dialect));
+    let deployment = Some("Deployment".to_owned());
+    let nobody = config::Identity { workload_kind: deployment, ..config::Identity::default() };
+    assert_eq!(config.identity, nobody);
     assert_eq!(config.limits.max_connections, 10_000);
     assert_eq!(config.limits.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.limits.idle_timeout, None);
@@ -270,6 +285,7 @@ fn an_empty_name_from_the_downward_api_is_no_name() {
     let args = ProxyArgs {
         forward: vec!["8080=8081".to_owned()],
         workload: Some(String::new()),
+        workload_kind: Some(String::new()),
         pod: Some(" \n".to_owned()),
         service: vec![String::new()],
         ..ProxyArgs::default()
@@ -297,11 +313,14 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "envoy-cluster-name": "inbound|{port}||",
+            "envoy-label": [],
             "app-metrics": [
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
             "app-metrics-max-bytes": "16MiB",
             "workload": "shop",
+            "workload-kind": "Deployment",
             "service": [],
             "max-connections": 10000,
             "connect-timeout": "10s",
@@ -453,7 +472,9 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "app-metrics" | "service" => json!([sample]),
+        "forward" | "opaque-ports" | "dialect" | "envoy-label" | "app-metrics" | "service" => {
+            json!([sample])
+        }
         "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
         _ => json!(sample),
     }
@@ -465,4 +486,8 @@ fn dump(config: &Config) -> Value {
 
 fn at(address: &str) -> SocketAddr {
     address.parse().unwrap()
+}
+
+fn dialect(name: &str) -> Dialect {
+    Dialect::named(name).unwrap()
 }

@@ -1,8 +1,10 @@
 //! One recording, shown as istio and envoy: every label, every bucket, every number.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use podmeter::clock::Nanos;
-use podmeter::config::{Dialect, Identity};
-use podmeter::dialect::{self, Dialects, Vitals};
+use podmeter::config::Identity;
+use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
@@ -11,6 +13,13 @@ use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sin
 use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
+
+#[path = "dialects/envoy_names.rs"]
+mod envoy_names;
+#[path = "dialects/linkerd.rs"]
+mod linkerd;
+#[path = "dialects/osm.rs"]
+mod osm;
 
 /// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
 fn meter() -> Arc<Meter> {
@@ -41,8 +50,10 @@ fn meter() -> Arc<Meter> {
 fn identity() -> Identity {
     Identity {
         workload: Some("podinfo".into()),
+        workload_kind: Some("Deployment".into()),
         namespace: Some("test".into()),
         pod: Some("podinfo-1".into()),
+        pod_template_hash: None,
         app: Some("pod\"info".into()),
         version: Some("v2".into()),
         services: vec!["podinfo.test.svc.cluster.local".into(), "api.example.com".into()],
@@ -60,7 +71,9 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
         started: Nanos(10),
         ended: Nanos(10 + nanos),
         first_byte: None,
+        first_data: None,
         held: 7_000,
+        held_request: 2_000,
         request_bytes: 100,
         response_bytes: 101,
         probe: false,
@@ -68,14 +81,15 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
 }
 
 /// Everything shown of `meter`, as text.
-fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[Dialect], format: Format) -> String {
+fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[&str], format: Format) -> String {
     let vitals = Vitals {
         draining: false,
         uptime: Duration::from_secs(61),
         workers: 2,
         process: Process { resident_bytes: 4096, private_bytes: 1024, ..Process::default() },
     };
-    let dialects = Dialects::new(names, identity, meter.layout());
+    let names: Vec<_> = names.iter().filter_map(|name| Dialect::named(name)).collect();
+    let dialects = Dialects::new(&names, &Subject::new(identity), meter.layout());
     let families = dialects.families(&meter.snapshot(), &vitals);
     let mut text = Vec::new();
     exposition::render(&exposition::merge(families, Vec::new()), format, &mut text);
@@ -91,7 +105,7 @@ fn samples<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
 fn an_idle_canary_has_every_family_a_release_check_asks_for_at_zero() {
     let meter = meter();
     let _shard = meter.shard(0);
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
+    let text = shown(&meter, &identity(), &["istio", "envoy"], Format::TEXT);
     let requests = samples(&text, "istio_requests_total{");
     assert_eq!(requests.len(), 1);
     assert_eq!(
@@ -128,10 +142,10 @@ fn a_latency_is_in_the_buckets_from_its_own_bound_on_and_its_sum_is_not_rounded(
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     for nanos in [500_000, 500_001, 1_234_567, 3_600_000_000_000, 3_600_000_000_001] {
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(200, Flags::None, nanos, 0));
     }
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
+    let text = shown(&meter, &identity(), &["istio", "envoy"], Format::TEXT);
     let expected = [
         ("0.5", 1),
         ("1", 2),
@@ -201,11 +215,11 @@ fn statuses_flags_and_services_each_have_their_series_and_envoy_adds_them_up() {
         (0, Flags::DownstreamClosed, 0),
         (500, Flags::UpstreamProtocolError, 0),
     ] {
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(status, flags, 1, host));
     }
-    recorder.event(Event::Began);
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
+    recorder.event(Event::Began { host: HostId(0) });
+    let text = shown(&meter, &identity(), &["istio", "envoy"], Format::TEXT);
     let series: Vec<_> = samples(&text, "istio_requests_total{")
         .iter()
         .map(|line| {
@@ -265,10 +279,10 @@ fn a_host_that_names_no_service_counts_in_the_series_of_the_first() {
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     for host in [HostId::UNKNOWN, HostId(0), HostId(1), HostId::UNKNOWN] {
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(200, Flags::None, 1, host.0));
     }
-    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::TEXT);
+    let text = shown(&meter, &identity(), &["istio"], Format::TEXT);
     for family in [
         "istio_requests_total{",
         "istio_request_duration_milliseconds_count{",
@@ -304,13 +318,13 @@ fn ports_that_no_label_tells_apart_are_added_up() {
     let shard = meter.shard(0).unwrap();
     for id in 0..3 {
         let mut recorder = Recorder::new(&shard, RouteId(id));
-        recorder.event(Event::Began);
+        recorder.event(Event::Began { host: HostId(0) });
         recorder.event(exchange(200, Flags::None, 1, 0));
     }
     for id in 3..5 {
         Recorder::new(&shard, RouteId(id)).event(Event::TcpOpened { tls: None });
     }
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::TEXT);
+    let text = shown(&meter, &identity(), &["istio", "envoy"], Format::TEXT);
     let only = |family| {
         let series = values(&text, family);
         let [(_, value)] = series[..] else { panic!("{series:?}") };
@@ -338,9 +352,9 @@ fn a_request_that_nobody_can_tell_the_end_of_stays_counted_as_begun() {
     let meter = meter();
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
-    recorder.event(Event::Began);
+    recorder.event(Event::Began { host: HostId(0) });
     let total = || {
-        let text = shown(&meter, &identity(), &[Dialect::Envoy], Format::TEXT);
+        let text = shown(&meter, &identity(), &["envoy"], Format::TEXT);
         let names = ["envoy_cluster_upstream_rq_total{", "envoy_http_downstream_rq_total{"];
         names.map(|name| values(&text, name)[0].1.to_owned())
     };
@@ -353,7 +367,7 @@ fn a_request_that_nobody_can_tell_the_end_of_stays_counted_as_begun() {
 fn what_nobody_told_the_proxy_is_unknown_and_the_revision_is_latest() {
     let meter = meter();
     let _shard = meter.shard(0);
-    let text = shown(&meter, &Identity::default(), &[Dialect::Istio], Format::TEXT);
+    let text = shown(&meter, &Identity::default(), &["istio"], Format::TEXT);
     let line = samples(&text, "istio_requests_total{")[0];
     for label in [
         "destination_workload=\"unknown\"",
@@ -376,7 +390,7 @@ fn tcp_families_have_the_labels_of_tcp() {
     recorder.event(Event::TcpBytes { direction: Direction::Request, bytes: 5 });
     recorder.event(Event::TcpBytes { direction: Direction::Response, bytes: 70 });
     recorder.event(Event::TcpClosed { flags: Flags::UpstreamClosed });
-    let text = shown(&meter, &identity(), &[Dialect::Istio], Format::TEXT);
+    let text = shown(&meter, &identity(), &["istio"], Format::TEXT);
     let only = |family: &str, flags: &str| {
         let flags = format!("response_flags=\"{flags}\"");
         let lines = samples(&text, &format!("{family}{{"));
@@ -395,7 +409,7 @@ fn tcp_families_have_the_labels_of_tcp() {
 fn openmetrics_says_unknown_of_a_counter_without_total_and_of_what_would_clash_with_it() {
     let meter = meter();
     let _shard = meter.shard(0);
-    let text = shown(&meter, &identity(), &[Dialect::Istio, Dialect::Envoy], Format::OPENMETRICS);
+    let text = shown(&meter, &identity(), &["istio", "envoy"], Format::OPENMETRICS);
     for line in [
         "# TYPE istio_requests counter",
         "# TYPE envoy_cluster_upstream_rq unknown",
@@ -432,7 +446,7 @@ fn an_operator_reads_envoys_own_names() {
     let meter = meter();
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
-    recorder.event(Event::Began);
+    recorder.event(Event::Began { host: HostId(0) });
     recorder.event(exchange(404, Flags::None, 1_500_000, 0));
     let vitals = Vitals {
         draining: false,
@@ -441,7 +455,7 @@ fn an_operator_reads_envoys_own_names() {
         process: Process::default(),
     };
     // Asked or not: these are for people, not for dashboards.
-    let dialects = Dialects::new(&[], &identity(), meter.layout());
+    let dialects = Dialects::new(&[], &Subject::new(&identity()), meter.layout());
     let statistics = dialects.statistics(&meter.snapshot(), &vitals);
     for (name, value) in [
         ("cluster.inbound|8081||.upstream_rq_404", "1"),

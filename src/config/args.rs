@@ -79,11 +79,31 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "ADDRESS", help_heading = LOOK)]
     pub health_listen: Option<String>,
 
-    /// Which metric families the traffic is shown as: `istio`, `envoy`, or both with a
-    /// comma between.
+    /// Probes of the app that the kubelet asks of `--health-listen`, as `podmeter inject` writes them:
+    /// JSON of a path and what to ask at it, such as `{"/app-health/web/readyz": {"tcpSocket":
+    /// {"port": 5432}, "timeoutSeconds": 1}}`, or an `httpGet` with `port`, `path`, `scheme` and
+    /// `httpHeaders`. The proxy asks the app at the address that it was itself asked at.
+    #[arg(long, value_name = "JSON", help_heading = LOOK)]
+    #[serde(deserialize_with = "super::app_probes::written")]
+    pub app_probes: Option<String>,
+
+    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd` and `osm`,
+    /// with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
+
+    /// What `envoy_cluster_name` says of what comes to a port of the app: text with any of `{port}`,
+    /// `{service}` (the first of --service), `{workload}`, `{namespace}`, `{pod}`, `{app}`,
+    /// `{version}`, `{revision}` and `{cluster}` in it, as `{namespace}_{service}_{port}`.
+    #[arg(long, value_name = "TEMPLATE", help_heading = LOOK)]
+    pub envoy_cluster_name: Option<String>,
+
+    /// One more label on Envoy's families of a port, with the same in its value, as
+    /// `service={service}_{namespace}_svc_{port}`; repeatable.
+    #[arg(long, value_name = "NAME=TEMPLATE", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub envoy_label: Vec<String>,
 
     /// An exposition of the app itself, merged into ours on every scrape: a URL such as
     /// `http://127.0.0.1:9102/metrics`, `https://app:9443/metrics` or
@@ -122,6 +142,10 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub workload: Option<String>,
 
+    /// What kind of object the workload is, as `StatefulSet`.
+    #[arg(long, value_name = "KIND", help_heading = WHO)]
+    pub workload_kind: Option<String>,
+
     /// The pod's namespace.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub namespace: Option<String>,
@@ -129,6 +153,12 @@ pub struct ProxyArgs {
     /// The pod's own name.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub pod: Option<String>,
+
+    /// The pod's label `pod-template-hash`. A pod that is called WORKLOAD-HASH-SUFFIX says so what
+    /// its workload is, and goes before `--workload`: that stays as it was in a copy of the template,
+    /// such as the one that Flagger makes for a primary.
+    #[arg(long, value_name = "HASH", help_heading = WHO)]
+    pub pod_template_hash: Option<String>,
 
     /// The app's name, as in the pod's label `app`; it becomes the canonical service, which is the
     /// workload otherwise.
@@ -214,6 +244,8 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            envoy_cluster_name: text("inbound|{port}||"),
+            workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
@@ -242,6 +274,22 @@ impl ProxyArgs {
         }
     }
 
+    /// The name of every setting, in the order of the help.
+    pub fn names() -> Vec<&'static str> {
+        Self::default().slots().map(|(name, _)| name).into()
+    }
+
+    /// Takes a value for the setting of a name; false where there is none.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        let slot = self.slots().into_iter().find(|(known, _)| *known == name);
+        match slot {
+            Some((_, Slot::One(slot))) => *slot = Some(value.to_owned()),
+            Some((_, Slot::Many(slot))) => slot.push(value.to_owned()),
+            None => return false,
+        }
+        true
+    }
+
     /// What this layer says, as pairs of a flag's name and its values.
     pub(super) fn said(mut self) -> Vec<(&'static str, Vec<String>)> {
         let taken = self.slots().map(|(name, slot)| match slot {
@@ -252,7 +300,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 30] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 35] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -266,12 +314,17 @@ impl ProxyArgs {
             stats_listen,
             admin_listen,
             health_listen,
+            app_probes,
             dialect,
+            envoy_cluster_name,
+            envoy_label,
             app_metrics,
             app_metrics_max_bytes,
             workload,
+            workload_kind,
             namespace,
             pod,
+            pod_template_hash,
             app,
             version_label,
             service,
@@ -298,12 +351,17 @@ impl ProxyArgs {
             ("stats-listen", One(stats_listen)),
             ("admin-listen", One(admin_listen)),
             ("health-listen", One(health_listen)),
+            ("app-probes", One(app_probes)),
             ("dialect", Many(dialect)),
+            ("envoy-cluster-name", One(envoy_cluster_name)),
+            ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
             ("workload", One(workload)),
+            ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
             ("pod", One(pod)),
+            ("pod-template-hash", One(pod_template_hash)),
             ("app", One(app)),
             ("version-label", One(version_label)),
             ("service", Many(service)),
@@ -331,7 +389,15 @@ pub fn variable(flag: &str) -> String {
 ///
 /// The parser itself is told neither: a value has to be known by the layer it came from.
 pub fn describe(command: clap::Command) -> clap::Command {
-    let defaults = ProxyArgs::defaults().said();
+    described(command, &ProxyArgs::defaults().said(), variable)
+}
+
+/// The same for any command whose flags have variables.
+pub(super) fn described(
+    command: clap::Command,
+    defaults: &[(&'static str, Vec<String>)],
+    variable: fn(&str) -> String,
+) -> clap::Command {
     command.mut_args(|arg| {
         let (Some(flag), Some(help)) = (arg.get_long(), arg.get_help()) else { return arg };
         let default = defaults.iter().find(|(name, _)| *name == flag);

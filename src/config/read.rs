@@ -10,8 +10,10 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, Dialect, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, forward, redirect,
+    Config, EnvoyNames, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, app_probes,
+    forward, redirect,
 };
+use crate::dialect::Dialect;
 use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
@@ -57,7 +59,12 @@ impl Config {
                 text(args.app_metrics_max_bytes.as_deref()),
                 1 << 30,
             )?,
+            app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
             dialects: dialects(&args.dialect)?,
+            envoy: EnvoyNames::read(
+                text(args.envoy_cluster_name.as_deref()),
+                items(&args.envoy_label),
+            )?,
             identity: identity(&args)?,
             limits: limits(&args)?,
             opaque_ports: Ports::of(ports("opaque-ports", &args.opaque_ports)?).ranges().to_vec(),
@@ -69,7 +76,7 @@ impl Config {
             )?,
             linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
             max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
-            log: log(&args)?,
+            log: log(args.log_level.as_deref(), args.log_format.as_deref())?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
         Ok(config)
@@ -122,27 +129,30 @@ fn probes_apart(text: &str) -> Result<bool, ConfigError> {
 }
 
 fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
+    let expected = || {
+        let names: Vec<_> = Dialect::all().map(Dialect::as_str).collect();
+        format!("one or more of {}", names.join(", "))
+    };
     let mut dialects = Vec::new();
     for name in items(texts) {
-        let dialect = match name {
-            "istio" => Dialect::Istio,
-            "envoy" => Dialect::Envoy,
-            "linkerd" | "osm" | "http" | "otel" => {
+        let dialect = match (Dialect::named(name), name) {
+            (Some(dialect), _) => dialect,
+            (None, "http" | "otel") => {
                 return Err(ConfigError::NotYet {
                     setting: "dialect",
                     value: shown(name),
                     feature: "that dialect".to_owned(),
-                    instead: "istio or envoy",
+                    instead: "istio, envoy, linkerd or osm",
                 });
             }
-            _ => return Err(invalid("dialect", name, "istio, envoy, or both")),
+            (None, _) => return Err(invalid("dialect", name, &expected())),
         };
         if !dialects.contains(&dialect) {
             dialects.push(dialect);
         }
     }
     if dialects.is_empty() {
-        return Err(invalid("dialect", &texts.join(","), "istio, envoy, or both"));
+        return Err(invalid("dialect", &texts.join(","), &expected()));
     }
     Ok(dialects)
 }
@@ -168,16 +178,30 @@ fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
             services.push(name);
         }
     }
+    let pod = label("pod", args.pod.as_deref())?;
+    let hash = label("pod-template-hash", args.pod_template_hash.as_deref())?;
+    let workload = label("workload", args.workload.as_deref())?;
+    let of_pod = pod.as_deref().zip(hash.as_deref()).and_then(|(pod, hash)| workload_of(pod, hash));
     Ok(Identity {
-        workload: label("workload", args.workload.as_deref())?,
+        workload: of_pod.or(workload),
+        workload_kind: label("workload-kind", args.workload_kind.as_deref())?,
         namespace: label("namespace", args.namespace.as_deref())?,
-        pod: label("pod", args.pod.as_deref())?,
+        pod,
+        pod_template_hash: hash,
         app: label("app", args.app.as_deref())?,
         version: label("version-label", args.version_label.as_deref())?,
         services,
         revision: label("revision", args.revision.as_deref())?,
         cluster: label("cluster", args.cluster.as_deref())?,
     })
+}
+
+/// The workload that a pod's name names: all before the hash of its template. A long name is cut
+/// short by Kubernetes, and then has no whole hash.
+fn workload_of(pod: &str, hash: &str) -> Option<String> {
+    let (owner, _) = pod.rsplit_once('-')?;
+    let workload = owner.strip_suffix(hash)?.strip_suffix('-')?;
+    (!workload.is_empty()).then(|| workload.to_owned())
 }
 
 fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
@@ -216,14 +240,14 @@ pub(super) fn ports(
     items(texts).map(read).collect()
 }
 
-fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
-    let level = text(args.log_level.as_deref());
+pub(super) fn log(level: Option<&str>, format: Option<&str>) -> Result<Log, ConfigError> {
+    let level = text(level);
     if !is_filter(level) {
         let expected = "error, warn, info, debug, trace or off, or levels by module such as \
                         info,podmeter::scrape=debug";
         return Err(invalid("log-level", level, expected));
     }
-    let format = match text(args.log_format.as_deref()) {
+    let format = match text(format) {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
         other => return Err(invalid("log-format", other, "text or json")),

@@ -79,6 +79,36 @@ pub struct RedirectArgs {
     pub proxy_ports: Vec<String>,
 }
 
+impl RedirectArgs {
+    /// Takes a value for the flag of a name; false where there is none that takes a list or text.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        let list = match name {
+            "include-inbound-ports" => &mut self.include_inbound_ports,
+            "exclude-inbound-ports" => &mut self.exclude_inbound_ports,
+            "include-outbound-ports" => &mut self.include_outbound_ports,
+            "exclude-outbound-ports" => &mut self.exclude_outbound_ports,
+            "include-outbound-cidrs" => &mut self.include_outbound_cidrs,
+            "exclude-outbound-cidrs" => &mut self.exclude_outbound_cidrs,
+            "exclude-interfaces" => &mut self.exclude_interfaces,
+            "proxy-uid" => &mut self.proxy_uid,
+            "proxy-gid" => &mut self.proxy_gid,
+            "proxy-ports" => &mut self.proxy_ports,
+            "inbound-port" | "outbound-port" | "mode" => {
+                let text = match name {
+                    "inbound-port" => &mut self.inbound_port,
+                    "outbound-port" => &mut self.outbound_port,
+                    _ => &mut self.mode,
+                };
+                *text = Some(value.to_owned());
+                return true;
+            }
+            _ => return false,
+        };
+        list.push(value.to_owned());
+        true
+    }
+}
+
 impl TryFrom<&RedirectArgs> for Plan {
     type Error = ConfigError;
 

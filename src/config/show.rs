@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Identity, Limits, Log};
+use super::{Config, Identity, Limits, Log, app_probes};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -13,8 +13,18 @@ impl From<&Config> for ProxyArgs {
         let listener = |address: Option<std::net::SocketAddr>| {
             Some(address.map_or_else(|| "off".to_owned(), |address| address.to_string()))
         };
-        let Identity { workload, namespace, pod, app, version, services, revision, cluster } =
-            config.identity.clone();
+        let Identity {
+            workload,
+            workload_kind,
+            namespace,
+            pod,
+            pod_template_hash,
+            app,
+            version,
+            services,
+            revision,
+            cluster,
+        } = config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
         let Log { level, format } = &config.log;
@@ -36,12 +46,23 @@ impl From<&Config> for ProxyArgs {
             stats_listen: listener(config.stats_listen),
             admin_listen: listener(config.admin_listen),
             health_listen: listener(config.health_listen),
+            app_probes: app_probes::show(&config.app_probes),
             dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            envoy_cluster_name: text(&config.envoy.cluster),
+            envoy_label: config
+                .envoy
+                .labels
+                .iter()
+                .map(|(name, template)| format!("{name}={template}"))
+                .collect(),
             app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
             app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
             workload,
+            // An empty one is known to be unknown.
+            workload_kind: Some(workload_kind.unwrap_or_default()),
             namespace,
             pod,
+            pod_template_hash,
             app,
             version_label: version,
             service: services,

@@ -56,7 +56,70 @@ impl Buckets {
         unit: 1e9,
     };
 
-    /// The same bounds over bytes. Half a byte is never sent, so at most half a byte is none.
+    /// The finer ones of them over seconds, for when an answer begins.
+    pub(super) const FIRST_BYTE_SECONDS: Self = Self {
+        bounds: &[
+            500_000,
+            1_000_000,
+            5_000_000,
+            10_000_000,
+            25_000_000,
+            50_000_000,
+            100_000_000,
+            250_000_000,
+            500_000_000,
+            1_000_000_000,
+            2_500_000_000,
+            5_000_000_000,
+            10_000_000_000,
+            30_000_000_000,
+            60_000_000_000,
+        ],
+        texts: &[
+            "0.0005", "0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
+            "5", "10", "30", "60",
+        ],
+        unit: 1e9,
+    };
+
+    /// Linkerd's bounds over milliseconds.
+    pub(super) const LINKERD_MILLISECONDS: Self = Self {
+        bounds: &[
+            1_000_000,
+            2_000_000,
+            3_000_000,
+            4_000_000,
+            5_000_000,
+            10_000_000,
+            20_000_000,
+            30_000_000,
+            40_000_000,
+            50_000_000,
+            100_000_000,
+            200_000_000,
+            300_000_000,
+            400_000_000,
+            500_000_000,
+            1_000_000_000,
+            2_000_000_000,
+            3_000_000_000,
+            4_000_000_000,
+            5_000_000_000,
+            10_000_000_000,
+            20_000_000_000,
+            30_000_000_000,
+            40_000_000_000,
+            50_000_000_000,
+        ],
+        texts: &[
+            "1", "2", "3", "4", "5", "10", "20", "30", "40", "50", "100", "200", "300", "400",
+            "500", "1000", "2000", "3000", "4000", "5000", "10000", "20000", "30000", "40000",
+            "50000",
+        ],
+        unit: 1e6,
+    };
+
+    /// The same bounds as Istio's over bytes. Half a byte is never sent, so at most half a byte is none.
     pub(super) const BYTES: Self = Self {
         bounds: &[
             0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
@@ -115,9 +178,14 @@ mod tests {
 
     #[test]
     fn every_bound_is_counted_at_the_value_that_is_written() {
-        for buckets in
-            [Buckets::MILLISECONDS, Buckets::SECONDS, Buckets::BYTES, Buckets::HELD_SECONDS]
-        {
+        for buckets in [
+            Buckets::MILLISECONDS,
+            Buckets::SECONDS,
+            Buckets::FIRST_BYTE_SECONDS,
+            Buckets::LINKERD_MILLISECONDS,
+            Buckets::BYTES,
+            Buckets::HELD_SECONDS,
+        ] {
             assert_eq!(buckets.bounds.len(), buckets.texts.len());
             for (&bound, text) in buckets.bounds.iter().zip(buckets.texts) {
                 let written: f64 = text.parse().unwrap();

@@ -1,26 +1,34 @@
 //! The recording as Envoy's own statistics, in the shape of its `/stats/prometheus`.
 //!
 //! Names and meanings are those of Envoy's documentation (cluster, HTTP connection manager and
-//! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`, and `outbound|PORT||`.
+//! server statistics). A port's cluster is named as Istio names it, `inbound|PORT||`, and
+//! `outbound|PORT||`, unless the configuration says otherwise.
 
 mod dotted;
+mod port;
+mod server;
 
 pub(super) use dotted::dotted;
 
-use super::Vitals;
 use super::buckets::Buckets;
+use super::built_in::{BuiltIn, Recording, Show};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, HttpTotals, Layout, Route, RouteTotals, Side, Snapshot, Totals};
+use crate::meter::{HttpKey, HttpTotals, Layout, RouteTotals, Snapshot, Totals};
 use crate::observe::Flags;
+use port::{Names, Port};
 use std::collections::BTreeMap;
 
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "envoy",
+    durations: &[&Buckets::MILLISECONDS],
+    sizes: &[],
+    make: |subject| Box::new(Envoy { names: Names::new(subject) }),
+};
+
+/// Shows `envoy_*`.
 #[derive(Debug)]
-struct Port {
-    cluster: String,
-    cluster_labels: Labels,
-    manager: String,
-    manager_labels: Labels,
-    is_http: bool,
+struct Envoy {
+    names: Names,
 }
 
 /// What is added up of one port's exchanges.
@@ -34,27 +42,24 @@ struct PortSums {
     durations: Totals,
 }
 
-/// Shows `envoy_*`.
-pub(super) fn show(
-    layout: &Layout,
-    snapshot: &Snapshot,
-    vitals: &Vitals,
-    families: &mut Vec<Family<'static>>,
-) {
-    let known: Vec<_> = snapshot.ports.iter().map(Port::new).collect();
-    let sums = sums(snapshot);
-    let ports: Vec<_> = known
-        .iter()
-        .zip(sums.iter().zip(&snapshot.routes))
-        .map(|(port, (sums, totals))| Shown { port, sums, totals })
-        .collect();
-    let clusters = clusters(&ports);
-    let clusters: Vec<_> =
-        clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
-    show_requests(layout, &clusters, families);
-    show_connections(layout, &clusters, families);
-    show_downstream(layout, &ports, families);
-    show_server(snapshot, vitals, families);
+impl Show for Envoy {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, vitals } = *recording;
+        let known: Vec<_> = snapshot.ports.iter().map(|port| self.names.port(port)).collect();
+        let sums = sums(snapshot);
+        let ports: Vec<_> = known
+            .iter()
+            .zip(sums.iter().zip(&snapshot.routes))
+            .map(|(port, (sums, totals))| Shown { port, sums, totals })
+            .collect();
+        let clusters = clusters(&ports);
+        let clusters: Vec<_> =
+            clusters.iter().map(|(port, sums, totals)| Shown { port, sums, totals }).collect();
+        show_requests(layout, &clusters, families);
+        show_connections(layout, &clusters, families);
+        show_downstream(layout, &ports, families);
+        server::show(snapshot, vitals, families);
+    }
 }
 
 fn sums(snapshot: &Snapshot) -> Vec<PortSums> {
@@ -67,26 +72,6 @@ fn sums(snapshot: &Snapshot) -> Vec<PortSums> {
         }
     }
     sums
-}
-
-impl Port {
-    fn new(route: &Route) -> Self {
-        let side = route.side.as_str();
-        let cluster = match (route.side, route.target.port()) {
-            // As Istio names what it knows no cluster for.
-            (Side::Inbound, 0) => "InboundPassthroughCluster".to_owned(),
-            (Side::Outbound, 0) => "PassthroughCluster".to_owned(),
-            (_, port) => format!("{side}|{port}||"),
-        };
-        let manager = format!("{side}_{}_{}", route.listen.ip(), route.listen.port());
-        Self {
-            cluster_labels: Labels::from_pairs([(CLUSTER, &cluster)]),
-            manager_labels: Labels::from_pairs([(MANAGER, &manager)]),
-            cluster,
-            manager,
-            is_http: !route.opaque,
-        }
-    }
 }
 
 impl PortSums {
@@ -133,7 +118,10 @@ struct Shown<'a> {
 fn clusters<'a>(ports: &[Shown<'a>]) -> Vec<(&'a Port, PortSums, RouteTotals)> {
     let mut clusters: Vec<(&Port, PortSums, RouteTotals)> = Vec::new();
     for shown in ports {
-        match clusters.iter_mut().find(|(port, ..)| port.cluster == shown.port.cluster) {
+        match clusters
+            .iter_mut()
+            .find(|(port, ..)| port.cluster_labels == shown.port.cluster_labels)
+        {
             Some((_, sums, totals)) => {
                 sums.merge(shown.sums);
                 totals.merge(shown.totals);
@@ -159,8 +147,7 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
     for Shown { port, sums, .. } in &http {
         for (code, &requests) in &sums.codes {
             let code = code.to_string();
-            let labels = [(CLUSTER, port.cluster.as_str()), (CODE, code.as_str())];
-            by_code.counter(&Labels::from_pairs(labels), requests);
+            by_code.counter(&port.cluster_labels_and(&[(CODE, &code)]), requests);
         }
     }
     families.push(by_code.build());
@@ -168,7 +155,7 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
         "envoy_cluster_upstream_rq_xx",
         "Requests answered, by class of status code.",
         &http,
-        |shown| (CLUSTER, &shown.port.cluster),
+        |port, class| port.cluster_labels_and(&[(CLASS, class)]),
     ));
     let cluster = |shown: &Shown<'_>| shown.port.cluster_labels.clone();
     let mut counter = |name, help, value: fn(&Shown<'_>) -> u64| {
@@ -274,42 +261,9 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
         "envoy_http_downstream_rq_xx",
         "Requests from clients answered, by class of status code.",
         &http,
-        |shown| (MANAGER, &shown.port.manager),
+        |port, class| port.manager_labels_and(&[(CLASS, class)]),
     ));
     families.push(times("envoy_http_downstream_rq_time", layout, &http, manager));
-}
-
-fn show_server(snapshot: &Snapshot, vitals: &Vitals, families: Families<'_>) {
-    let mut gauge = |name, help, value: f64| {
-        let mut family = FamilyBuilder::new(name, Kind::Gauge, help);
-        family.gauge(&Labels::from_pairs::<&str, &str>([]), value);
-        families.push(family.build());
-    };
-    gauge("envoy_server_live", "1 unless the proxy is draining.", f64::from(!vitals.draining));
-    gauge("envoy_server_state", "0 is live, 1 draining.", f64::from(vitals.draining));
-    gauge("envoy_server_uptime", "Seconds since the start.", vitals.uptime.as_secs() as f64);
-    gauge("envoy_server_version", "The version as one number.", version_number());
-    gauge("envoy_server_concurrency", "Threads that carry traffic.", vitals.workers as f64);
-    gauge(
-        "envoy_server_memory_allocated",
-        "Bytes of memory that are the process's own.",
-        vitals.process.private_bytes as f64,
-    );
-    gauge(
-        "envoy_server_memory_physical_size",
-        "Bytes of memory resident, shared ones too.",
-        vitals.process.resident_bytes as f64,
-    );
-    gauge(
-        "envoy_server_total_connections",
-        "Connections open now.",
-        snapshot.connections_active() as f64,
-    );
-    gauge(
-        "envoy_server_days_until_first_cert_expiring",
-        "The largest 32-bit number while there is no certificate.",
-        f64::from(u32::MAX),
-    );
 }
 
 /// Answers by class of status code, of each port under the label that names it.
@@ -317,13 +271,12 @@ fn classes(
     name: &'static str,
     help: &'static str,
     ports: &[Shown<'_>],
-    scope: for<'a> fn(&Shown<'a>) -> (&'static str, &'a str),
+    labels: fn(&Port, &str) -> Labels,
 ) -> Family<'static> {
     let mut family = FamilyBuilder::new(name, Kind::Counter, help);
     for shown in ports {
         for (class, &requests) in &shown.sums.classes {
-            let labels = [scope(shown), (CLASS, &class.to_string())];
-            family.counter(&Labels::from_pairs(labels), requests);
+            family.counter(&labels(shown.port, &class.to_string()), requests);
         }
     }
     family.build()
@@ -370,12 +323,6 @@ fn gauges(
         family.gauge(&labels(shown), value(shown) as f64);
     }
     family.build()
-}
-
-/// 1.2.3 is 10203, so that a later version is a larger number.
-fn version_number() -> f64 {
-    let parts = env!("CARGO_PKG_VERSION").split(['.', '-']).take(3);
-    parts.fold(0.0, |number, part| number * 100.0 + part.parse().unwrap_or(0.0))
 }
 
 const CLUSTER: &str = "envoy_cluster_name";

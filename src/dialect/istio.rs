@@ -5,26 +5,32 @@
 //! Metrics"). Who is at the other end is not known, so the labels say so; of others, only the host
 //! that the pod asked for is.
 
-mod service;
-
 use super::buckets::Buckets;
-use crate::config::Identity;
+use super::built_in::{BuiltIn, Recording, Show, Subject};
+use super::service::Service;
+use super::{UNKNOWN, port_side};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HttpKey, HttpTotals, Layout, MessagesKey, MessagesTotals, RouteId, Side, Snapshot, TcpKey,
-    TcpTotals, Totals,
+    HostKey, HostTotals, HttpKey, HttpTotals, Layout, RouteId, Side, Snapshot, TcpKey, TcpTotals,
+    Totals,
 };
 use crate::observe::Flags;
 use crate::observe::grpc::Call;
 use crate::observe::host::{HostId, SeenHosts};
-use service::Service;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "istio",
+    durations: &[&Buckets::MILLISECONDS],
+    sizes: &[&Buckets::BYTES],
+    make: |subject| Box::new(Istio::new(subject)),
+};
+
 /// Shows `istio_*`.
 #[derive(Debug)]
-pub(super) struct Istio {
+struct Istio {
     pod: Pod,
     http_labels: Mutex<HashMap<HttpKey, Labels>>,
     tcp_labels: Mutex<HashMap<TcpKey, Labels>>,
@@ -46,26 +52,19 @@ struct Pod {
 }
 
 impl Istio {
-    pub(super) fn new(identity: &Identity) -> Self {
-        let pod = Pod::new(identity);
+    fn new(subject: &Subject<'_>) -> Self {
+        let pod = Pod::new(subject);
         Self { pod, http_labels: Mutex::default(), tcp_labels: Mutex::default() }
     }
+}
 
-    pub(super) fn naming(mut self, seen: &Arc<SeenHosts>) -> Self {
-        self.pod.seen = Some(Arc::clone(seen));
-        self
-    }
-
-    pub(super) fn show(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        families: &mut Vec<Family<'static>>,
-    ) {
+impl Show for Istio {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, .. } = *recording;
         if !snapshot.http.is_empty() {
             self.show_http(layout, snapshot, families);
         }
-        if !snapshot.messages.is_empty() {
+        if snapshot.hosts.values().any(HostTotals::has_messages) {
             self.show_messages(snapshot, families);
         }
         if !snapshot.tcp.is_empty() {
@@ -76,11 +75,13 @@ impl Istio {
         build.gauge(&Labels::from_pairs([("component", "proxy"), ("tag", tag)]), 1.0);
         families.push(build.build());
     }
+}
 
+impl Istio {
     fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
-            let key = self.pod.shown_http(*key, side(snapshot, key.route));
+            let key = self.pod.shown_http(*key, port_side(snapshot, key.route));
             shown.entry(key).and_modify(|all| all.merge(totals)).or_insert_with(|| totals.clone());
         }
         // A poisoned cache of label texts is still a cache of label texts.
@@ -134,9 +135,10 @@ impl Istio {
     }
 
     fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
-        let mut shown: BTreeMap<MessagesKey, MessagesTotals> = BTreeMap::new();
-        for (key, totals) in &snapshot.messages {
-            let key = self.pod.shown_messages(*key, side(snapshot, key.route));
+        let mut shown: BTreeMap<HostKey, HostTotals> = BTreeMap::new();
+        let called = snapshot.hosts.iter().filter(|(_, totals)| totals.has_messages());
+        for (key, totals) in called {
+            let key = self.pod.shown_messages(*key, port_side(snapshot, key.route));
             shown.entry(key).or_default().merge(totals);
         }
         let counters: [MessagesCounter; 2] = [
@@ -161,7 +163,7 @@ impl Istio {
     fn show_tcp(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
         let mut shown: BTreeMap<TcpKey, TcpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.tcp {
-            shown.entry(shown_tcp(*key, side(snapshot, key.route))).or_default().merge(totals);
+            shown.entry(shown_tcp(*key, port_side(snapshot, key.route))).or_default().merge(totals);
         }
         let mut cache = self.tcp_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: [Counter; 4] = [
@@ -184,7 +186,8 @@ impl Istio {
 }
 
 impl Pod {
-    fn new(identity: &Identity) -> Self {
+    fn new(subject: &Subject<'_>) -> Self {
+        let identity = subject.identity;
         let or_unknown = |value: Option<&String>| value.map_or(UNKNOWN, String::as_str).to_owned();
         let namespace = or_unknown(identity.namespace.as_ref());
         let services = identity.services.iter().map(|host| Service::new(host, &namespace));
@@ -201,7 +204,7 @@ impl Pod {
                 .to_owned(),
             cluster: or_unknown(identity.cluster.as_ref()),
             services: services.collect(),
-            seen: None,
+            seen: subject.seen.map(Arc::clone),
             namespace,
         }
     }
@@ -218,10 +221,10 @@ impl Pod {
         HttpKey { route: ANY_INBOUND, host: self.shown_host(key.host), ..key }
     }
 
-    fn shown_messages(&self, key: MessagesKey, side: Side) -> MessagesKey {
+    fn shown_messages(&self, key: HostKey, side: Side) -> HostKey {
         match side {
-            Side::Inbound => MessagesKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
-            Side::Outbound => MessagesKey { route: ANY_OUTBOUND, ..key },
+            Side::Inbound => HostKey { route: ANY_INBOUND, host: self.shown_host(key.host) },
+            Side::Outbound => HostKey { route: ANY_OUTBOUND, ..key },
         }
     }
 
@@ -250,7 +253,7 @@ impl Pod {
 
     /// A call may go on for hours, and its messages count as they pass: how it will end is not
     /// known then, and no label says so.
-    fn messages(&self, key: MessagesKey) -> Labels {
+    fn messages(&self, key: HostKey) -> Labels {
         self.labels(shown_side(key.route), key.host, "grpc", &[], &[])
     }
 
@@ -366,22 +369,16 @@ fn shown_tcp(key: TcpKey, side: Side) -> TcpKey {
     }
 }
 
-/// The side of a route; what overflowed counts as coming in, like most of it.
-fn side(snapshot: &Snapshot, route: RouteId) -> Side {
-    snapshot.ports.get(usize::from(route.0)).map_or(Side::Inbound, |port| port.side)
-}
-
 /// The side of a key that is shown.
 fn shown_side(route: RouteId) -> Side {
     if route == ANY_OUTBOUND { Side::Outbound } else { Side::Inbound }
 }
 
 /// A counter family of gRPC messages: name, help, and what it shows.
-type MessagesCounter = (&'static str, &'static str, fn(&MessagesTotals) -> u64);
+type MessagesCounter = (&'static str, &'static str, fn(&HostTotals) -> u64);
 /// A counter family of TCP: name, help, and what it shows.
 type Counter = (&'static str, &'static str, fn(&TcpTotals) -> u64);
 
-const UNKNOWN: &str = "unknown";
 const ANY_INBOUND: RouteId = RouteId(0);
 const ANY_OUTBOUND: RouteId = RouteId(1);
 const FIRST_SERVICE: HostId = HostId(0);

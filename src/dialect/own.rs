@@ -1,8 +1,10 @@
 //! What podmeter says of itself: connections, what it did not understand, and the time it costs.
 
+mod insight;
 mod websocket;
 
 use super::buckets::Buckets;
+use super::built_in::Recording;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Layout, Route, RouteTotals, Snapshot};
 use crate::observe::Spoken;
@@ -23,18 +25,18 @@ pub struct Vitals {
     pub process: Process,
 }
 
-pub(super) fn show(
-    layout: &Layout,
-    snapshot: &Snapshot,
-    vitals: &Vitals,
-    families: &mut Vec<Family<'static>>,
-) {
+/// The bounds of latencies in podmeter's own families.
+pub(super) const DURATIONS: &[&Buckets] = &[&Buckets::SECONDS, &Buckets::FIRST_BYTE_SECONDS];
+
+pub(super) fn show(recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+    let Recording { layout, snapshot, vitals } = *recording;
     let mut build =
         FamilyBuilder::new("podmeter_build_info", Kind::Gauge, "1, with the version as a label.");
     build.gauge(&Labels::from_pairs([("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     families.push(build.build());
     show_process(vitals, families);
     show_ports(layout, snapshot, families);
+    insight::show(layout, snapshot, families);
     websocket::show(layout, snapshot, families);
     show_interception(snapshot, families);
     let none = Labels::from_pairs::<&str, &str>([]);

@@ -1,14 +1,14 @@
 //! Takes what a connection's observer says and adds it to the thread's shard.
 
+use super::outcome::Outcome;
 use super::ports::Side;
 use super::series::{
-    HttpKey, HttpSeries, MessagesKey, MessagesSeries, ProbeKey, RouteCells, RouteId, TcpKey,
-    TcpSeries,
+    HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::shard::{OPENED, Shard};
 use crate::observe::host::HostId;
 use crate::observe::tls::Tls;
-use crate::observe::{Direction, Event, Exchange, Flags, Sink};
+use crate::observe::{Direction, Ending, Event, Exchange, Flags, Sink, Spoken};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -23,9 +23,14 @@ pub struct Recorder {
     peer: HostId,
     /// The series of the last exchange: on a keep-alive connection most likely that of the next.
     last: Option<(HttpKey, Arc<HttpSeries>)>,
-    /// The same for gRPC messages.
-    last_messages: Option<(MessagesKey, Arc<MessagesSeries>)>,
+    /// The same for the last request that began.
+    last_host: Option<(HostKey, Arc<HostSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
+    spoken: Option<Spoken>,
+    /// The app took the connection.
+    is_reached: bool,
+    /// Why the connection is over, once it is.
+    ending: Option<Ending>,
     tls: Option<Tls>,
 }
 
@@ -80,8 +85,11 @@ impl Recorder {
             standing,
             peer: HostId::UNKNOWN,
             last: None,
-            last_messages: None,
+            last_host: None,
             tcp: None,
+            spoken: None,
+            is_reached: false,
+            ending: None,
             tls: None,
         }
     }
@@ -98,6 +106,7 @@ impl Recorder {
             self.cells = self.shard.route(self.route);
         }
         self.settle();
+        self.is_reached = true;
         self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
@@ -113,6 +122,11 @@ impl Recorder {
             Direction::Request => self.cells.received.add(bytes as u64),
             Direction::Response => self.cells.sent.add(bytes as u64),
         }
+    }
+
+    /// The connection is over; what is told of it after this is what that cut short.
+    pub fn ends(&mut self, ending: Ending) {
+        self.ending = Some(ending);
     }
 
     /// The connection lasted so many nanoseconds.
@@ -175,16 +189,27 @@ impl Recorder {
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
         self.cells.requests_over.add(1);
         self.cells.held.record(&layout.held, exchange.held);
+        let [request, response] = &self.cells.held_each;
+        request.record(&layout.held, exchange.held_request);
+        response.record(&layout.held, exchange.held.saturating_sub(exchange.held_request));
+        if let Some(first) = exchange.first_byte {
+            let began = exchange.first_data.unwrap_or(exchange.ended);
+            series.answer_times.record(&layout.durations, began.since(exchange.started));
+            let first_bytes = &self.cells.first_bytes;
+            first_bytes.record(&layout.durations, first.since(exchange.started));
+        }
+        let given_up = self.ending == Some(Ending::GivenUp);
+        self.cells.outcomes[Outcome::of(exchange, given_up) as usize].add(1);
     }
 
-    fn messages(&mut self, host: HostId) -> &MessagesSeries {
+    fn host(&mut self, host: HostId) -> &HostSeries {
         let host = if host == HostId::UNKNOWN { self.peer } else { host };
-        let key = MessagesKey { route: self.route, host };
-        match &self.last_messages {
+        let key = HostKey { route: self.route, host };
+        match &self.last_host {
             Some((last, _)) if *last == key => {}
-            _ => self.last_messages = Some((key, self.shard.messages(key))),
+            _ => self.last_host = Some((key, self.shard.host(key))),
         }
-        &self.last_messages.get_or_insert_with(|| (key, self.shard.messages(key))).1
+        &self.last_host.get_or_insert_with(|| (key, self.shard.host(key))).1
     }
 
     fn tcp(&mut self) -> &TcpSeries {
@@ -199,12 +224,15 @@ impl Sink for Recorder {
             return;
         }
         match event {
-            Event::Began => self.cells.requests_begun.add(1),
+            Event::Began { host } => {
+                self.cells.requests_begun.add(1);
+                self.host(host).begun.add(1);
+            }
             Event::ProbeBegan => {}
             Event::Dropped => self.cells.requests_over.add(1),
             Event::Exchange(exchange) => self.exchange(&exchange),
             Event::Messages { host, direction, count } => {
-                let series = self.messages(host);
+                let series = self.host(host);
                 match direction {
                     Direction::Request => series.requests.add(count),
                     Direction::Response => series.responses.add(count),
@@ -213,7 +241,10 @@ impl Sink for Recorder {
             Event::Unparsed { protocol, reason } => {
                 self.shard.cells().unparsed(protocol, reason).add(1);
             }
-            Event::Speaks(spoken) => self.cells.spoken[spoken as usize].add(1),
+            Event::Speaks(spoken) => {
+                self.spoken = Some(spoken);
+                self.cells.spoken[spoken as usize].add(1);
+            }
             Event::WebSocketOpened => self.cells.websockets.opened.add(1),
             Event::WebSocketFrame { direction, kind } => {
                 let frames = &self.cells.websockets.frames;
@@ -245,5 +276,10 @@ impl Drop for Recorder {
         // One that was given up before anybody answered has been open all the same.
         self.settle();
         self.cells.connections_closed.add(1);
+        if let Some(spoken) = self.spoken {
+            self.cells.spoken_closed[spoken as usize].add(1);
+        }
+        let ending = self.ending.unwrap_or(Ending::GivenUp);
+        self.cells.endings[usize::from(self.is_reached)][ending as usize].add(1);
     }
 }

@@ -3,12 +3,12 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
-use crate::observe::Flags;
-use crate::observe::Spoken;
+use super::outcome::Outcome;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use crate::observe::tls::Tls;
 use crate::observe::websocket::{CloseCode, FrameKind};
+use crate::observe::{Ending, Flags, Spoken};
 
 /// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,22 +37,25 @@ pub struct HttpKey {
 }
 
 impl HttpKey {
+    /// The status of [`Self::OVERFLOW`], which no answer has.
+    pub const OVERFLOW_STATUS: u16 = u16::MAX;
+
     /// Everything beyond `--max-series`, counted together.
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
         call: Call::Http,
-        status: u16::MAX,
+        status: Self::OVERFLOW_STATUS,
         flags: Flags::None,
     };
 }
 
-/// What tells one series of gRPC messages from another.
+/// What tells requests apart before anything has come of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessagesKey {
+pub struct HostKey {
     /// The port.
     pub route: RouteId,
-    /// The service that the call named.
+    /// The service that the request named.
     pub host: HostId,
 }
 
@@ -84,6 +87,8 @@ pub struct ProbeKey {
 #[derive(Debug)]
 pub(super) struct HttpSeries {
     pub(super) durations: Histogram,
+    /// Until the answer's body began, or the answer ended without one; of answers alone.
+    pub(super) answer_times: Histogram,
     pub(super) request_bytes: Histogram,
     pub(super) response_bytes: Histogram,
 }
@@ -92,16 +97,21 @@ impl HttpSeries {
     pub(super) fn new(layout: &Layout) -> Self {
         Self {
             durations: Histogram::new(&layout.durations),
+            answer_times: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),
             response_bytes: Histogram::new(&layout.sizes),
         }
     }
 }
 
-/// The gRPC messages of one key.
+/// What is counted of one key before a request is over.
 #[derive(Debug, Default)]
-pub(super) struct MessagesSeries {
+pub(super) struct HostSeries {
+    /// Requests that began.
+    pub(super) begun: Cell,
+    /// gRPC messages from clients.
     pub(super) requests: Cell,
+    /// gRPC messages to clients.
     pub(super) responses: Cell,
 }
 
@@ -119,6 +129,9 @@ pub(super) struct TcpSeries {
 pub(super) struct RouteCells {
     pub(super) connections: Cell,
     pub(super) connections_closed: Cell,
+    /// Those that never reached the app and those that did, by how they ended, in the order of
+    /// [`Ending::ALL`].
+    pub(super) endings: [[Cell; Ending::ALL.len()]; 2],
     pub(super) connections_refused: Cell,
     pub(super) connections_overflowed: Cell,
     pub(super) connect_times: Histogram,
@@ -127,9 +140,16 @@ pub(super) struct RouteCells {
     pub(super) sent: Cell,
     pub(super) requests_begun: Cell,
     pub(super) requests_over: Cell,
+    /// Exchanges by what came of them, in the order of [`Outcome::ALL`].
+    pub(super) outcomes: [Cell; Outcome::ALL.len()],
+    pub(super) first_bytes: Histogram,
     pub(super) held: Histogram,
+    /// From clients and to them.
+    pub(super) held_each: [Histogram; 2],
     /// By what they spoke, in the order of [`Spoken::ALL`].
     pub(super) spoken: [Cell; Spoken::ALL.len()],
+    /// Of these, how many are closed.
+    pub(super) spoken_closed: [Cell; Spoken::ALL.len()],
     pub(super) websockets: WebSocketCells,
 }
 
@@ -149,6 +169,7 @@ impl RouteCells {
         Self {
             connections: Cell::default(),
             connections_closed: Cell::default(),
+            endings: Default::default(),
             connections_refused: Cell::default(),
             connections_overflowed: Cell::default(),
             connect_times: Histogram::new(&layout.durations),
@@ -157,8 +178,12 @@ impl RouteCells {
             sent: Cell::default(),
             requests_begun: Cell::default(),
             requests_over: Cell::default(),
+            outcomes: Default::default(),
+            first_bytes: Histogram::new(&layout.durations),
             held: Histogram::new(&layout.held),
+            held_each: [Histogram::new(&layout.held), Histogram::new(&layout.held)],
             spoken: Default::default(),
+            spoken_closed: Default::default(),
             websockets: WebSocketCells {
                 opened: Cell::default(),
                 closed: Default::default(),

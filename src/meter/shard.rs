@@ -4,8 +4,7 @@ use super::cell::Cell;
 use super::journal::{Journal, Writer};
 use super::ports::{Route, Side};
 use super::series::{
-    HttpKey, HttpSeries, MessagesKey, MessagesSeries, ProbeKey, RouteCells, RouteId, TcpKey,
-    TcpSeries,
+    HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::{Layout, Meter};
 use crate::observe::host::HostId;
@@ -54,20 +53,20 @@ impl Shard {
         series
     }
 
-    /// The same for gRPC messages; there are no more keys than ports and services make, and of
-    /// those that the pod itself asks no more than `--max-series`.
-    pub(super) fn messages(&self, key: MessagesKey) -> Arc<MessagesSeries> {
+    /// The same for requests that are not over; there are no more keys than ports and services make,
+    /// and of those that the pod itself asks no more than `--max-series`.
+    pub(super) fn host(&self, key: HostKey) -> Arc<HostSeries> {
         let mut index = self.index.borrow_mut();
-        if let Some(series) = index.messages.get(&key) {
+        if let Some(series) = index.hosts.get(&key) {
             return Arc::clone(series);
         }
-        if key.host != HostId::UNKNOWN && index.messages.len() >= self.layout().max_series {
+        if key.host != HostId::UNKNOWN && index.hosts.len() >= self.layout().max_series {
             drop(index);
-            return self.messages(MessagesKey { host: HostId::UNKNOWN, ..key });
+            return self.host(HostKey { host: HostId::UNKNOWN, ..key });
         }
-        let series = Arc::new(MessagesSeries::default());
-        index.messages_writer.append((key, Arc::clone(&series)));
-        index.messages.insert(key, Arc::clone(&series));
+        let series = Arc::new(HostSeries::default());
+        index.hosts_writer.append((key, Arc::clone(&series)));
+        index.hosts.insert(key, Arc::clone(&series));
         series
     }
 
@@ -161,7 +160,7 @@ impl Shard {
 #[derive(Debug)]
 pub(super) struct Cells {
     pub(super) http: Journal<(HttpKey, Arc<HttpSeries>)>,
-    pub(super) messages: Journal<(MessagesKey, Arc<MessagesSeries>)>,
+    pub(super) hosts: Journal<(HostKey, Arc<HostSeries>)>,
     pub(super) tcp: Journal<(TcpKey, Arc<TcpSeries>)>,
     pub(super) routes: Journal<(RouteId, Arc<RouteCells>)>,
     pub(super) probes: Journal<(ProbeKey, Arc<Cell>)>,
@@ -174,17 +173,17 @@ impl Cells {
     /// The cells of a new shard, and what its writer needs besides.
     pub(super) fn new() -> (Arc<Self>, Index) {
         let (http, http_writer) = Journal::new();
-        let (messages, messages_writer) = Journal::new();
+        let (hosts, hosts_writer) = Journal::new();
         let (tcp, tcp_writer) = Journal::new();
         let (routes, routes_writer) = Journal::new();
         let (probes, probes_writer) = Journal::new();
         let (loops, unparsed) = Default::default();
-        let cells = Arc::new(Self { http, messages, tcp, routes, probes, loops, unparsed });
+        let cells = Arc::new(Self { http, hosts, tcp, routes, probes, loops, unparsed });
         let index = Index {
             http: HashMap::default(),
             http_writer,
-            messages: HashMap::default(),
-            messages_writer,
+            hosts: HashMap::default(),
+            hosts_writer,
             tcp: HashMap::default(),
             tcp_writer,
             routes: HashMap::default(),
@@ -209,8 +208,8 @@ impl Cells {
 pub(super) struct Index {
     http: HashMap<HttpKey, Arc<HttpSeries>, BuildHasherDefault<KeyHasher>>,
     http_writer: Writer<(HttpKey, Arc<HttpSeries>)>,
-    messages: HashMap<MessagesKey, Arc<MessagesSeries>, BuildHasherDefault<KeyHasher>>,
-    messages_writer: Writer<(MessagesKey, Arc<MessagesSeries>)>,
+    hosts: HashMap<HostKey, Arc<HostSeries>, BuildHasherDefault<KeyHasher>>,
+    hosts_writer: Writer<(HostKey, Arc<HostSeries>)>,
     tcp: HashMap<TcpKey, Arc<TcpSeries>, BuildHasherDefault<KeyHasher>>,
     tcp_writer: Writer<(TcpKey, Arc<TcpSeries>)>,
     routes: HashMap<RouteId, Arc<RouteCells>, BuildHasherDefault<KeyHasher>>,

@@ -3,11 +3,12 @@
 use super::Layout;
 use super::cell::Cell;
 use super::histogram::Totals;
+use super::outcome::Outcome;
 use super::ports::Route;
-use super::series::{HttpKey, MessagesKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
+use super::series::{HostKey, HttpKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
 use super::shard::{Cells, PROTOCOLS};
 use crate::observe::websocket::{CloseCode, FrameKind};
-use crate::observe::{Protocol, Reason, Spoken};
+use crate::observe::{Ending, Protocol, Reason, Spoken};
 use std::collections::BTreeMap;
 
 /// The meter's numbers at one moment. Keys are in a fixed order.
@@ -15,8 +16,8 @@ use std::collections::BTreeMap;
 pub struct Snapshot {
     /// Exchanges.
     pub http: BTreeMap<HttpKey, HttpTotals>,
-    /// Messages of gRPC calls.
-    pub messages: BTreeMap<MessagesKey, MessagesTotals>,
+    /// Requests before anything has come of them, and messages of gRPC calls.
+    pub hosts: BTreeMap<HostKey, HostTotals>,
     /// Connections metered as TCP.
     pub tcp: BTreeMap<TcpKey, TcpTotals>,
     /// Every port that is metered; its position is its [`RouteId`].
@@ -36,18 +37,23 @@ pub struct Snapshot {
 pub struct HttpTotals {
     /// Latencies in nanoseconds; their number is the number of requests.
     pub durations: Totals,
+    /// Nanoseconds until the answer's body began, or the answer ended without one; of answers
+    /// alone.
+    pub answer_times: Totals,
     /// Sizes of the requests in bytes.
     pub request_bytes: Totals,
     /// Sizes of the answers in bytes.
     pub response_bytes: Totals,
 }
 
-/// The gRPC messages of one key.
+/// What is counted of one key before a request is over.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct MessagesTotals {
-    /// Messages from clients.
+pub struct HostTotals {
+    /// Requests that began.
+    pub begun: u64,
+    /// gRPC messages from clients.
     pub requests: u64,
-    /// Messages to clients.
+    /// gRPC messages to clients.
     pub responses: u64,
 }
 
@@ -71,6 +77,9 @@ pub struct RouteTotals {
     pub connections: u64,
     /// Of these, how many are open.
     pub connections_active: u64,
+    /// Connections that are closed and never reached the app, and those that did, by how they ended,
+    /// in the order of [`Ending::ALL`].
+    pub endings: [[u64; Ending::ALL.len()]; 2],
     /// Connections that the app refused.
     pub connections_refused: u64,
     /// Connections turned away by `--max-connections`.
@@ -87,10 +96,18 @@ pub struct RouteTotals {
     pub requests: u64,
     /// Of these, how many are unanswered.
     pub requests_active: u64,
+    /// Exchanges by what came of them, in the order of [`Outcome::ALL`].
+    pub outcomes: [u64; Outcome::ALL.len()],
+    /// Nanoseconds until the first byte of an answer.
+    pub first_bytes: Totals,
     /// Nanoseconds that exchanges spent inside podmeter.
     pub held: Totals,
+    /// The same of requests and of answers, apart.
+    pub held_each: [Totals; 2],
     /// Connections by what they spoke, in the order of [`Spoken::ALL`].
     pub spoken: [u64; Spoken::ALL.len()],
+    /// Of these, how many are open.
+    pub spoken_active: [u64; Spoken::ALL.len()],
     /// `WebSocket` connections.
     pub websockets: WebSocketTotals,
 }
@@ -132,11 +149,13 @@ impl Snapshot {
             for (key, series) in shard.http.iter() {
                 let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
                 totals.durations.add(&series.durations);
+                totals.answer_times.add(&series.answer_times);
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
             }
-            for (key, series) in shard.messages.iter() {
-                let totals = all.messages.entry(*key).or_default();
+            for (key, series) in shard.hosts.iter() {
+                let totals = all.hosts.entry(*key).or_default();
+                totals.begun += series.begun.get();
                 totals.requests += series.requests.get();
                 totals.responses += series.responses.get();
             }
@@ -154,6 +173,9 @@ impl Snapshot {
             for (route, cells) in shard.routes.iter() {
                 let totals = routes.entry(*route).or_insert_with(|| RouteTotals::new(layout));
                 // Ends before beginnings, so that nothing seems to end that has not begun.
+                for (totals, cells) in totals.endings.iter_mut().zip(&cells.endings) {
+                    add(totals, cells);
+                }
                 let (closed, over) = (cells.connections_closed.get(), cells.requests_over.get());
                 let (connections, requests) = (cells.connections.get(), cells.requests_begun.get());
                 totals.connections += connections;
@@ -166,8 +188,18 @@ impl Snapshot {
                 totals.sent += cells.sent.get();
                 totals.connect_times.add(&cells.connect_times);
                 totals.connection_lengths.add(&cells.connection_lengths);
+                add(&mut totals.outcomes, &cells.outcomes);
+                totals.first_bytes.add(&cells.first_bytes);
                 totals.held.add(&cells.held);
-                add(&mut totals.spoken, &cells.spoken);
+                for (totals, cells) in totals.held_each.iter_mut().zip(&cells.held_each) {
+                    totals.add(cells);
+                }
+                let closed = cells.spoken_closed.each_ref().map(Cell::get);
+                let spoken = cells.spoken.each_ref().map(Cell::get);
+                for (at, (spoken, closed)) in spoken.into_iter().zip(closed).enumerate() {
+                    totals.spoken[at] += spoken;
+                    totals.spoken_active[at] += spoken.saturating_sub(closed);
+                }
                 totals.websockets.add(&cells.websockets);
             }
             for (protocol, row) in PROTOCOLS.iter().zip(&mut unparsed) {
@@ -211,6 +243,7 @@ impl HttpTotals {
     fn new(layout: &Layout) -> Self {
         Self {
             durations: Totals::new(&layout.durations),
+            answer_times: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
             response_bytes: Totals::new(&layout.sizes),
         }
@@ -224,14 +257,21 @@ impl HttpTotals {
     /// Adds the exchanges of another key.
     pub fn merge(&mut self, other: &Self) {
         self.durations.merge(&other.durations);
+        self.answer_times.merge(&other.answer_times);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
     }
 }
 
-impl MessagesTotals {
-    /// Adds the messages of another key.
+impl HostTotals {
+    /// Whether there have been calls of gRPC.
+    pub fn has_messages(&self) -> bool {
+        self.requests + self.responses > 0
+    }
+
+    /// Adds what is counted of another key.
     pub fn merge(&mut self, other: &Self) {
+        self.begun += other.begun;
         self.requests += other.requests;
         self.responses += other.responses;
     }
@@ -252,6 +292,7 @@ impl RouteTotals {
         Self {
             connections: 0,
             connections_active: 0,
+            endings: Default::default(),
             connections_refused: 0,
             connections_overflowed: 0,
             connect_times: Totals::new(&layout.durations),
@@ -260,8 +301,12 @@ impl RouteTotals {
             sent: 0,
             requests: 0,
             requests_active: 0,
+            outcomes: Default::default(),
+            first_bytes: Totals::new(&layout.durations),
             held: Totals::new(&layout.held),
+            held_each: [Totals::new(&layout.held), Totals::new(&layout.held)],
             spoken: Default::default(),
+            spoken_active: Default::default(),
             websockets: WebSocketTotals {
                 opened: 0,
                 closed: [0; CloseCode::COUNT],
@@ -275,6 +320,9 @@ impl RouteTotals {
     pub fn merge(&mut self, other: &Self) {
         self.connections += other.connections;
         self.connections_active += other.connections_active;
+        for (totals, other) in self.endings.iter_mut().zip(&other.endings) {
+            merge(totals, other);
+        }
         self.connections_refused += other.connections_refused;
         self.connections_overflowed += other.connections_overflowed;
         self.connect_times.merge(&other.connect_times);
@@ -283,8 +331,14 @@ impl RouteTotals {
         self.sent += other.sent;
         self.requests += other.requests;
         self.requests_active += other.requests_active;
+        merge(&mut self.outcomes, &other.outcomes);
+        self.first_bytes.merge(&other.first_bytes);
         self.held.merge(&other.held);
+        for (totals, other) in self.held_each.iter_mut().zip(&other.held_each) {
+            totals.merge(other);
+        }
         merge(&mut self.spoken, &other.spoken);
+        merge(&mut self.spoken_active, &other.spoken_active);
         self.websockets.merge(&other.websockets);
     }
 }

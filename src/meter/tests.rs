@@ -31,7 +31,9 @@ fn exchange(status: u16, nanos: u64) -> Event {
         started: Nanos(1000),
         ended: Nanos(1000 + nanos),
         first_byte: None,
+        first_data: None,
         held: 3,
+        held_request: 1,
         request_bytes: 7,
         response_bytes: 700,
         probe: false,
@@ -71,7 +73,7 @@ fn what_several_threads_count_adds_up() {
                 let shard = meter.shard(index).unwrap();
                 for n in 0..1000 {
                     let mut recorder = Recorder::new(&shard, RouteId(0));
-                    recorder.event(Event::Began);
+                    recorder.event(Event::Began { host: HostId(0) });
                     recorder.event(exchange(if n % 10 == 0 { 500 } else { 200 }, n % 30));
                 }
             });

@@ -63,6 +63,15 @@ impl GrpcStatus {
         }
     }
 
+    /// How bad it is. Which codes are failures of the server is what linkerd2-proxy holds, too.
+    pub fn severity(self) -> Severity {
+        match self.0 {
+            0 | u8::MAX => Severity::Fine,
+            UNKNOWN | DEADLINE_EXCEEDED | INTERNAL | UNAVAILABLE | DATA_LOSS => Severity::Failure,
+            _ => Severity::Refusal,
+        }
+    }
+
     /// As the label `grpc_response_status` says it; empty for none.
     pub fn as_str(self) -> &'static str {
         const NUMBERS: [&str; 17] = [
@@ -77,6 +86,17 @@ impl Default for GrpcStatus {
     fn default() -> Self {
         Self::NONE
     }
+}
+
+/// What a `grpc-status` comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// The call succeeded, or nobody said that it did not.
+    Fine,
+    /// The server refused what it was asked, as it should.
+    Refusal,
+    /// The server failed.
+    Failure,
 }
 
 /// What a `Content-Type` says about the messages in a body.
@@ -156,10 +176,12 @@ impl Messages {
 
 const PREFIX: u8 = 5;
 const UNKNOWN: u8 = 2;
+const DEADLINE_EXCEEDED: u8 = 4;
 const PERMISSION_DENIED: u8 = 7;
 const UNIMPLEMENTED: u8 = 12;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
+const DATA_LOSS: u8 = 15;
 const UNAUTHENTICATED: u8 = 16;
 
 #[cfg(test)]

@@ -255,7 +255,7 @@ impl Http1 {
         if head.upgrade {
             self.offered = Offered::by(head);
         }
-        sink.event(if probe { Event::ProbeBegan } else { Event::Began });
+        sink.event(if probe { Event::ProbeBegan } else { Event::Began { host: head.host } });
         let then = Then { offer: head.upgrade, last: head.last };
         self.requests = match (head.method, Body::of_request(head.framing)) {
             // What follows is a body only if the tunnel is refused (RFC 9110, 9.3.6).

@@ -260,7 +260,12 @@ impl Http2 {
             let bytes = data.bytes + if data.is_first { frame::HEAD as u64 } else { 0 };
             match direction {
                 Direction::Request => stream.request_bytes += bytes,
-                Direction::Response => stream.response_bytes += bytes,
+                Direction::Response => {
+                    stream.response_bytes += bytes;
+                    if !data.content.is_empty() {
+                        stream.first_data.get_or_insert(passed.written);
+                    }
+                }
             }
             if stream.content != ContentKind::Other {
                 self.content_of(head.stream, direction, data.content, passed, sink);

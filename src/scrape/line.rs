@@ -14,7 +14,7 @@ use std::task::Context;
 
 /// A connection to a source. Nothing runs beside it: dropping it closes it.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     requests: SendRequest<Empty<Bytes>>,
     /// Moves the bytes when polled; `None` once it is over.
     connection: Option<Moving>,
@@ -24,7 +24,7 @@ type Moving = Connection<TokioIo<Box<dyn Stream>>, Empty<Bytes>>;
 
 impl Line {
     /// Speaks HTTP/1 on a stream.
-    pub(super) async fn new(stream: Box<dyn Stream>) -> Result<Self, Cause> {
+    pub(crate) async fn new(stream: Box<dyn Stream>) -> Result<Self, Cause> {
         let mut builder = Builder::new();
         let (requests, connection) = builder
             .max_buf_size(HEAD_BYTES)
@@ -36,7 +36,7 @@ impl Line {
 
     /// Sends a request and waits for the head of the answer. The body follows with
     /// [`Line::frame`].
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         request: Request<Empty<Bytes>>,
     ) -> hyper::Result<Response<Incoming>> {

@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 /// How to speak TLS with one source.
 #[derive(Debug)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     settings: SourceTls,
     /// Whom the certificate must be for.
     host: String,
@@ -36,13 +36,13 @@ struct Files {
 }
 
 impl Tls {
-    pub(super) fn new(settings: &SourceTls, host: &str) -> Self {
+    pub(crate) fn new(settings: &SourceTls, host: &str) -> Self {
         let host = settings.server_name.as_deref().unwrap_or(host).to_owned();
         Self { settings: settings.clone(), host, made: Mutex::default() }
     }
 
     /// Speaks TLS on a connection.
-    pub(super) async fn connect(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Cause> {
+    pub(crate) async fn connect(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Cause> {
         let config = self.config()?;
         let name = self.host.strip_suffix('.').unwrap_or(&self.host);
         let name = ServerName::try_from(name.to_owned())

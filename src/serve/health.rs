@@ -1,21 +1,24 @@
 //! The kubelet's listener: is the proxy ready for traffic?
 
 use super::Lifecycle;
+use super::app_probes::AppProbes;
 use super::http::Routes;
 use super::reply::{self, Reply};
+use crate::config::AppProbe;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
 
-/// Answers `/healthz/ready`.
+/// Answers `/healthz/ready`, and the app's probes that were given to us.
 #[derive(Debug)]
 pub(crate) struct Health {
     lifecycle: Arc<Lifecycle>,
+    app: AppProbes,
 }
 
 impl Health {
-    pub(crate) fn new(lifecycle: &Arc<Lifecycle>) -> Self {
-        Self { lifecycle: Arc::clone(lifecycle) }
+    pub(crate) fn new(lifecycle: &Arc<Lifecycle>, app: &[AppProbe]) -> Self {
+        Self { lifecycle: Arc::clone(lifecycle), app: AppProbes::new(app) }
     }
 }
 
@@ -23,7 +26,10 @@ impl Routes for Health {
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Reply {
         match request.uri().path() {
             "/healthz/ready" => ready(&request, &self.lifecycle),
-            _ => reply::not_found(&["/healthz/ready"]),
+            _ => match self.app.answer(&request).await {
+                Some(reply) => reply,
+                None => reply::not_found(&["/healthz/ready"]),
+            },
         }
     }
 }

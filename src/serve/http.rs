@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,10 @@ pub(crate) trait Routes: Send + Sync + 'static {
     /// Answers one request.
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
 }
+
+/// The address of ours that a request came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedAt(pub(super) SocketAddr);
 
 /// Accepts connections until `drain` stops, and has `routes` answer their requests.
 pub(crate) fn serve(
@@ -70,7 +74,11 @@ async fn converse(
 ) {
     let reader = readers.welcome();
     let answering = Arc::clone(&reader);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let asked_at = socket.local_addr().ok().map(AskedAt);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(asked_at) = asked_at {
+            request.extensions_mut().insert(asked_at);
+        }
         let (routes, readers) = (Arc::clone(&routes), Arc::clone(&readers));
         let reader = Arc::clone(&answering);
         async move {
@@ -96,7 +104,7 @@ async fn converse(
 }
 
 /// The values of all lines of a header; what is no text says nothing.
-pub(super) fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+pub(crate) fn values(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 

@@ -232,7 +232,7 @@ fn a_body_may_be_larger_than_any_counter_of_32_bits() {
     watcher.data(Direction::Request, GET.as_bytes(), Passed::default(), &mut seen);
     watcher.data(Direction::Response, head.as_bytes(), Passed::default(), &mut seen);
     for _ in 0..chunks {
-        assert_eq!(seen, [Event::Speaks(Spoken::Http1), Event::Began]);
+        assert_eq!(seen, [Event::Speaks(Spoken::Http1), Event::Began { host: HostId::UNKNOWN }]);
         watcher.data(Direction::Response, &chunk, Passed::default(), &mut seen);
     }
     let Event::Exchange(exchange) = seen[2] else { panic!("{seen:?}") };

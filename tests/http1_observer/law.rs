@@ -161,7 +161,7 @@ impl Seen {
     fn take(&mut self, news: &mut Vec<Event>, open: &mut Open) -> Result<(), String> {
         for event in news.drain(..) {
             let possible = match event {
-                Event::Began => {
+                Event::Began { .. } => {
                     open.exchanges += 1;
                     true
                 }

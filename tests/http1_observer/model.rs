@@ -24,7 +24,9 @@ proptest! {
             for (counted, expected) in counted.iter().zip(&mut expected) {
                 prop_assert!(counted.started <= expected.started);
                 prop_assert!(counted.held <= expected.held);
+                prop_assert!(counted.held_request <= expected.held_request);
                 (expected.started, expected.held) = (counted.started, counted.held);
+                expected.held_request = counted.held_request;
             }
         }
         prop_assert_eq!(counted, expected, "{}", conversation.script());
@@ -155,6 +157,10 @@ impl Account {
             })?;
             Some(time(self.answered[first.start]).written)
         });
+        let first_data = answer.and_then(|answer| {
+            let is_body = answer.head.end < so_far.min(answer.end.unwrap_or(so_far));
+            is_body.then(|| time(self.answered[answer.head.end]).written)
+        });
         let response_bytes = answer.map_or(0, |answer| {
             so_far.min(answer.end.unwrap_or(so_far)).saturating_sub(answer.start())
         });
@@ -166,7 +172,9 @@ impl Account {
             started: at(self.asked[request.head.start]),
             ended: now,
             first_byte,
+            first_data,
             held,
+            held_request: WITHIN,
             request_bytes: (self.asked.len().min(request.end) - request.head.start) as u64,
             response_bytes: response_bytes as u64,
             probe: false,

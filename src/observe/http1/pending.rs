@@ -32,6 +32,8 @@ pub(super) struct Answer {
     pub(super) grpc_status: GrpcStatus,
     pub(super) bytes: u64,
     pub(super) first_byte: Option<Nanos>,
+    /// The same for its body.
+    pub(super) first_data: Option<Nanos>,
     /// The app announced that it is its last.
     pub(super) last: bool,
 }

@@ -29,6 +29,9 @@ impl Http1 {
         let limit = self.rules.max_head_bytes;
         let mut rest = bytes;
         while !rest.is_empty() {
+            if let Responses::Body(_) = self.responses {
+                self.answer.first_data.get_or_insert(passed.written);
+            }
             match &mut self.responses {
                 Responses::Head => rest = self.response_head(rest, passed, tcp, sink),
                 Responses::Body(body) => match body.advance(rest, limit, |content| {
@@ -93,7 +96,7 @@ impl Http1 {
                         readable: true,
                         probe: false,
                     });
-                    sink.event(Event::Began);
+                    sink.event(Event::Began { host: HostId::UNKNOWN });
                 }
                 self.give_up(Flags::UpstreamConnectFailure, 503, now, sink);
             }
@@ -275,7 +278,7 @@ impl Http1 {
                 readable: false,
                 probe: false,
             });
-            sink.event(Event::Began);
+            sink.event(Event::Began { host: HostId::UNKNOWN });
         }
     }
 
@@ -312,7 +315,9 @@ impl Http1 {
             started: pending.started,
             ended: passed.written,
             first_byte: answer.first_byte,
+            first_data: answer.first_data,
             held: pending.held + passed.held(),
+            held_request: pending.held,
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
             probe: pending.probe,

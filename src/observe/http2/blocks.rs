@@ -155,6 +155,7 @@ impl Http2 {
         let stream = Stream {
             started: block.since.0,
             first_byte: None,
+            first_data: None,
             held: passed.held(),
             request_bytes: block.wire_bytes,
             response_bytes: 0,

@@ -202,7 +202,9 @@ pub(super) fn record(stream: &Stream, flags: Flags, passed: Passed, sink: &mut i
         started: stream.started,
         ended: passed.written,
         first_byte: stream.first_byte,
+        first_data: stream.first_data,
         held: stream.held + passed.held(),
+        held_request: stream.held,
         request_bytes: stream.request_bytes,
         response_bytes: stream.response_bytes,
         probe: stream.is_probe,
@@ -212,7 +214,7 @@ pub(super) fn record(stream: &Stream, flags: Flags, passed: Passed, sink: &mut i
 impl Stream {
     /// What to say when it begins.
     pub(super) fn began(&self) -> Event {
-        if self.is_probe { Event::ProbeBegan } else { Event::Began }
+        if self.is_probe { Event::ProbeBegan } else { Event::Began { host: self.host } }
     }
 
     /// What to say when nothing will be known of it.

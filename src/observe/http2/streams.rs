@@ -13,6 +13,7 @@ use std::sync::LazyLock;
 pub(super) struct Stream {
     pub(super) started: Nanos,
     pub(super) first_byte: Option<Nanos>,
+    pub(super) first_data: Option<Nanos>,
     pub(super) held: u64,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,

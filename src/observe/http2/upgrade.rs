@@ -69,6 +69,7 @@ impl Http2 {
         let stream = Stream {
             started: request.started,
             first_byte: None,
+            first_data: None,
             held: request.held,
             request_bytes: request.request_bytes,
             response_bytes: request.response_bytes,

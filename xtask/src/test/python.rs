@@ -1,4 +1,4 @@
-//! Keeps a Python environment with the reference parsers that the suites compare with.
+//! Keeps a Python environment with what the suites compare with: reference parsers, Helm, Kubernetes' schemas.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,9 @@ use crate::workspace::{command, run};
 
 /// What is installed, pinned; the environment is made anew when this text changes.
 const REQUIREMENTS: &str = "prometheus_client==0.26.0\nprotobuf==7.36.2\ngunicorn==27.0.1\n\
-                            grpcio==1.85.3\nwebsockets==17.4\nsonora==0.2.3\n";
+                            grpcio==1.85.3\nwebsockets==17.4\nsonora==0.2.3\n\
+                            helm-python-sdk==0.2.2\nkubernetes-validate==1.37.0\n\
+                            jsonschema==4.26.0\nPyYAML==6.0.4\n";
 
 /// Makes the environment in `folder` unless it is there already; gives its interpreter.
 pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
@@ -35,7 +37,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
 /// Whether an interpreter still starts: the Python that it belongs to may have gone.
 fn answers(interpreter: &Path) -> bool {
     command(interpreter)
-        .args(["-c", "import prometheus_client, gunicorn"])
+        .args(["-c", "import prometheus_client, gunicorn, helm_python"])
         .output()
         .is_ok_and(|output| output.status.success())
 }

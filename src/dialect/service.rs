@@ -1,4 +1,4 @@
-//! A service's host, taken apart as Istio's labels have it.
+//! A service's host, taken apart as labels have it.
 
 use super::UNKNOWN;
 

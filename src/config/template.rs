@@ -1,0 +1,149 @@
+//! A name with places for what is known of the pod: `{namespace}_{service}_{port}`.
+
+use std::fmt;
+
+/// Text with placeholders, known to be readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Place(Placeholder),
+}
+
+/// What a placeholder stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// The port that the app listens on.
+    Port,
+    /// The first name in `--service`, without the namespace.
+    Service,
+    /// `--workload`
+    Workload,
+    /// `--namespace`
+    Namespace,
+    /// `--pod`
+    Pod,
+    /// `--app`
+    App,
+    /// `--version-label`
+    Version,
+    /// `--revision`
+    Revision,
+    /// `--cluster`
+    Cluster,
+}
+
+impl Placeholder {
+    const ALL: [Self; 9] = [
+        Self::Port,
+        Self::Service,
+        Self::Workload,
+        Self::Namespace,
+        Self::Pod,
+        Self::App,
+        Self::Version,
+        Self::Revision,
+        Self::Cluster,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Port => "port",
+            Self::Service => "service",
+            Self::Workload => "workload",
+            Self::Namespace => "namespace",
+            Self::Pod => "pod",
+            Self::App => "app",
+            Self::Version => "version",
+            Self::Revision => "revision",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
+impl Template {
+    /// Reads a template; gives what it would have to be where it is none.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let expected = || {
+            let names = Placeholder::ALL.map(|place| format!("{{{}}}", place.as_str()));
+            format!("at most {LONGEST} bytes of text with any of {} in it", names.join(" "))
+        };
+        if text.is_empty() || text.len() > LONGEST || text.contains(char::is_control) {
+            return Err(expected());
+        }
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(brace) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at(brace);
+            let place = from.strip_prefix('{').and_then(|from| from.split_once('}'));
+            let (name, after) = place.ok_or_else(expected)?;
+            let place = Placeholder::ALL.into_iter().find(|place| place.as_str() == name);
+            if !before.is_empty() {
+                parts.push(Part::Text(before.to_owned()));
+            }
+            parts.push(Part::Place(place.ok_or_else(expected)?));
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        Ok(Self(parts))
+    }
+
+    /// The text, with what `value` says of each placeholder in its place.
+    pub(crate) fn fill(&self, value: impl Fn(Placeholder) -> String) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Place(place) => value(*place),
+        };
+        self.0.iter().map(part).collect()
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|part| match part {
+            Part::Text(text) => f.write_str(text),
+            Part::Place(place) => write!(f, "{{{}}}", place.as_str()),
+        })
+    }
+}
+
+/// As long as the longest name of a Kubernetes object.
+const LONGEST: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_placeholder_gives_way_to_what_it_stands_for() {
+        let template = Template::read("{namespace}_{service}_{port}|x").unwrap();
+        assert_eq!(
+            template.fill(|place| place.as_str().to_uppercase()),
+            "NAMESPACE_SERVICE_PORT|x"
+        );
+    }
+
+    #[test]
+    fn braces_that_name_nothing_are_refused_with_what_there_is() {
+        for text in ["{", "}", "{}", "{Port}", "{port", "port}", "a{port}}", "{ port}", "", "a\n"] {
+            let expected = Template::read(text).unwrap_err();
+            assert!(expected.contains("{port} {service} {workload}"), "{text}: {expected}");
+        }
+        assert!(Template::read(&"x".repeat(254)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_as_it_was(text in "([a-z|_/.]{0,3}|\\{port\\}|\\{pod\\}|[{}]){0,6}") {
+            if let Ok(template) = Template::read(&text) {
+                prop_assert_eq!(template.to_string(), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The recording as Linkerd's proxy metrics.
+//!
+//! Names, labels and bounds are those of linkerd2-proxy and its documentation ("Proxy Metrics"). As
+//! there, a request counts when it begins, an answer when it ends, and a latency is the time until the
+//! answer's body began. A request that nobody answered, because its client left, is no response.
+
+mod target;
+mod transport;
+
+use super::UNKNOWN;
+use super::buckets::Buckets;
+use super::built_in::{BuiltIn, Recording, Show, Subject};
+use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
+use crate::meter::{HttpKey, Layout, Snapshot, Totals};
+use crate::observe::Flags;
+use crate::observe::grpc::{Call, GrpcStatus, Severity};
+use std::collections::BTreeMap;
+use target::{Endpoint, Targets};
+
+pub(super) const DIALECT: BuiltIn = BuiltIn {
+    name: "linkerd",
+    durations: &[&Buckets::LINKERD_MILLISECONDS],
+    sizes: &[],
+    make: |subject| Box::new(Linkerd::new(subject)),
+};
+
+/// Shows `request_total` and kin.
+#[derive(Debug)]
+struct Linkerd {
+    targets: Targets,
+}
+
+/// What an answer is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Class {
+    status: u16,
+    /// As the label `classification` says it.
+    classification: &'static str,
+    grpc_status: &'static str,
+    /// What broke it off; empty for nothing.
+    error: &'static str,
+}
+
+impl Linkerd {
+    fn new(subject: &Subject<'_>) -> Self {
+        Self { targets: Targets::new(subject) }
+    }
+}
+
+impl Show for Linkerd {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, .. } = *recording;
+        if !snapshot.http.is_empty() {
+            self.show_requests(snapshot, families);
+            self.show_latencies(layout, snapshot, families);
+            self.show_responses(snapshot, families);
+        }
+        transport::show(&self.targets, snapshot, families);
+    }
+}
+
+impl Linkerd {
+    fn show_requests(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<Endpoint, u64> = BTreeMap::new();
+        for (key, totals) in &snapshot.hosts {
+            let endpoint = self.targets.endpoint(snapshot, key.route, key.host);
+            *shown.entry(endpoint).or_default() += totals.begun;
+            shown.entry(endpoint.of_nobody()).or_default();
+        }
+        let mut family =
+            FamilyBuilder::new("request_total", Kind::Counter, "HTTP requests that have begun.");
+        for (endpoint, requests) in shown {
+            family.counter(&self.labels(endpoint, &[]), requests);
+        }
+        families.push(family.build());
+    }
+
+    fn show_latencies(
+        &self,
+        layout: &Layout,
+        snapshot: &Snapshot,
+        families: &mut Vec<Family<'static>>,
+    ) {
+        let mut shown: BTreeMap<(Endpoint, u16), Totals> = BTreeMap::new();
+        for (key, totals) in &snapshot.http {
+            let (times, is_unasked) = (&totals.answer_times, totals.requests() == 0);
+            if times.count() > 0 || is_unasked {
+                let endpoint = self.targets.endpoint(snapshot, key.route, key.host);
+                shown.entry((endpoint, key.status)).or_default().merge(times);
+                shown.entry((endpoint.of_nobody(), key.status)).or_default();
+            }
+        }
+        let mut family = FamilyBuilder::new(
+            "response_latency_ms",
+            Kind::Histogram,
+            "Milliseconds from a request's first byte to the first byte of its answer's body, or to \
+             the end of an answer without one.",
+        );
+        for ((endpoint, status), totals) in shown {
+            let labels = self.labels(endpoint, &[("status_code", &code(status))]);
+            let (buckets, counted) = (Buckets::LINKERD_MILLISECONDS, &layout.durations);
+            buckets.show(&mut family, &labels, counted, &totals);
+        }
+        families.push(family.build());
+    }
+
+    fn show_responses(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+        let mut shown: BTreeMap<(Endpoint, Class), u64> = BTreeMap::new();
+        for (key, totals) in snapshot.http.iter().filter(|(key, _)| key.status != 0) {
+            let endpoint = self.targets.endpoint(snapshot, key.route, key.host);
+            *shown.entry((endpoint, Class::of(key))).or_default() += totals.requests();
+            // Whoever asks by address instead of name must find a series that began at zero, too.
+            shown.entry((endpoint.of_nobody(), Class::of(key))).or_default();
+        }
+        let mut family = FamilyBuilder::new(
+            "response_total",
+            Kind::Counter,
+            "HTTP responses that are over, and requests that the app broke off.",
+        );
+        for ((endpoint, class), responses) in shown {
+            let class_labels = [
+                ("status_code", &*code(class.status)),
+                ("classification", class.classification),
+                ("grpc_status", class.grpc_status),
+                ("error", class.error),
+            ];
+            family.counter(&self.labels(endpoint, &class_labels), responses);
+        }
+        families.push(family.build());
+    }
+
+    /// The labels of an endpoint with `more` behind them.
+    fn labels(&self, endpoint: Endpoint, more: &[(&'static str, &str)]) -> Labels {
+        let target = self.targets.http_labels(endpoint);
+        let target = target.iter().map(|(name, value)| (*name, value.as_str()));
+        Labels::from_pairs(target.chain(more.iter().copied()).chain(self.targets.pod_labels()))
+    }
+}
+
+impl Class {
+    fn of(key: &HttpKey) -> Self {
+        let grpc_status = match key.call {
+            Call::Http => "",
+            Call::Grpc(status) => status.as_str(),
+        };
+        let error = match key.flags {
+            Flags::UpstreamConnectFailure => "refused",
+            Flags::UpstreamClosed => "unanswered",
+            Flags::UpstreamProtocolError => "broken_off",
+            Flags::UpstreamReset => "reset",
+            Flags::UpstreamOverflow => "no_room",
+            Flags::None | Flags::DownstreamClosed | Flags::DownstreamProtocolError => "",
+        };
+        let has_failed = match key.call {
+            _ if !error.is_empty() => true,
+            // What gRPC says counts, and not the HTTP around it.
+            Call::Grpc(status) if status != GrpcStatus::NONE => {
+                status.severity() == Severity::Failure
+            }
+            Call::Http | Call::Grpc(_) => key.status >= 500,
+        };
+        let classification = match has_failed {
+            _ if key.status == HttpKey::OVERFLOW_STATUS => UNKNOWN,
+            true => "failure",
+            false => "success",
+        };
+        Self { status: key.status, classification, grpc_status, error }
+    }
+}
+
+fn code(status: u16) -> String {
+    match status {
+        HttpKey::OVERFLOW_STATUS => "overflow".to_owned(),
+        status => status.to_string(),
+    }
+}

@@ -1,0 +1,131 @@
+//! The app's probes that would lie once its ports are intercepted, or count as its traffic.
+//!
+//! A connection to an intercepted port is taken by the proxy whether the app is there or not, so a
+//! `tcpSocket` probe would always be content; and one over TLS cannot be told from a client. The
+//! kubelet asks the proxy instead, which asks the app at the same port. HTTP and gRPC probes are
+//! told by their user agent and stay as they are; `exec` never meets the proxy.
+
+use super::eligible::{is_tcp, items, name};
+use super::plan::Plan;
+use serde_json::{Map, Value, json};
+
+/// What became of the probes of a pod.
+#[derive(Debug, Default)]
+pub(super) struct Rewritten {
+    /// What the proxy is to ask of the app, by the path that the kubelet asks for.
+    pub(super) asked: Map<String, Value>,
+    /// What the probes asked before, by container and probe.
+    pub(super) before: Map<String, Value>,
+}
+
+/// Points the probes of a pod at the proxy where they have to.
+pub(super) fn rewrite(pod: &mut Value, plan: &Plan) -> Rewritten {
+    let mut rewritten = Rewritten::default();
+    let Some(health) = plan.health_port().filter(|_| plan.rewrite_probes) else { return rewritten };
+    for list in ["initContainers", "containers"] {
+        for container in containers_mut(pod, list) {
+            for (kind, word) in KINDS {
+                let Some(handler) = handler(container, kind, plan) else { continue };
+                let path = format!("/app-health/{}/{word}", name(container));
+                let mut ask = Map::new();
+                ask.insert(handler.kind.to_owned(), handler.resolved);
+                if let Some(timeout) = container[kind]["timeoutSeconds"].as_u64().filter(|s| *s > 0)
+                {
+                    ask.insert("timeoutSeconds".to_owned(), json!(timeout));
+                }
+                rewritten.asked.insert(path.clone(), Value::Object(ask));
+                let owner = name(container).to_owned();
+                let ours = json!({"path": path, "port": health});
+                let Some(probe) = container[kind].as_object_mut() else { continue };
+                let before = replace(probe, handler.kind, "httpGet", ours);
+                let of_container =
+                    rewritten.before.entry(owner).or_insert_with(|| Value::Object(Map::new()));
+                of_container[kind] = json!({handler.kind: before});
+            }
+        }
+    }
+    rewritten
+}
+
+/// Gives the probes of a pod back what they asked before.
+pub(super) fn restore(pod: &mut Value, before: &Value) {
+    for list in ["initContainers", "containers"] {
+        for container in containers_mut(pod, list) {
+            for (kind, word) in KINDS {
+                let path = format!("/app-health/{}/{word}", name(container));
+                let Some(was) = before[name(container)][kind].as_object() else { continue };
+                let Some(probe) = container.get_mut(kind).and_then(Value::as_object_mut) else {
+                    continue;
+                };
+                // Whoever has changed it since wants what is there now.
+                let ours = probe.get("httpGet").is_some_and(|get| get["path"] == path.as_str());
+                if let Some((handler, value)) = was.iter().next().filter(|_| ours) {
+                    replace(probe, "httpGet", handler, value.clone());
+                }
+            }
+        }
+    }
+}
+
+fn containers_mut<'a>(pod: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+    // Indexing would make what is missing.
+    let list = pod.get_mut("spec").and_then(|spec| spec.get_mut(list));
+    list.and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+struct Handler {
+    kind: &'static str,
+    /// Its value with the port as a number.
+    resolved: Value,
+}
+
+/// What a probe asks, if the proxy has to ask it.
+fn handler(container: &Value, kind: &str, plan: &Plan) -> Option<Handler> {
+    let probe = &container[kind];
+    let (kind, value) = if probe["tcpSocket"].is_object() {
+        ("tcpSocket", &probe["tcpSocket"])
+    } else if probe["httpGet"]["scheme"] == "HTTPS" {
+        ("httpGet", &probe["httpGet"])
+    } else {
+        return None;
+    };
+    // One that names a host asks somebody else.
+    if value["host"].as_str().is_some_and(|host| !host.is_empty()) {
+        return None;
+    }
+    let port = port(container, &value["port"]).filter(|port| plan.intercepted.contains(*port))?;
+    let mut resolved = value.clone();
+    resolved["port"] = json!(port);
+    if let Some(fields) = resolved.as_object_mut() {
+        fields.shift_remove("host");
+        fields.retain(|_, value| !value.is_null());
+    }
+    let understood = resolved.as_object().is_some_and(|fields| {
+        fields.keys().all(|field| ["path", "port", "scheme", "httpHeaders"].contains(&&**field))
+    });
+    understood.then_some(Handler { kind, resolved })
+}
+
+/// A port by number, or by its name in the same container.
+pub(super) fn port(container: &Value, port: &Value) -> Option<u16> {
+    let number = match port {
+        Value::String(wanted) => {
+            let mut declared = items(&container["ports"]).filter(|port| is_tcp(port));
+            declared.find(|port| port["name"] == wanted.as_str())?["containerPort"].as_u64()
+        }
+        number => number.as_u64(),
+    };
+    number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0)
+}
+
+/// Puts `value` under `new` where `old` was, and gives back what was there.
+fn replace(map: &mut Map<String, Value>, old: &str, new: &str, value: Value) -> Value {
+    let at = map.keys().position(|key| key == old).unwrap_or(map.len());
+    let before = map.shift_remove(old).unwrap_or_default();
+    map.shift_insert(at, new.to_owned(), value);
+    before
+}
+
+/// The probes of a container, and how their paths end.
+const KINDS: [(&str, &str); 3] =
+    [("livenessProbe", "livez"), ("readinessProbe", "readyz"), ("startupProbe", "startupz")];

@@ -1,0 +1,34 @@
+//! The Helm chart and the examples, rendered by the real Helm and held against the schemas of
+//! Kubernetes, the Prometheus Operator and Flagger; then shown to a real Prometheus.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::print_stdout, reason = "what a program said is shown when its test fails")]
+
+#[path = "../support/http.rs"]
+mod http;
+#[path = "../support/nginx.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod nginx;
+#[path = "../support/process.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod process;
+#[path = "../support/prom.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod prom;
+#[path = "../prometheus/queries.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod queries;
+#[path = "../support/sidecar.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
+mod sidecar;
+#[path = "../support/skip.rs"]
+mod skip;
+
+mod alerts;
+mod helm;
+mod injector;
+mod monitors;
+mod observed;
+mod operator;
+mod schemas;
+mod values;

@@ -1,0 +1,300 @@
+//! A real Prometheus with the rendered monitors: every sidecar is scraped once, and each of Flagger's
+//! checks, of the chart's own templates and of the dashboard's panels finds the pods it is meant to.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::helm::{Helm, Rendered, chart};
+use crate::http::get;
+use crate::nginx::Nginx;
+use crate::operator::{Pod, Port, discovered, scrape_configs};
+use crate::process::{eventually, program, reference_data};
+use crate::prom::Prometheus;
+use crate::queries::{Observer, Subject};
+use crate::sidecar::Sidecar;
+use crate::skip::skip;
+
+#[test]
+fn the_monitors_select_canary_and_primary_and_scrape_each_pod_once() {
+    let name = "the_monitors_select_canary_and_primary_and_scrape_each_pod_once";
+    let Some(world) = World::start(name) else { return };
+    let values = json!({ "monitors": {
+        "canaries": [{ "name": "podinfo", "namespace": "test" }],
+        "services": [{ "name": "legacy", "namespace": "old", "selector": { "app": "legacy" } }],
+    } });
+    let rendered = world.helm.template(&values);
+    let configs = scrape_configs(&rendered.objects, &world.pods());
+    let prometheus = world.prometheus(&json!({ "scrape_configs": configs }));
+
+    each_sidecar_is_up_once(&prometheus);
+    // The pair's jobs are the two names.
+    prometheus.wait_for("up{job=\"podinfo\",namespace=\"test\",pod=\"podinfo-5d8f7c-x2x4z\"}", 1.0);
+    prometheus.wait_for("up{job=\"podinfo-primary\",namespace=\"test\"}", 1.0);
+    prometheus.wait_for("up{job=\"legacy\",namespace=\"old\",container=\"podmeter-proxy\"}", 1.0);
+    world.serve(&prometheus);
+    flaggers_checks_see_the_canary_alone(&world, &prometheus);
+    templates_answer(&rendered, &prometheus);
+    panels_answer(&prometheus);
+}
+
+#[test]
+fn one_monitor_for_all_is_enough_for_flaggers_checks() {
+    let name = "one_monitor_for_all_is_enough_for_flaggers_checks";
+    let Some(world) = World::start(name) else { return };
+    let rendered = world.helm.template(&json!({}));
+    let configs = scrape_configs(&rendered.objects, &world.pods());
+    let prometheus = world.prometheus(&json!({ "scrape_configs": configs }));
+    each_sidecar_is_up_once(&prometheus);
+    world.serve(&prometheus);
+    flaggers_checks_see_the_canary_alone(&world, &prometheus);
+}
+
+#[test]
+fn the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once() {
+    let name = "the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once";
+    let Some(world) = World::start(name) else { return };
+    let values = json!({ "prometheus": { "enabled": true, "containerMetrics": false } });
+    let rendered = world.helm.template(&values);
+    let map = rendered.named("ConfigMap", "podmeter-prometheus");
+    let folder = world.folder.path();
+    let path = folder.join("rendered.yml");
+    std::fs::write(&path, map["data"]["prometheus.yml"].as_str().unwrap()).unwrap();
+    let mut configuration = world.helm.run("yaml_of.py", &json!([path]))[0][0].clone();
+    assert_eq!(configuration["rule_files"], json!(["/etc/prometheus/rules.yml"]));
+    let rules = folder.join("rules.yml");
+    std::fs::write(&rules, map["data"]["rules.yml"].as_str().unwrap()).unwrap();
+    configuration["rule_files"] = json!([rules]);
+    for job in configuration["scrape_configs"].as_array_mut().unwrap() {
+        let found = job.as_object_mut().unwrap().remove("kubernetes_sd_configs").unwrap();
+        assert_eq!(found, json!([{ "role": "pod" }]));
+        job["static_configs"] = json!(discovered(&world.pods()));
+    }
+    configuration["global"] = json!({ "scrape_interval": "1s", "scrape_timeout": "1s" });
+    let prometheus = world.prometheus(&configuration);
+    each_sidecar_is_up_once(&prometheus);
+    // A pod without a sidecar whose annotations ask for it, at the port and path that they name.
+    prometheus.wait_for("up{namespace=\"old\",pod=\"annotated-0\",job=\"pods\"}", 1.0);
+    prometheus.wait_for("annotated_metric", 7.0);
+    world.serve(&prometheus);
+    flaggers_checks_see_the_canary_alone(&world, &prometheus);
+    panels_answer(&prometheus);
+}
+
+/// Sidecars of several workloads before one nginx, and pods that must not be scraped.
+struct World {
+    helm: Helm,
+    observers: Vec<Observer>,
+    canary: Sidecar,
+    primary: Sidecar,
+    /// Another namespace has a workload of the same name.
+    namesake: Sidecar,
+    legacy: Sidecar,
+    nginx: Nginx,
+    // Removed last, when nobody writes into it any more.
+    folder: TempDir,
+}
+
+impl World {
+    fn start(test: &str) -> Option<Self> {
+        let helm = Helm::find(test)?;
+        let found = (program("prometheus"), program("nginx"), reference_data());
+        let (Some(_), Some(nginx), Some(data)) = found else {
+            skip(test, "it needs prometheus, nginx and the reference data");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let nginx = Nginx::start(
+            &nginx,
+            path,
+            "access_log off;",
+            "location /ok { return 200 fine; } location /fail { return 503 broken; } \
+             location /numbers { return 200 \"annotated_metric 7\\n\"; }",
+        );
+        let sidecar = |name: &str, workload: &str, namespace: &str| {
+            let flags = format!("--workload {workload} --namespace {namespace} --app {workload}");
+            Sidecar::start(name, path, nginx.addr, &flags)
+        };
+        Some(Self {
+            helm,
+            observers: ["istio", "appmesh"].map(|name| Observer::read(&data, name)).into(),
+            canary: sidecar("canary", "podinfo", "test"),
+            primary: sidecar("primary", "podinfo-primary", "test"),
+            namesake: sidecar("namesake", "podinfo", "prod"),
+            legacy: sidecar("legacy", "legacy", "old"),
+            nginx,
+            folder,
+        })
+    }
+
+    fn prometheus(&self, configuration: &Value) -> Prometheus {
+        let path = program("prometheus").unwrap();
+        // JSON is YAML.
+        Prometheus::with(&path, self.folder.path(), &configuration.to_string())
+    }
+
+    /// The pods of the cluster, with one container for the app and one for the sidecar.
+    fn pods(&self) -> Vec<Pod> {
+        let status = &[("podmeter.io/status", "injected"), ("prometheus.io/scrape", "true")][..];
+        let pod = |namespace, name, labels, sidecar: SocketAddr| Pod {
+            namespace,
+            name,
+            labels,
+            annotations: status,
+            phase: "Running",
+            ports: vec![
+                port("app", false, "http", 8080, self.nginx.addr),
+                port("podmeter-proxy", true, "http-envoy-prom", 15090, sidecar),
+            ],
+        };
+        let mut pods = vec![
+            pod("test", "podinfo-5d8f7c-x2x4z", &[("app", "podinfo")], self.canary.stats),
+            pod("test", PRIMARY_POD, &[("app", "podinfo-primary")], self.primary.stats),
+            pod("prod", "podinfo-5d8f7c-aaaaa", &[("app", "podinfo")], self.namesake.stats),
+            pod("old", "legacy-0", &[("app", "legacy")], self.legacy.stats),
+            // Finished; its address may be another pod's by now.
+            Pod { phase: "Succeeded", ..pod("test", "podinfo-job-1", &[], self.canary.stats) },
+        ];
+        // Istio's sidecar has a port of the same name.
+        let mut istio = pod("test", "meshed-0", &[("app", "meshed")], self.nginx.addr);
+        istio.annotations = &[];
+        istio.ports = vec![port("istio-proxy", false, "http-envoy-prom", 15090, self.nginx.addr)];
+        pods.push(istio);
+        let mut annotated = pod("old", "annotated-0", &[], self.nginx.addr);
+        annotated.ports.truncate(1);
+        // Pods are made of what lives as long as the program; so does the one number here.
+        let number: &str = self.nginx.addr.port().to_string().leak();
+        annotated.annotations = Box::leak(Box::new([
+            ("prometheus.io/scrape", "true"),
+            ("prometheus.io/port", number),
+            ("prometheus.io/path", "/numbers"),
+        ]));
+        pods.push(annotated);
+        pods
+    }
+
+    /// Sends requests until Prometheus has seen them rise twice; one in four of the canary's fails.
+    fn serve(&self, prometheus: &Prometheus) {
+        for round in 1..=2 {
+            for (sidecar, fails) in
+                [(&self.canary, 1), (&self.primary, 0), (&self.namesake, 4), (&self.legacy, 2)]
+            {
+                for request in 0..4 {
+                    let path = if request < fails { "/fail" } else { "/ok" };
+                    get(sidecar.inbound, path);
+                }
+            }
+            let all = "sum(istio_requests_total{reporter=\"destination\"})";
+            prometheus.wait_for(all, f64::from(16 * round));
+        }
+    }
+}
+
+fn port(
+    container: &'static str,
+    is_init: bool,
+    name: &'static str,
+    number: u16,
+    addr: SocketAddr,
+) -> Port {
+    Port { container, is_init, name, number, addr }
+}
+
+fn each_sidecar_is_up_once(prometheus: &Prometheus) {
+    let up = "count(up{container=\"podmeter-proxy\"} == 1)";
+    prometheus.wait_for(up, 4.0);
+    let scraped = prometheus.query("up{container=\"podmeter-proxy\"}");
+    let pods: BTreeSet<String> = scraped
+        .iter()
+        .map(|(labels, _)| format!("{}/{}", labels["namespace"], labels["pod"]))
+        .collect();
+    assert_eq!(pods.len(), 4, "each under one name: {scraped:?}");
+    assert_eq!(scraped.len(), 4, "each by one job: {scraped:?}");
+}
+
+fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) {
+    let canary = Subject { namespace: "test", target: "podinfo", interval: "1m" };
+    for observer in &world.observers {
+        for query in [observer.success_rate(canary), observer.duration(canary)] {
+            let pods: BTreeSet<String> = selectors(&query)
+                .iter()
+                .flat_map(|selector| prometheus.query(selector))
+                .map(|(labels, _)| format!("{}/{}", labels["namespace"], labels["pod"]))
+                .collect();
+            let expected = BTreeSet::from(["\"test\"/\"podinfo-5d8f7c-x2x4z\"".to_owned()]);
+            assert_eq!(pods, expected, "{}: {query}", observer.name);
+        }
+        let rate = |target| {
+            let query = observer.success_rate(Subject { target, ..canary });
+            eventually(&query, || {
+                let value = prometheus.value(&query)?;
+                if value.is_nan() { Err("not two scrapes yet".to_owned()) } else { Ok(value) }
+            })
+        };
+        let canary = rate("podinfo");
+        assert!(canary > 0.0 && canary < 100.0, "{}: {canary}", observer.name);
+        let primary = rate("podinfo-primary");
+        assert!((primary - 100.0).abs() < 1e-9, "{}: {primary}", observer.name);
+    }
+}
+
+/// The chart's `MetricTemplate`s give a number, asked as Flagger asks.
+fn templates_answer(rendered: &Rendered, prometheus: &Prometheus) {
+    let templates = rendered.of("MetricTemplate");
+    assert_eq!(templates.len(), 5);
+    for template in templates {
+        let query = template["spec"]["query"].as_str().unwrap();
+        let query = query
+            .replace("{{ namespace }}", "test")
+            .replace("{{ target }}", "podinfo")
+            .replace("{{ interval }}", "1m");
+        assert!(!query.contains("{{"), "{query}");
+        let value = prometheus.value(&query).unwrap();
+        assert!(value >= 0.0, "{query}: {value}");
+    }
+}
+
+/// Every query of the dashboard is understood, and those of canary and primary have numbers.
+fn panels_answer(prometheus: &Prometheus) {
+    let text = std::fs::read(chart().join("files/dashboard.json")).unwrap();
+    let dashboard: Value = serde_json::from_slice(&text).unwrap();
+    let mut asked = 0;
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let query = target["expr"].as_str().unwrap();
+            let query = query
+                .replace("$__rate_interval", "1m")
+                .replace("$namespace", "test")
+                .replace("$workload", "podinfo");
+            assert!(!query.contains('$'), "{query}");
+            let answer = prometheus.query(&query);
+            asked += 1;
+            let role = target["legendFormat"].as_str().unwrap();
+            let is_about_requests = query.contains("istio_request") && !query.contains("grpc");
+            if ["canary", "primary"].contains(&role) && is_about_requests {
+                assert_eq!(answer.len(), 1, "{}: {query}", panel["title"]);
+            }
+            if ["Up", "CPU", "Memory", "Connections"].contains(&panel["title"].as_str().unwrap()) {
+                assert_eq!(answer.len(), 2, "{}: {query}: {answer:?}", panel["title"]);
+            }
+        }
+    }
+    assert!(asked > 30, "{asked} queries");
+}
+
+/// The selectors within a query.
+fn selectors(query: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (open, _) in query.match_indices('{') {
+        let name = query[..open].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+        let close = query[open..].find('}').unwrap();
+        found.push(format!("{name}{}", &query[open..=open + close]));
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+const PRIMARY_POD: &str = "podinfo-primary-7b9d4-q8w9e";

@@ -1,0 +1,159 @@
+//! Whatever the values, what is rendered is valid for every Kubernetes from 1.29 on.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::helm::{Helm, Rendered, case, who};
+use crate::process::reference_data;
+use crate::skip::skip;
+
+/// The versions of Kubernetes whose schemas there are.
+pub(crate) const VERSIONS: [&str; 9] =
+    ["1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
+
+#[test]
+fn what_is_rendered_is_valid_whatever_the_values() {
+    let name = "what_is_rendered_is_valid_whatever_the_values";
+    let Some(helm) = Helm::find(name) else { return };
+    let Some(data) = reference_data() else { return skip(name, "it needs the reference data") };
+    let cases: Vec<Value> = matrix().iter().map(case).collect();
+    let mut all = Vec::new();
+    for (answer, case) in helm.templates(&cases).into_iter().zip(&cases) {
+        let rendered = answer.unwrap_or_else(|error| panic!("{}: {error}", case["values"]));
+        names_are_unique(&rendered);
+        all.extend(rendered.objects);
+    }
+    // Many cases share most of their objects.
+    let mut seen = HashSet::new();
+    all.retain(|object| seen.insert(object.to_string()));
+    assert_eq!(complaints(&helm, &data, &all, &VERSIONS), Vec::<String>::new());
+}
+
+#[test]
+fn helm_lint_finds_nothing_to_complain_of() {
+    let Some(helm) = Helm::find("helm_lint_finds_nothing_to_complain_of") else { return };
+    let matrix = matrix();
+    for (report, values) in helm.lint(&matrix).iter().zip(&matrix) {
+        // The first level above "info" is 2.
+        let worse = |message: &&Value| message["severity"].as_i64().unwrap() > 1;
+        let messages = report["messages"].as_array().unwrap();
+        let complaints: Vec<&Value> = messages.iter().filter(worse).collect();
+        assert!(complaints.is_empty() && report["errors"] == json!([]), "{values}: {report}");
+    }
+}
+
+#[test]
+fn a_wrong_object_is_complained_of() {
+    let name = "a_wrong_object_is_complained_of";
+    let Some(helm) = Helm::find(name) else { return };
+    let Some(data) = reference_data() else { return skip(name, "it needs the reference data") };
+    let metadata = json!({ "name": "wrong" });
+    let wrong = [
+        json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": { "porst": [] } }),
+        json!({ "apiVersion": "policy/v1beta1", "kind": "PodDisruptionBudget", "metadata": metadata }),
+        json!({ "apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": metadata,
+                "spec": { "selector": {}, "podMetricsEndpoints": [{ "prot": "x" }] } }),
+        json!({ "apiVersion": "monitoring.coreos.com/v1", "kind": "PodMonitor", "metadata": metadata,
+                "spec": { "selector": {}, "podMetricsEndpoints": [{ "interval": "soon" }] } }),
+    ];
+    for object in wrong {
+        let found = complaints(&helm, &data, std::slice::from_ref(&object), &["1.37"]);
+        assert_eq!(found.len(), 1, "{object}: {found:?}");
+    }
+}
+
+/// What the schemas say against `objects`.
+pub(crate) fn complaints(
+    helm: &Helm,
+    data: &Path,
+    objects: &[Value],
+    versions: &[&str],
+) -> Vec<String> {
+    // cert-manager's own definitions are not among the reference data.
+    let known = |object: &&Value| {
+        !object["apiVersion"].as_str().unwrap_or_default().starts_with("cert-manager.io/")
+    };
+    let objects: Vec<&Value> = objects.iter().filter(known).collect();
+    let task = json!({ "objects": objects, "versions": versions, "crds": data.join("crds") });
+    serde_json::from_value(helm.run("validate.py", &task)).unwrap()
+}
+
+/// Two objects of one kind, namespace and name would overwrite each other.
+fn names_are_unique(rendered: &Rendered) {
+    let mut seen = HashSet::new();
+    for object in &rendered.objects {
+        let place = format!("{} in {}", who(object), object["metadata"]["namespace"]);
+        assert!(seen.insert(place.clone()), "twice: {place}");
+    }
+}
+
+/// Values that bring out each part of the chart, alone and together.
+pub(crate) fn matrix() -> Vec<Value> {
+    let mut matrix = vec![
+        json!({}),
+        everything(),
+        json!({ "injector": { "enabled": false } }),
+        json!({ "injector": { "replicas": 1, "failurePolicy": "Fail", "timeoutSeconds": 1 } }),
+        json!({ "injector": { "listenAddress": "[::]", "servicePort": 8443, "port": 9443, "metricsPort": 9000 } }),
+        json!({ "injector": { "serviceAccount": { "create": false, "name": "mine" },
+                "podDisruptionBudget": { "maxUnavailable": "50%" } } }),
+        json!({ "certificates": { "mode": "cert-manager" } }),
+        json!({ "certificates": { "mode": "cert-manager", "issuerRef": { "name": "ca", "kind": "ClusterIssuer" } } }),
+        json!({ "certificates": { "mode": "files", "secretName": "mine", "caBundle": "Y2VydGlmaWNhdGU=" } }),
+        json!({ "prometheusOperator": { "enabled": true, "namespace": "monitoring", "labels": { "team": "sre" } } }),
+        json!({ "prometheusOperator": { "enabled": false }, "flagger": { "enabled": false } }),
+        json!({ "monitors": { "sidecars": { "namespaces": ["a", "b"], "selector": { "matchLabels": { "tier": "web" } },
+                "relabelings": [{ "action": "labeldrop", "regex": "x" }],
+                "metricRelabelings": [{ "action": "drop", "sourceLabels": ["__name__"], "regex": "istio_build" }] },
+                "sampleLimit": 50000, "jobLabel": "" } }),
+        json!({ "monitors": { "sidecars": { "enabled": false }, "injector": { "enabled": false } } }),
+        json!({ "rules": { "enabled": false }, "dashboard": { "enabled": false }, "tests": { "enabled": false } }),
+        json!({ "rules": { "labels": { "team": "sre", "severity": "page" }, "errorRatio": 0, "minimumRate": 2,
+                "additionalGroups": [{ "name": "mine", "rules": [{ "alert": "Up", "expr": "up == 0" }] }] } }),
+        json!({ "dashboard": { "namespace": "grafana", "annotations": { "grafana_folder": "Apps" } } }),
+        json!({ "prometheus": { "enabled": true }, "prometheusOperator": { "enabled": false } }),
+        json!({ "prometheus": { "enabled": true, "containerMetrics": false, "alertmanagers": ["alertmanager:9093"] },
+                "rules": { "enabled": false } }),
+        json!({ "nameOverride": "sight", "commonLabels": { "team": "sre", "app.kubernetes.io/name": "not-this" } }),
+        json!({ "fullnameOverride": "a-name-that-is-as-long-as-it-may-be-1234" }),
+        json!({ "networkPolicy": { "injector": { "enabled": false } } }),
+        json!({ "global": { "anything": true } }),
+    ];
+    for label in ["app", "name", "app.kubernetes.io/name"] {
+        matrix.push(json!({ "monitors": { "jobLabel": label,
+            "canaries": [{ "name": "podinfo", "namespace": "test", "label": label, "interval": "5s" }],
+            "services": [{ "name": "shop", "namespace": "shop", "selector": { label: "shop" } }] } }));
+    }
+    matrix
+}
+
+/// Every part at once, with every list filled.
+fn everything() -> Value {
+    json!({
+        "image": { "repository": "registry:5000/x/podmeter", "digest": format!("sha256:{}", "0".repeat(64)) },
+        "imagePullSecrets": [{ "name": "registry" }],
+        "sidecar": { "image": "x/podmeter:2", "settings": { "dialect": "istio,http", "workers": 2, "native-sidecar": false } },
+        "injector": {
+            "extraArgs": ["--shutdown-delay=10s"], "extraEnv": [{ "name": "TZ", "value": "UTC" }],
+            "podAnnotations": { "a": "b" }, "podLabels": { "c": "d" }, "priorityClassName": "high",
+            "tolerations": [{ "operator": "Exists" }], "affinity": { "nodeAffinity": {} },
+            "topologySpreadConstraints": [{ "topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule" }],
+            "serviceAccount": { "annotations": { "e": "f" } },
+        },
+        "monitors": {
+            "canaries": [{ "name": "podinfo", "namespace": "test" }, { "name": "cart", "namespace": "shop", "label": "name" }],
+            "services": [{ "name": "legacy", "namespace": "old", "selector": { "app": "legacy", "tier": "web" } }],
+        },
+        "prometheus": { "enabled": true, "alertmanagers": ["alertmanager.monitoring:9093"], "tolerations": [{ "operator": "Exists" }] },
+        "prometheusOperator": { "enabled": true, "namespace": "monitoring" },
+        "flagger": { "enabled": true, "namespace": "flagger-system" },
+        "networkPolicy": {
+            "monitoringPodSelector": { "matchLabels": { "app.kubernetes.io/name": "prometheus" } },
+            "apps": [{ "namespace": "shop", "isolated": false },
+                     { "namespace": "shop", "isolated": true, "podSelector": { "matchLabels": { "tier": "db" } } },
+                     { "namespace": "bank", "isolated": true }],
+        },
+    })
+}

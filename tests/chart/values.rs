@@ -1,0 +1,125 @@
+//! Values: which are refused, with what words, and that every one is documented.
+
+use serde_json::{Value, json};
+
+use crate::helm::{Helm, case, chart};
+
+#[test]
+fn nonsense_is_refused_with_the_name_of_the_value() {
+    let Some(helm) = Helm::find("nonsense_is_refused_with_the_name_of_the_value") else { return };
+    let nonsense = [
+        (json!({ "injecter": {} }), "injecter"),
+        (json!({ "injector": { "replica": 2 } }), "replica"),
+        (json!({ "injector": { "replicas": -1 } }), "/injector/replicas"),
+        (json!({ "injector": { "replicas": "two" } }), "/injector/replicas"),
+        (json!({ "injector": { "failurePolicy": "ignore" } }), "/injector/failurePolicy"),
+        (json!({ "injector": { "timeoutSeconds": 31 } }), "/injector/timeoutSeconds"),
+        (json!({ "injector": { "port": 0 } }), "/injector/port"),
+        (json!({ "injector": { "enabled": "yes" } }), "/injector/enabled"),
+        (
+            json!({ "injector": { "excludedNamespaces": "kube-system" } }),
+            "/injector/excludedNamespaces",
+        ),
+        (
+            json!({ "injector": { "resources": { "limits": { "memory": "lots" } } } }),
+            "/injector/resources/limits/memory",
+        ),
+        (json!({ "image": { "tag": "a tag" } }), "/image/tag"),
+        (json!({ "image": { "repository": "podmeter:1.0" } }), "/image/repository"),
+        (json!({ "image": { "digest": "sha256:12" } }), "/image/digest"),
+        (json!({ "certificates": { "mode": "none" } }), "/certificates/mode"),
+        (json!({ "certificates": { "mode": "files" } }), "/certificates/secretName"),
+        (
+            json!({ "certificates": { "mode": "files", "secretName": "mine", "caBundle": "-----BEGIN CERTIFICATE-----" } }),
+            "/certificates/caBundle",
+        ),
+        (json!({ "certificates": { "lifetime": "90d" } }), "/certificates/lifetime"),
+        (json!({ "prometheusOperator": { "enabled": "maybe" } }), "/prometheusOperator/enabled"),
+        (json!({ "prometheusOperator": { "labels": ["release"] } }), "/prometheusOperator/labels"),
+        (
+            json!({ "prometheusOperator": { "labels": { "release": "two words" } } }),
+            "/prometheusOperator/labels/release",
+        ),
+        (json!({ "monitors": { "interval": 15 } }), "/monitors/interval"),
+        (json!({ "monitors": { "interval": "0s" } }), "/monitors/interval"),
+        (json!({ "monitors": { "canaries": [{ "name": "podinfo" }] } }), "namespace"),
+        (
+            json!({ "monitors": { "canaries": [{ "name": "Podinfo", "namespace": "test" }] } }),
+            "/monitors/canaries/0/name",
+        ),
+        (
+            json!({ "monitors": { "services": [{ "name": "a", "namespace": "b", "selector": {} }] } }),
+            "/monitors/services/0/selector",
+        ),
+        (json!({ "rules": { "errorRatio": 5 } }), "/rules/errorRatio"),
+        (
+            json!({ "flagger": { "prometheusAddress": "prometheus:9090" } }),
+            "/flagger/prometheusAddress",
+        ),
+        (json!({ "networkPolicy": { "apps": [{ "namespace": "shop" }] } }), "isolated"),
+        (json!({ "sidecar": { "settings": { "--dialect": "istio" } } }), "--dialect"),
+    ];
+    let cases: Vec<Value> = nonsense.iter().map(|(values, _)| case(values)).collect();
+    for (answer, (values, word)) in helm.templates(&cases).into_iter().zip(&nonsense) {
+        let Err(error) = answer else { panic!("{values} is taken") };
+        assert!(error.contains(word), "{values}: {error}");
+    }
+}
+
+#[test]
+fn every_value_is_documented_with_its_default() {
+    let Some(helm) = Helm::find("every_value_is_documented_with_its_default") else { return };
+    let defaults = helm.run("yaml_of.py", &json!([chart().join("values.yaml")]));
+    let text = std::fs::read_to_string(chart().join("README.md")).unwrap();
+    let mut expected = Vec::new();
+    leaves(&defaults[0][0], "", &mut expected);
+    let mut documented: Vec<(String, String)> = text.lines().filter_map(row).collect();
+    documented.sort();
+    expected.sort();
+    assert_eq!(documented, expected, "the table in README.md is what values.yaml has");
+}
+
+#[test]
+fn every_value_has_a_place_in_the_schema() {
+    let Some(helm) = Helm::find("every_value_has_a_place_in_the_schema") else { return };
+    let defaults = helm.run("yaml_of.py", &json!([chart().join("values.yaml")]));
+    let schema = std::fs::read(chart().join("values.schema.json")).unwrap();
+    let schema: Value = serde_json::from_slice(&schema).unwrap();
+    has_a_place(&defaults[0][0], &schema, "");
+}
+
+/// Name and default of each value that is not a group of others.
+fn leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(map) if !map.is_empty() && !is_data(path) => {
+            for (name, value) in map {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                leaves(value, &path, found);
+            }
+        }
+        value => found.push((path.to_owned(), value.to_string())),
+    }
+}
+
+/// Maps whose keys are the user's own.
+fn is_data(path: &str) -> bool {
+    ["labels", "nodeSelector", "resources"].iter().any(|name| path.rsplit('.').next() == Some(name))
+}
+
+/// Name and default in a row of the table: | `name` | `default` | meaning |
+fn row(line: &str) -> Option<(String, String)> {
+    let mut cells = line.strip_prefix("| `")?.split(" | ");
+    let name = cells.next()?.strip_suffix('`')?;
+    let default = cells.next()?.strip_prefix('`')?.strip_suffix('`')?;
+    let meaning = cells.next()?.strip_suffix(" |")?;
+    assert!(!meaning.trim().is_empty(), "{name} has no meaning");
+    Some((name.to_owned(), default.to_owned()))
+}
+
+fn has_a_place(value: &Value, schema: &Value, path: &str) {
+    let (Value::Object(map), Some(properties)) = (value, schema.get("properties")) else { return };
+    for (name, value) in map {
+        let place = properties.get(name);
+        has_a_place(value, place.unwrap_or_else(|| panic!("{path}.{name} has none")), name);
+    }
+}

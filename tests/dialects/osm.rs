@@ -1,0 +1,103 @@
+//! The recording in Open Service Mesh's words.
+
+use super::{exchange, identity, meter, samples, shown, values};
+use podmeter::dialect::{Dialect, Dialects, Subject, Vitals};
+use podmeter::exposition::{self, Format};
+use podmeter::meter::{Meter, Recorder, Route, RouteId, Side};
+use podmeter::observe::host::{HostId, SeenHosts};
+use podmeter::observe::{Event, Flags, Sink};
+use podmeter::process::Process;
+use std::sync::Arc;
+use std::time::Duration;
+
+const INBOUND: &str = "source_namespace=\"unknown\",source_kind=\"unknown\",\
+     source_name=\"unknown\",source_pod=\"unknown\",destination_namespace=\"test\",\
+     destination_kind=\"Deployment\",destination_name=\"podinfo\",destination_pod=\"podinfo-1\"";
+
+#[test]
+fn an_idle_pod_has_what_a_release_check_divides_at_zero() {
+    let meter = meter();
+    let _shard = meter.shard(0);
+    let text = shown(&meter, &identity(), &["osm"], Format::TEXT);
+    for line in [
+        format!("osm_request_total{{response_code=\"200\",{INBOUND}}} 0\n"),
+        format!("osm_request_duration_ms_bucket{{{INBOUND},le=\"0.5\"}} 0\n"),
+        format!("osm_request_duration_ms_count{{{INBOUND}}} 0\n"),
+        "# TYPE osm_request_total counter\n".to_owned(),
+        "# TYPE osm_request_duration_ms histogram\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "no {line} in\n{text}");
+    }
+    assert_eq!(samples(&text, "osm_").len(), 1 + 20 + 2);
+}
+
+#[test]
+fn every_request_counts_by_its_status_whatever_its_host() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for (status, flags, host) in [
+        (200, Flags::None, HostId(0)),
+        (200, Flags::DownstreamClosed, HostId(1)),
+        (503, Flags::UpstreamClosed, HostId::UNKNOWN),
+        (0, Flags::DownstreamClosed, HostId(0)),
+    ] {
+        recorder.event(Event::Began { host });
+        recorder.event(exchange(status, flags, 2_500_000, host.0));
+    }
+    let text = shown(&meter, &identity(), &["osm"], Format::TEXT);
+    let series = |code| format!("osm_request_total{{response_code=\"{code}\",{INBOUND}}}");
+    assert_eq!(
+        values(&text, "osm_request_total{"),
+        [(&*series("0"), "1"), (&*series("200"), "2"), (&*series("503"), "1")]
+    );
+    let durations = values(&text, "osm_request_duration_ms_sum{");
+    assert_eq!(durations, [(&*format!("osm_request_duration_ms_sum{{{INBOUND}}}"), "10")]);
+}
+
+#[test]
+fn of_what_the_pod_asks_it_is_the_source() {
+    let mut layout = meter().layout().clone();
+    layout.routes = vec![Route::intercepted(Side::Outbound, 80, false)];
+    let meter = Meter::new(layout);
+    let shard = meter.shard(0).unwrap();
+    let seen = Arc::new(SeenHosts::new(10));
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for host in ["stock.till.svc.cluster.local", "api.example.com"] {
+        let host = seen.find(host.as_bytes());
+        recorder.event(Event::Began { host });
+        recorder.event(exchange(200, Flags::None, 1, host.0));
+    }
+    let names: Vec<_> = ["osm", "linkerd"].into_iter().filter_map(Dialect::named).collect();
+    let identity = identity();
+    let subject = Subject { seen: Some(&seen), ..Subject::new(&identity) };
+    let dialects = Dialects::new(&names, &subject, meter.layout());
+    let vitals =
+        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    let families = dialects.families(&meter.snapshot(), &vitals);
+    let mut text = Vec::new();
+    let merged = exposition::merge(families, Vec::new());
+    exposition::render(&merged, Format::TEXT, &mut text);
+    let text = String::from_utf8_lossy(&text);
+    let us = "source_namespace=\"test\",source_kind=\"Deployment\",source_name=\"podinfo\",\
+         source_pod=\"podinfo-1\"";
+    for line in [
+        format!(
+            "osm_request_total{{response_code=\"200\",{us},destination_namespace=\"till\",\
+             destination_kind=\"Service\",destination_name=\"stock\",\
+             destination_pod=\"unknown\"}} 1\n"
+        ),
+        format!(
+            "osm_request_total{{response_code=\"200\",{us},destination_namespace=\"unknown\",\
+             destination_kind=\"unknown\",destination_name=\"unknown\",\
+             destination_pod=\"unknown\"}} 1\n"
+        ),
+        "request_total{direction=\"outbound\",authority=\"api.example.com\",\
+         target_addr=\"0.0.0.0:80\",target_ip=\"0.0.0.0\",target_port=\"80\",\
+         tls=\"no_identity\",no_tls_reason=\"not_provided_by_service_discovery\",\
+         deployment=\"podinfo\",namespace=\"test\",pod=\"podinfo-1\"} 1\n"
+            .to_owned(),
+    ] {
+        assert!(text.contains(&line), "no {line} in\n{text}");
+    }
+}
