@@ -5,10 +5,11 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
-use podmeter::observe::{Event, Exchange, Flags, Sink};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
 use std::hint::black_box;
 use std::time::Duration;
@@ -22,17 +23,23 @@ fn layout() -> Layout {
             opaque: false,
         }],
         first_host: HostId(0),
+        inbound: Detail::NONE,
+        outbound: Detail::NONE,
         durations: dialect::duration_bounds(),
         sizes: dialect::size_bounds(),
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 10_000,
+        extras: Extras::default(),
     }
 }
 
 fn exchange(status: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        method: Method::Get,
+        path: PathId::OTHER,
+        version: Version::Http11,
         call: Call::Http,
         status,
         flags: Flags::None,
@@ -45,6 +52,7 @@ fn exchange(status: u16) -> Event {
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
+        trace: None,
     })
 }
 
@@ -79,8 +87,13 @@ fn show(criterion: &mut Criterion) {
     let names: Vec<_> = Dialect::all().collect();
     let identity = Identity::default();
     let dialects = Dialects::new(&names, &Subject::new(&identity), meter.layout());
-    let vitals =
-        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::ZERO,
+        now: Nanos(0),
+        workers: 1,
+        process: Process::default(),
+    };
     criterion.bench_function("show 10,000 samples", |bencher| {
         bencher.iter(|| {
             let families = dialects.families(&meter.snapshot(), &vitals);

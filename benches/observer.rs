@@ -153,7 +153,13 @@ impl Sink for Count {
 fn open() -> (Watcher, Count) {
     let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
     (
-        Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024, probes_apart: true })),
+        Watcher::new(&Arc::new(Rules {
+            hosts,
+            max_head_bytes: 64 * 1024,
+            probes_apart: true,
+            paths: None,
+            traces: true,
+        })),
         Count::default(),
     )
 }

@@ -5,12 +5,13 @@ mod doors;
 
 use crate::aside::Aside;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PathRules};
 use crate::dialect::{Dialects, Subject};
 use crate::drain::{Connections, Drain};
 use crate::listen::{BindError, Staff, Workers, bind};
 use crate::meter::{Meter, Side};
 use crate::observe::host::SeenHosts;
+use crate::observe::path::{Paths, Templates};
 use crate::process::raise_fd_limit;
 use crate::scrape::Sources;
 use crate::serve::{Admin, Health, Lifecycle, Room, Stats, serve};
@@ -93,28 +94,38 @@ impl App {
         }
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
-        let layout = self.doors.layout(&self.config);
+        let clock = Clock::start();
+        let layout = self.doors.layout(&self.config, clock.epoch());
+        let paths = paths(&self.config.paths).map(Arc::new);
         let meter = Meter::new(layout.clone());
-        let staff = Staff { clock: Clock::start(), connections: Arc::clone(&connections) };
+        let staff = Staff { clock, connections: Arc::clone(&connections) };
         let seen = Arc::new(SeenHosts::new(MAX_SEEN_HOSTS));
         let serving = [self.stats_addr(), self.admin_addr(), self.health_addr()];
-        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen);
+        let ports = self.doors.ports(&self.config, serving.into_iter().flatten(), &seen, |side| {
+            paths.clone().filter(|_| layout.detail(side).path)
+        });
         let workers = Workers::start(self.doors.sockets, &ports, &meter, &staff)?;
 
         let config = Arc::new(self.config);
         let mut registry = Registry::default();
         let max_bytes = config.app_metrics_max_bytes;
-        let subject =
-            Subject { identity: &config.identity, seen: Some(&seen), envoy: Some(&config.envoy) };
+        let subject = Subject {
+            identity: &config.identity,
+            seen: Some(&seen),
+            paths: paths.as_ref(),
+            envoy: Some(&config.envoy),
+        };
         let stats = Arc::new(Stats {
             meter,
-            dialects: Dialects::new(&config.dialects, &subject, &layout),
+            dialects: Dialects::new(&config.dialects, &subject, &layout)
+                .forgetting(config.series_idle_timeout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),
             aside: Aside::default(),
             lifecycle: Arc::clone(&lifecycle),
+            clock,
             started: Instant::now(),
         });
         if let Some(listener) = self.stats {
@@ -174,6 +185,14 @@ impl App {
             }
         }
     }
+}
+
+/// The templates of paths, unless all paths are one.
+fn paths(rules: &PathRules) -> Option<Paths> {
+    // What the configuration holds has been read before.
+    let templates = Templates::read(rules.templates.iter().map(String::as_str)).unwrap_or_default();
+    let is_any = rules.learn || !templates.is_empty();
+    is_any.then(|| Paths::new(templates, rules.learn.then_some(rules.most)))
 }
 
 /// Names of others that the pod may ask for before further ones count as unknown.

@@ -80,6 +80,8 @@ pub struct Config {
     pub app_probes: Vec<AppProbe>,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
+    /// Which paths are told apart, where a dialect tells any.
+    pub paths: PathRules,
     /// How Envoy's families name the app's ports.
     pub envoy: EnvoyNames,
     /// Who this pod is, for labels.
@@ -96,6 +98,10 @@ pub struct Config {
     pub linger: Duration,
     /// The most series of one family; what comes beyond shares one overflow series.
     pub max_series: usize,
+    /// How long a series of requests may stand still before it is left out; `None` is for ever.
+    pub series_idle_timeout: Option<Duration>,
+    /// What is recorded and shown beyond numbers and classic buckets.
+    pub extras: Extras,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -107,6 +113,17 @@ pub struct Forward {
     pub listen: SocketAddr,
     /// Where the app listens; the port is never 0.
     pub target: SocketAddr,
+}
+
+/// Which paths are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathRules {
+    /// Templates, known to be good, none twice.
+    pub templates: Vec<String>,
+    /// Whether others are learned.
+    pub learn: bool,
+    /// How many may be learned, 1 to 10000.
+    pub most: u16,
 }
 
 /// Who this pod is. `None` was not told, or told with an empty value, as the downward API does
@@ -147,6 +164,41 @@ pub struct Limits {
     /// The most bytes of one HTTP head that are kept to be read; a longer one is carried
     /// unchanged, but its connection is metered as TCP from there on.
     pub max_head_bytes: usize,
+}
+
+/// What is recorded and shown beyond numbers and classic buckets, to scrapers that can take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extras {
+    /// Where native histograms are.
+    pub natives: NativeHistograms,
+    /// Their resolution, 0 to 8: bounds grow by the 2^-schema-th power of two.
+    pub native_schema: u8,
+    /// The most buckets of one, before its resolution is halved.
+    pub native_max_buckets: usize,
+    /// Traces that requests name stand as examples for buckets.
+    pub exemplars: bool,
+}
+
+/// Where native histograms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeHistograms {
+    /// Beside the classic buckets.
+    Beside,
+    /// In their place, where the format has native histograms.
+    Instead,
+    /// Nowhere.
+    Off,
+}
+
+impl NativeHistograms {
+    /// The name that `--native-histograms` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Beside => "beside",
+            Self::Instead => "instead",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// What is logged, and how.

@@ -10,28 +10,36 @@
 mod buckets;
 mod built_in;
 mod envoy;
+mod http;
 mod istio;
 mod linkerd;
 mod osm;
+mod otel;
 mod own;
 mod service;
 
 pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
-use crate::exposition::Family;
-use crate::meter::{Bounds, Layout, RouteId, Side, Snapshot};
+use crate::clock::Nanos;
+use crate::exposition::{Family, Kind, Syntax};
+use crate::meter::{Bounds, Detail, Extras, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
 use built_in::{BuiltIn, Recording, Show};
+use std::collections::HashSet;
+use std::time::Duration;
 
 /// Every dialect that is built in, in the order in which they are shown.
-const BUILT_IN: &[BuiltIn] = &[istio::DIALECT, envoy::DIALECT, linkerd::DIALECT, osm::DIALECT];
+const BUILT_IN: &[BuiltIn] =
+    &[istio::DIALECT, envoy::DIALECT, linkerd::DIALECT, osm::DIALECT, http::DIALECT, otel::DIALECT];
 
 /// The dialects that were asked for (`--dialect`), and podmeter's own families.
 #[derive(Debug)]
 pub struct Dialects {
     layout: Layout,
     asked: Vec<Box<dyn Show>>,
+    /// How long a series may stand still before it is left out.
+    idle_timeout: Option<Duration>,
     /// For an operator's eye, whether or not Prometheus is shown it.
     envoy: Box<dyn Show>,
 }
@@ -43,29 +51,104 @@ impl Dialects {
         Self {
             layout: layout.clone(),
             asked: asked.map(|dialect| (dialect.make)(subject)).collect(),
+            idle_timeout: None,
             envoy: (envoy::DIALECT.make)(subject),
         }
     }
 
-    /// Everything that was recorded, family by family.
+    /// The same, without exchanges of a kind that there was none of for so long.
+    #[must_use]
+    pub fn forgetting(mut self, idle_timeout: Option<Duration>) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// Everything that was recorded, family by family, as every reader can take it.
     pub fn families(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<Family<'static>> {
-        let recording = Recording { layout: &self.layout, snapshot, vitals };
+        self.families_for(Syntax::Text, snapshot, vitals)
+    }
+
+    /// The same, and what a reader of this syntax can take besides.
+    pub fn families_for(
+        &self,
+        syntax: Syntax,
+        snapshot: &Snapshot,
+        vitals: &Vitals,
+    ) -> Vec<Family<'static>> {
+        let all = self.layout.extras;
+        let layout = self.layout.showing(match syntax {
+            Syntax::Text | Syntax::QuotedText => Extras::default(),
+            Syntax::OpenMetrics => Extras { natives: None, ..all },
+            Syntax::Protobuf => all,
+        });
+        let recording = self.recording(&layout, snapshot, vitals);
         let mut families = Vec::new();
         for dialect in &self.asked {
             dialect.show(&recording, &mut families);
         }
         own::show(&recording, &mut families);
+        date(&mut families, &layout, syntax);
         families
     }
 
     /// The same for an operator's eye: name and value, under the names that Envoy's own admin
     /// listener has for them.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
-        let recording = Recording { layout: &self.layout, snapshot, vitals };
+        let recording = self.recording(&self.layout, snapshot, vitals);
         let mut families = Vec::new();
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);
         envoy::dotted(&families)
+    }
+
+    fn recording<'a>(
+        &self,
+        layout: &'a Layout,
+        snapshot: &'a Snapshot,
+        vitals: &'a Vitals,
+    ) -> Recording<'a> {
+        let since = self.idle_timeout.and_then(|idle| {
+            let idle = u64::try_from(idle.as_nanos()).ok()?;
+            vitals.now.0.checked_sub(idle).map(Nanos)
+        });
+        Recording { layout, snapshot, vitals, since }
+    }
+}
+
+/// What the dialects of these names tell apart of the exchanges of one side.
+pub fn detail(names: &[Dialect], side: Side) -> Detail {
+    let asked = BUILT_IN.iter().filter(|known| names.iter().any(|name| name.is(known)));
+    let details = asked.map(|dialect| match side {
+        Side::Inbound => dialect.inbound,
+        Side::Outbound => dialect.outbound,
+    });
+    details.fold(Detail::NONE, Detail::or)
+}
+
+/// Says of what counts since when it does, which is since the proxy started unless it says otherwise.
+fn date(families: &mut [Family<'static>], layout: &Layout, syntax: Syntax) {
+    let Some(epoch) = layout.extras.epoch else { return };
+    let names: HashSet<String> = families.iter().map(|family| family.name().to_owned()).collect();
+    for family in families {
+        // What OpenMetrics does not know for a counter would have a family of its own for that.
+        let stem = family.name().strip_suffix("_total");
+        let is_counter = stem.is_some_and(|stem| !names.contains(stem));
+        if family.kind() == Kind::Counter && syntax == Syntax::OpenMetrics && !is_counter {
+            family.undate();
+        } else {
+            family.date(epoch);
+        }
+    }
+}
+
+/// The same layout, with what native histograms of this resolution are counted over: in all units
+/// that a dialect has, whichever are asked for.
+pub fn with_native(layout: Layout, schema: u8) -> Layout {
+    Layout {
+        durations: layout.durations.with_native(schema, &[MILLISECOND, SECOND]),
+        sizes: layout.sizes.with_native(schema, &[1]),
+        held: layout.held.with_native(schema, &[SECOND]),
+        ..layout
     }
 }
 
@@ -93,3 +176,6 @@ fn port_side(snapshot: &Snapshot, route: RouteId) -> Side {
 
 /// What labels say where nobody knows.
 const UNKNOWN: &str = "unknown";
+/// The units of latencies, in nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;

@@ -9,35 +9,45 @@
 //! once, where a dialect shows it, and is never hashed on the request path. The meter knows no
 //! protocol: it is told [`Event`](crate::observe::Event)s.
 
+mod bounds;
 mod cell;
+mod extras;
 mod histogram;
 mod journal;
+mod native;
 mod outcome;
 mod ports;
 mod recorder;
 mod series;
 mod shard;
 mod snapshot;
+mod traces;
 
-pub use histogram::{Bounds, Totals};
+pub use bounds::{Bounds, Natives};
+pub use extras::Extras;
+pub use histogram::Totals;
+pub use native::{Exponential, Scale};
 pub use outcome::{Fault, Outcome};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
-pub use series::{HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
+pub use series::{Detail, HostKey, HttpKey, ProbeKey, RouteId, TcpKey};
 pub use shard::Shard;
 pub use snapshot::{
     HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
+pub use traces::Example;
 
-use crate::observe::Flags;
+use crate::clock::Nanos;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use crate::observe::{Flags, Method, Version};
 use ports::Ports;
 use shard::Cells;
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// How a meter is laid out; fixed for the life of the program.
 #[derive(Clone, Debug)]
@@ -47,6 +57,10 @@ pub struct Layout {
     pub routes: Vec<Route>,
     /// The host under which a port's series exist before any request came.
     pub first_host: HostId,
+    /// What else tells the exchanges of clients of the pod apart.
+    pub inbound: Detail,
+    /// The same for what the pod asks of others.
+    pub outbound: Detail,
     /// Upper bounds of latencies, in nanoseconds.
     pub durations: Bounds,
     /// Upper bounds of sizes, in bytes.
@@ -57,6 +71,27 @@ pub struct Layout {
     pub shards: usize,
     /// Label sets of one family before further ones are counted together (`--max-series`).
     pub max_series: usize,
+    /// What is recorded and shown beyond numbers and classic buckets.
+    pub extras: Extras,
+}
+
+impl Layout {
+    /// The same recording, of which a reader is shown so much.
+    #[must_use]
+    pub fn showing(&self, extras: Extras) -> Self {
+        Self {
+            durations: self.durations.showing(extras),
+            sizes: self.sizes.showing(extras),
+            held: self.held.showing(extras),
+            extras,
+            ..self.clone()
+        }
+    }
+
+    /// When it was since 1970, if that is shown.
+    pub fn time(&self, at: Nanos) -> Option<Duration> {
+        self.extras.time(at)
+    }
 }
 
 /// All that has been counted, in as many shards as there are worker threads.
@@ -67,18 +102,28 @@ pub struct Meter {
     shards: Box<[OnceLock<Arc<Cells>>]>,
     /// Label sets in use anywhere. Locked when a thread meets a label set for the first time in its
     /// life; never by a scrape, and never again for that label set.
-    admitted: Mutex<HashSet<HttpKey>>,
+    admitted: Mutex<Admitted>,
     /// No further label sets are admitted.
     is_full: AtomicBool,
+    /// None that only detail tells from others.
+    is_detail_full: AtomicBool,
+}
+
+/// Label sets in use.
+#[derive(Debug, Default)]
+struct Admitted {
+    keys: HashSet<HttpKey>,
+    /// How many of them have detail that only some dialects show.
+    detailed: usize,
 }
 
 impl Meter {
     /// An empty meter.
     pub fn new(layout: Layout) -> Arc<Self> {
         let shards = (0..layout.shards).map(|_| OnceLock::new()).collect();
-        let (admitted, is_full) = Default::default();
+        let (admitted, is_full, is_detail_full) = Default::default();
         let ports = Ports::new(&layout.routes);
-        Arc::new(Self { layout, ports, shards, admitted, is_full })
+        Arc::new(Self { layout, ports, shards, admitted, is_full, is_detail_full })
     }
 
     /// The layout it was made with.
@@ -108,12 +153,12 @@ impl Meter {
     /// Both halves of a release check's quotient exist, at zero, before the first request.
     fn show_known_ports(&self, shard: &Shard) {
         for (index, port) in self.layout.routes.iter().enumerate() {
-            self.show_at_zero(shard, RouteId::from_index(index), port);
+            self.show_at_zero(shard, RouteId::from_index(index), port, Nanos(0));
         }
     }
 
     /// The same for one port. What the pod asks of others is nobody's canary.
-    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route) {
+    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route, now: Nanos) {
         let flags = Flags::None;
         match port.side {
             Side::Outbound => {}
@@ -123,29 +168,75 @@ impl Meter {
             Side::Inbound => {
                 let (host, call) = (self.layout.first_host, Call::Http);
                 shard.host(HostKey { route, host });
-                shard.http(HttpKey { route, host, call, status: 200, flags });
+                // As a client that asks for nothing in particular would be counted.
+                let key = HttpKey { route, host, call, status: 200, flags, ..HttpKey::OVERFLOW };
+                let detail = self.layout.inbound;
+                let method = if detail.method { Method::Get } else { Method::Other };
+                let version = if detail.version { Version::Http11 } else { Version::Unknown };
+                shard.pin_http(HttpKey { method, version, ..key }, now);
             }
         }
     }
 
-    /// Whether `key` may have a series of its own. Once there are `--max-series` of them, none
-    /// that this thread does not have already.
-    fn admits_http(&self, key: HttpKey) -> bool {
-        if self.is_full.load(Relaxed) {
-            return false;
+    /// The key under which `key` is counted: its own if it may have a series; the same without its
+    /// detail, if that may; else [`HttpKey::OVERFLOW`]. Once there are `--max-series` of them, none is
+    /// admitted that this thread does not have already.
+    fn counted_as(&self, key: HttpKey) -> HttpKey {
+        if key == HttpKey::OVERFLOW {
+            return key;
         }
-        // What a panicking thread left behind is still a set of keys.
-        let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
-        if admitted.contains(&key) {
-            return true;
+        let is_detailed = key.is_detailed() && !key.is_folded();
+        let full = if is_detailed { &self.is_detail_full } else { &self.is_full };
+        if !full.load(Relaxed) {
+            // What a panicking thread left behind is still a set of keys.
+            let mut admitted = self.admitted.lock().unwrap_or_else(PoisonError::into_inner);
+            if admitted.keys.contains(&key) {
+                return key;
+            }
+            // Whoever asks for ever new paths takes no place that a status might need.
+            let has_room = if is_detailed {
+                admitted.detailed < self.layout.detailed_series()
+            } else {
+                admitted.keys.len() - admitted.detailed < self.layout.plain_series()
+            };
+            if has_room {
+                admitted.keys.insert(key);
+                admitted.detailed += usize::from(is_detailed);
+                return key;
+            }
+            full.store(true, Relaxed);
         }
-        if admitted.len() >= self.layout.max_series {
-            self.is_full.store(true, Relaxed);
-            return false;
-        }
-        admitted.insert(key)
+        if is_detailed { key.folded() } else { HttpKey::OVERFLOW }
     }
 }
+
+impl Layout {
+    /// What else tells exchanges of one side apart.
+    pub fn detail(&self, side: Side) -> Detail {
+        match side {
+            Side::Inbound => self.inbound,
+            Side::Outbound => self.outbound,
+        }
+    }
+
+    /// The side of a route that is known from the start; the others are told theirs.
+    fn side(&self, route: RouteId) -> Side {
+        self.routes.get(usize::from(route.0)).map_or(Side::Inbound, |route| route.side)
+    }
+
+    /// Of `--max-series`, how many may differ in detail alone.
+    fn detailed_series(&self) -> usize {
+        let has_detail = !self.inbound.or(self.outbound).is_none();
+        if has_detail { self.max_series - self.max_series.div_ceil(PLAIN_SHARE) } else { 0 }
+    }
+
+    fn plain_series(&self) -> usize {
+        self.max_series - self.detailed_series()
+    }
+}
+
+/// Of this many series, one is kept for what has no detail.
+const PLAIN_SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -8,20 +8,25 @@
 //! shows the bytes to the protocol's observer ([`http1`], [`http2`], [`websocket`] after an upgrade,
 //! [`tls`] for what a client says before it encrypts), and meters as TCP whatever nobody understands.
 
+mod exchange;
 pub mod grpc;
 pub mod host;
 pub mod http1;
 pub mod http2;
+pub mod path;
 pub mod sniff;
 pub mod tls;
+pub mod trace;
 mod watcher;
 pub mod websocket;
 
+pub use exchange::{Exchange, Method, Version};
 pub use watcher::Watcher;
 
 use crate::clock::Nanos;
-use grpc::Call;
 use host::HostId;
+use path::{Path, PathId, Paths};
+use std::sync::Arc;
 use tls::Tls;
 use websocket::{CloseCode, FrameKind};
 
@@ -130,38 +135,6 @@ pub enum Event {
         /// How it ended.
         flags: Flags,
     },
-}
-
-/// One request and its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    /// Which of the pod's own names the request's `Host` named.
-    pub host: HostId,
-    /// Whether it was gRPC, and how that ended.
-    pub call: Call,
-    /// The answer's status code; 503 when the app refused or broke off; 0 when there was none.
-    pub status: u16,
-    /// What went wrong, if anything.
-    pub flags: Flags,
-    /// When the request's first byte was read.
-    pub started: Nanos,
-    /// When the answer's last byte was handed to the kernel, or the exchange was given up.
-    pub ended: Nanos,
-    /// When the answer's first byte was handed to the kernel.
-    pub first_byte: Option<Nanos>,
-    /// When the first byte of the answer's body was.
-    pub first_data: Option<Nanos>,
-    /// Nanoseconds that the end of the request's head and the end of the answer spent inside
-    /// podmeter.
-    pub held: u64,
-    /// How many of these the end of the request's head did.
-    pub held_request: u64,
-    /// Bytes of the request on the wire, head included.
-    pub request_bytes: u64,
-    /// Bytes of the answer on the wire, heads (interim ones too) and trailers included.
-    pub response_bytes: u64,
-    /// The kubelet asked ([`Rules::probes_apart`]).
-    pub probe: bool,
 }
 
 /// What a connection speaks, as far as an observer can tell.
@@ -408,6 +381,28 @@ pub struct Rules {
     pub max_head_bytes: usize,
     /// Whether requests of the kubelet (user agent `kube-probe/...`) are told apart.
     pub probes_apart: bool,
+    /// Whether requests are asked for their traces.
+    pub traces: bool,
+    /// The templates of paths, where anybody wants to know them.
+    pub paths: Option<Arc<Paths>>,
+}
+
+impl Rules {
+    /// What is known of a request's path by its target. One that is new is only kept where there
+    /// is room to wait for its answer.
+    fn path(&self, target: &[u8], has_room: bool) -> Path {
+        self.paths.as_ref().map_or(Path::OTHER, |paths| paths.find(target, has_room))
+    }
+
+    /// What it comes to, now that the request was answered with `status`.
+    fn settle(&self, path: Path, status: u16) -> PathId {
+        match path {
+            Path::Known(known) => known,
+            path @ Path::New(_) => {
+                self.paths.as_ref().map_or(PathId::OTHER, |paths| paths.settle(path, status))
+            }
+        }
+    }
 }
 
 /// Whether a user agent is that of the kubelet's probes, HTTP or gRPC.

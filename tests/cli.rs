@@ -48,6 +48,8 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
     let body = "a size from 1 byte to 1GiB, such as 65536, 64KiB, 64KB or 16MiB";
     let wait = "a duration from 0s to 8760h, such as 250ms, 15s, 2m or 1h";
     let timeout = "a duration from 1ms to 8760h, such as 250ms, 15s, 2m or 1h";
+    let template = "paths such as /users/{id} and /static/{file...}, where a name in braces stands \
+                    for a whole segment and dots for all that remain";
     let million = "a whole number from 1 to 1000000";
     let label = "at most 253 bytes of text without control characters";
     let services = "names of Services, such as shop or shop.sales.svc.cluster.local";
@@ -82,6 +84,11 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("workers", "99999999999999999999999", "a whole number from 1 to 256"),
         ("max-connections", "0", million),
         ("max-series", "1000001", million),
+        ("max-paths", "10001", "a whole number from 1 to 10000"),
+        ("path-templates", "/users/{}", template),
+        ("path-templates", "users", template),
+        ("path-templates", "off,auto", "off alone, or templates, auto, or both"),
+        ("series-idle-timeout", "0s", "a duration from 1s to 8760h, such as 250ms, 15s, 2m or 1h"),
         ("max-head-bytes", "0", head),
         ("max-head-bytes", "17MiB", head),
         ("max-head-bytes", "-1", head),
@@ -95,8 +102,8 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         ("drain-timeout", "9999999999999999999h", wait),
         ("linger", "8761h", wait),
         ("linger", "1.5s", wait),
-        ("dialect", "istoi", "one or more of istio, envoy, linkerd, osm"),
-        ("dialect", "", "one or more of istio, envoy, linkerd, osm"),
+        ("dialect", "istoi", "one or more of istio, envoy, linkerd, osm, http, otel"),
+        ("dialect", "", "one or more of istio, envoy, linkerd, osm, http, otel"),
         ("service", "shop:8080", services),
         ("service", "-shop", services),
         ("log-level", "verbose", filter),
@@ -134,6 +141,20 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
         let output = program().args(PROXY.split(' ')).arg(format!("--{setting}=a\nb")).output();
         let sentence = format!("--{setting} is \"a\\nb\", but it takes {label}");
         assert_refused(&output.unwrap(), &sentence);
+    }
+}
+
+#[test]
+fn a_bad_value_of_what_is_shown_besides_is_named_with_what_the_setting_takes() {
+    for (setting, value, expected) in [
+        ("native-histograms", "on", "beside, instead or off"),
+        ("native-schema", "9", "a whole number from 0 to 8"),
+        ("native-schema", "03", "a whole number from 0 to 8"),
+        ("native-max-buckets", "0", "a whole number from 1 to 65536"),
+        ("exemplars", "true", "on or off"),
+    ] {
+        let output = podmeter(&format!("{PROXY} --{setting}={value}"));
+        assert_refused(&output, &format!("--{setting} is {value:?}, but it takes {expected}"));
     }
 }
 
@@ -220,23 +241,6 @@ fn settings_that_contradict_each_other_are_both_named() {
         ),
     ] {
         assert_refused(&podmeter(line), sentence);
-    }
-}
-
-#[test]
-fn what_a_later_version_will_have_is_refused_as_such() {
-    for (value, feature, instead) in [
-        ("dialect=http", "that dialect", "istio, envoy, linkerd or osm"),
-        ("dialect=otel", "that dialect", "istio, envoy, linkerd or osm"),
-    ] {
-        let (setting, value_) = value.split_once('=').unwrap();
-        assert_refused(
-            &podmeter(&format!("{PROXY} --{value}")),
-            &format!(
-                "--{setting} is {value_:?}, but this version does not have {feature} yet; use \
-                 {instead}"
-            ),
-        );
     }
 }
 
@@ -498,7 +502,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 34);
+    assert_eq!(rows.len(), 43);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();
@@ -511,6 +515,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
         "The app's own metrics",
         "Who this pod is",
         "Limits",
+        "Histograms",
         "Stopping",
         "Logging",
         "Try it on any web server",

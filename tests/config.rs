@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 35] = [
+const SAMPLES: [(&str, [&str; 3]); 42] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -37,7 +37,8 @@ const SAMPLES: [(&str, [&str; 3]); 35] = [
         ],
     ),
     ("dialect", ["linkerd", "envoy", "osm"]),
-    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("path-templates", ["/users/{id}", "auto", "off"]),
+    ("envoy-cluster-name", ["in/{namespace}/{revision}", "x|{port}", "all"]),
     ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
@@ -63,6 +64,12 @@ const SAMPLES: [(&str, [&str; 3]); 35] = [
     ("idle-timeout", ["1h", "5m", "off"]),
     ("max-head-bytes", ["8KiB", "1MiB", "4097"]),
     ("max-series", ["21", "22", "23"]),
+    ("max-paths", ["31", "32", "33"]),
+    ("series-idle-timeout", ["1h", "90s", "off"]),
+    ("native-histograms", ["off", "beside", "instead"]),
+    ("native-schema", ["0", "8", "2"]),
+    ("native-max-buckets", ["20", "160", "1"]),
+    ("exemplars", ["off", "on", "off"]),
     ("drain-timeout", ["0s", "1s", "2s"]),
     ("linger", ["15s", "16s", "17s"]),
     ("log-level", ["debug", "info,podmeter=trace", "off"]),
@@ -199,6 +206,8 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.limits.idle_timeout, None);
     assert_eq!(config.limits.max_head_bytes, 64 << 10);
     assert_eq!((config.workers, config.max_series), (1, 10_000));
+    assert!(config.paths.learn && config.paths.templates.is_empty() && config.paths.most == 200);
+    assert_eq!(config.series_idle_timeout, None);
     assert_eq!((config.drain_timeout, config.linger), (Duration::from_secs(30), Duration::ZERO));
     assert_eq!((config.log.level.as_str(), config.log.format), ("info", LogFormat::Text));
 }
@@ -313,6 +322,7 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "admin-listen": "127.0.0.1:15000",
             "health-listen": "0.0.0.0:15021",
             "dialect": ["istio", "envoy"],
+            "path-templates": ["auto"],
             "envoy-cluster-name": "inbound|{port}||",
             "envoy-label": [],
             "app-metrics": [
@@ -327,6 +337,12 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "idle-timeout": "off",
             "max-head-bytes": "64KiB",
             "max-series": 10000,
+            "max-paths": 200,
+            "series-idle-timeout": "off",
+            "native-histograms": "beside",
+            "native-schema": 3,
+            "native-max-buckets": 160,
+            "exemplars": "on",
             "drain-timeout": "30s",
             "linger": "0s",
             "log-level": "info",
@@ -366,7 +382,8 @@ fn the_documentation_lists_every_setting_with_its_variable_key_and_default() {
                 let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
                 format!("`{}` ", items.join(","))
             }
-            Value::String(text) => format!("`{text}` "),
+            // In a table of Markdown, a bar is one only behind a backslash.
+            Value::String(text) => format!("`{}` ", text.replace('|', "\\|")),
             other => format!("`{other}` "),
         };
         expected
@@ -472,10 +489,14 @@ fn needed(setting: &str) -> String {
 /// A sample as a dump shows it.
 fn shown(setting: &str, sample: &str) -> Value {
     match setting {
-        "forward" | "opaque-ports" | "dialect" | "envoy-label" | "app-metrics" | "service" => {
+        "forward" | "opaque-ports" | "dialect" | "path-templates" | "envoy-label"
+        | "app-metrics" | "service" => {
             json!([sample])
         }
-        "workers" | "max-connections" | "max-series" => json!(sample.parse::<u64>().unwrap()),
+        "workers" | "max-connections" | "max-series" | "max-paths" | "native-schema"
+        | "native-max-buckets" => {
+            json!(sample.parse::<u64>().unwrap())
+        }
         _ => json!(sample),
     }
 }

@@ -6,10 +6,13 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
-use podmeter::observe::{Direction, Event, Exchange, Flags, Protocol, Reason, Sink};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{
+    Direction, Event, Exchange, Flags, Method, Protocol, Reason, Sink, Version,
+};
 use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,8 @@ mod envoy_names;
 mod linkerd;
 #[path = "dialects/osm.rs"]
 mod osm;
+#[path = "dialects/requests.rs"]
+mod requests;
 
 /// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
 fn meter() -> Arc<Meter> {
@@ -39,11 +44,14 @@ fn meter() -> Arc<Meter> {
             },
         ],
         first_host: HostId(0),
+        inbound: Detail::NONE,
+        outbound: Detail::NONE,
         durations: dialect::duration_bounds(),
         sizes: dialect::size_bounds(),
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 100,
+        extras: Extras::default(),
     })
 }
 
@@ -65,6 +73,9 @@ fn identity() -> Identity {
 fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
     Event::Exchange(Exchange {
         host: HostId(host),
+        method: Method::Get,
+        path: PathId::OTHER,
+        version: Version::Http11,
         call: Call::Http,
         status,
         flags,
@@ -77,6 +88,7 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
         request_bytes: 100,
         response_bytes: 101,
         probe: false,
+        trace: None,
     })
 }
 
@@ -85,6 +97,7 @@ fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[&str], format: Format
     let vitals = Vitals {
         draining: false,
         uptime: Duration::from_secs(61),
+        now: Nanos(0),
         workers: 2,
         process: Process { resident_bytes: 4096, private_bytes: 1024, ..Process::default() },
     };
@@ -451,6 +464,7 @@ fn an_operator_reads_envoys_own_names() {
     let vitals = Vitals {
         draining: false,
         uptime: Duration::from_secs(61),
+        now: Nanos(0),
         workers: 2,
         process: Process::default(),
     };

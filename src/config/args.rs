@@ -13,6 +13,7 @@ const LOOK: &str = "Where to look";
 const APP: &str = "The app's own metrics";
 const WHO: &str = "Who this pod is";
 const LIMITS: &str = "Limits";
+const HISTOGRAMS: &str = "Histograms";
 const STOPPING: &str = "Stopping";
 const LOGGING: &str = "Logging";
 
@@ -87,12 +88,19 @@ pub struct ProxyArgs {
     #[serde(deserialize_with = "super::app_probes::written")]
     pub app_probes: Option<String>,
 
-    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd` and `osm`,
-    /// with commas between.
+    /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd`, `osm`,
+    /// `http` and `otel`, with commas between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
 
+    /// Which paths the families that have a path tell apart, with a comma between or repeated:
+    /// templates such as `/users/{id}` and `/static/{file...}`, and `auto` for all others that the
+    /// app answers, with numbers, UUIDs, hashes, dates and random tokens folded. Without `auto`, or
+    /// where there are too many, a path is `other`; `off` makes all of them that.
+    #[arg(long, value_name = "TEMPLATES", help_heading = LOOK)]
+    #[serde(deserialize_with = "one_or_many")]
+    pub path_templates: Vec<String>,
     /// What `envoy_cluster_name` says of what comes to a port of the app: text with any of `{port}`,
     /// `{service}` (the first of --service), `{workload}`, `{namespace}`, `{pod}`, `{app}`,
     /// `{version}`, `{revision}` and `{cluster}` in it, as `{namespace}_{service}_{port}`.
@@ -205,6 +213,34 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
     pub max_series: Option<String>,
 
+    /// The most paths that `--path-templates auto` tells apart, up to 10000.
+    #[arg(long, value_name = "COUNT", help_heading = LIMITS)]
+    pub max_paths: Option<String>,
+
+    /// How long a series of requests may stand still before it is left out, until there is another
+    /// such request: then it is back with all that was ever counted. `off` is for ever.
+    #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
+    pub series_idle_timeout: Option<String>,
+    /// Where latencies and sizes are native histograms, for scrapers that ask for protobuf:
+    /// `beside` the classic buckets, `instead` of them, or `off`.
+    #[arg(long, value_name = "WHERE", help_heading = HISTOGRAMS)]
+    pub native_histograms: Option<String>,
+
+    /// The resolution of native histograms, 0 to 8: each step more is twice as fine, and 3 makes
+    /// buckets of a tenth of what is in them.
+    #[arg(long, value_name = "SCHEMA", help_heading = HISTOGRAMS)]
+    pub native_schema: Option<String>,
+
+    /// The most buckets of a native histogram, up to 65536; one that needs more is shown at half
+    /// the resolution.
+    #[arg(long, value_name = "COUNT", help_heading = HISTOGRAMS)]
+    pub native_max_buckets: Option<String>,
+
+    /// Whether the newest request of each bucket of latencies is shown with its trace, where a
+    /// `traceparent` or B3 header says that it is sampled: `on` or `off`.
+    #[arg(long, value_name = "SWITCH", help_heading = HISTOGRAMS)]
+    pub exemplars: Option<String>,
+
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
     pub drain_timeout: Option<String>,
@@ -244,6 +280,7 @@ impl ProxyArgs {
             admin_listen: text("127.0.0.1:15000"),
             health_listen: text("0.0.0.0:15021"),
             dialect: vec!["istio,envoy".to_owned()],
+            path_templates: vec!["auto".to_owned()],
             envoy_cluster_name: text("inbound|{port}||"),
             workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
@@ -252,6 +289,12 @@ impl ProxyArgs {
             idle_timeout: text("off"),
             max_head_bytes: text("64KiB"),
             max_series: text("10000"),
+            max_paths: text("200"),
+            series_idle_timeout: text("off"),
+            native_histograms: text("beside"),
+            native_schema: text("3"),
+            native_max_buckets: text("160"),
+            exemplars: text("on"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -300,7 +343,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 35] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 42] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -316,6 +359,7 @@ impl ProxyArgs {
             health_listen,
             app_probes,
             dialect,
+            path_templates,
             envoy_cluster_name,
             envoy_label,
             app_metrics,
@@ -335,6 +379,12 @@ impl ProxyArgs {
             idle_timeout,
             max_head_bytes,
             max_series,
+            max_paths,
+            series_idle_timeout,
+            native_histograms,
+            native_schema,
+            native_max_buckets,
+            exemplars,
             drain_timeout,
             linger,
             log_level,
@@ -353,6 +403,7 @@ impl ProxyArgs {
             ("health-listen", One(health_listen)),
             ("app-probes", One(app_probes)),
             ("dialect", Many(dialect)),
+            ("path-templates", Many(path_templates)),
             ("envoy-cluster-name", One(envoy_cluster_name)),
             ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
@@ -372,6 +423,12 @@ impl ProxyArgs {
             ("idle-timeout", One(idle_timeout)),
             ("max-head-bytes", One(max_head_bytes)),
             ("max-series", One(max_series)),
+            ("max-paths", One(max_paths)),
+            ("series-idle-timeout", One(series_idle_timeout)),
+            ("native-histograms", One(native_histograms)),
+            ("native-schema", One(native_schema)),
+            ("native-max-buckets", One(native_max_buckets)),
+            ("exemplars", One(exemplars)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),

@@ -53,18 +53,6 @@ pub enum ConfigError {
         /// What it takes.
         expected: String,
     },
-    /// A value that belongs to a later version.
-    #[error("--{setting} is {value}, but this version does not have {feature} yet; use {instead}")]
-    NotYet {
-        /// The flag's name.
-        setting: &'static str,
-        /// What it was given.
-        value: String,
-        /// What is missing.
-        feature: String,
-        /// What there is.
-        instead: &'static str,
-    },
     /// A host name without an address.
     #[error("--{setting} is {value}, but the host {host} could not be resolved: {reason}")]
     Unresolved {
@@ -226,7 +214,6 @@ impl ConfigError {
     pub fn settings(&self) -> Vec<&'static str> {
         match self {
             Self::Invalid { setting, .. }
-            | Self::NotYet { setting, .. }
             | Self::OutboundIsOff { setting }
             | Self::Together { setting, .. }
             | Self::TooMany { setting, .. }

@@ -10,10 +10,11 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, EnvoyNames, Identity, Limits, Log, LogFormat, ProxyArgs, app_metrics, app_probes,
-    forward, redirect,
+    Config, EnvoyNames, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, PathRules,
+    ProxyArgs, app_metrics, app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
+use crate::observe::path::Templates;
 use crate::redirect::Ports;
 
 impl TryFrom<ProxyArgs> for Config {
@@ -61,6 +62,7 @@ impl Config {
             )?,
             app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
             dialects: dialects(&args.dialect)?,
+            paths: paths(&args)?,
             envoy: EnvoyNames::read(
                 text(args.envoy_cluster_name.as_deref()),
                 items(&args.envoy_label),
@@ -76,6 +78,11 @@ impl Config {
             )?,
             linger: duration("linger", text(args.linger.as_deref()), Duration::ZERO..=A_YEAR)?,
             max_series: count("max-series", text(args.max_series.as_deref()), 1_000_000)?,
+            series_idle_timeout: match text(args.series_idle_timeout.as_deref()) {
+                "off" => None,
+                text => Some(duration("series-idle-timeout", text, A_SCRAPE..=A_YEAR)?),
+            },
+            extras: extras(&args)?,
             log: log(args.log_level.as_deref(), args.log_format.as_deref())?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
@@ -135,18 +142,8 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
     };
     let mut dialects = Vec::new();
     for name in items(texts) {
-        let dialect = match (Dialect::named(name), name) {
-            (Some(dialect), _) => dialect,
-            (None, "http" | "otel") => {
-                return Err(ConfigError::NotYet {
-                    setting: "dialect",
-                    value: shown(name),
-                    feature: "that dialect".to_owned(),
-                    instead: "istio, envoy, linkerd or osm",
-                });
-            }
-            (None, _) => return Err(invalid("dialect", name, &expected())),
-        };
+        let dialect = Dialect::named(name);
+        let dialect = dialect.ok_or_else(|| invalid("dialect", name, &expected()))?;
         if !dialects.contains(&dialect) {
             dialects.push(dialect);
         }
@@ -155,6 +152,26 @@ fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
         return Err(invalid("dialect", &texts.join(","), &expected()));
     }
     Ok(dialects)
+}
+
+fn paths(args: &ProxyArgs) -> Result<PathRules, ConfigError> {
+    let named: Vec<&str> = items(&args.path_templates).collect();
+    let is_word = |item: &&str| matches!(*item, "auto" | "off");
+    let templates: Vec<&str> = named.iter().copied().filter(|item| !is_word(item)).collect();
+    if named.contains(&"off") && named.iter().any(|item| *item != "off") {
+        let expected = "off alone, or templates, auto, or both";
+        return Err(invalid("path-templates", &named.join(","), expected));
+    }
+    let read = Templates::read(templates).map_err(|error| {
+        let expected = error.to_string();
+        invalid("path-templates", error.template(), &expected)
+    })?;
+    let most = count("max-paths", text(args.max_paths.as_deref()), usize::from(MOST_PATHS))?;
+    Ok(PathRules {
+        templates: read.names().to_vec(),
+        learn: named.contains(&"auto"),
+        most: u16::try_from(most).unwrap_or(MOST_PATHS),
+    })
 }
 
 fn identity(args: &ProxyArgs) -> Result<Identity, ConfigError> {
@@ -224,6 +241,28 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
     })
 }
 
+fn extras(args: &ProxyArgs) -> Result<Extras, ConfigError> {
+    use NativeHistograms::{Beside, Instead, Off};
+    let name = text(args.native_histograms.as_deref());
+    let natives = [Beside, Instead, Off].into_iter().find(|natives| natives.as_str() == name);
+    let schema = text(args.native_schema.as_deref());
+    let most = text(args.native_max_buckets.as_deref());
+    Ok(Extras {
+        natives: natives
+            .ok_or_else(|| invalid("native-histograms", name, "beside, instead or off"))?,
+        native_schema: match schema.as_bytes() {
+            [digit @ b'0'..=b'8'] => digit - b'0',
+            _ => return Err(invalid("native-schema", schema, "a whole number from 0 to 8")),
+        },
+        native_max_buckets: count("native-max-buckets", most, 65_536)?,
+        exemplars: match text(args.exemplars.as_deref()) {
+            "on" => true,
+            "off" => false,
+            other => return Err(invalid("exemplars", other, "on or off")),
+        },
+    })
+}
+
 /// Reads ports and ranges, as they were written.
 pub(super) fn ports(
     setting: &'static str,
@@ -285,6 +324,10 @@ fn invalid(setting: &'static str, text: &str, expected: &str) -> ConfigError {
 
 /// The shortest time-out that is one.
 const A_MOMENT: Duration = Duration::from_millis(1);
+/// A series that is shown now and then is still shown by every scrape in between.
+const A_SCRAPE: Duration = Duration::from_secs(1);
+/// More paths than anyone looks at.
+const MOST_PATHS: u16 = 10_000;
 /// More than anyone waits, and little enough to be added to any point in time.
 const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// The longest name of a Kubernetes object (RFC 1123).

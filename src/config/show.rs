@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Identity, Limits, Log, app_probes};
+use super::{Config, Extras, Identity, Limits, Log, PathRules, app_probes};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -27,6 +27,7 @@ impl From<&Config> for ProxyArgs {
         } = config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
+        let Extras { natives, native_schema, native_max_buckets, exemplars } = config.extras;
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
@@ -48,6 +49,7 @@ impl From<&Config> for ProxyArgs {
             health_listen: listener(config.health_listen),
             app_probes: app_probes::show(&config.app_probes),
             dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            path_templates: path_templates(&config.paths),
             envoy_cluster_name: text(&config.envoy.cluster),
             envoy_label: config
                 .envoy
@@ -73,12 +75,26 @@ impl From<&Config> for ProxyArgs {
             idle_timeout: Some(idle_timeout.map_or_else(|| "off".to_owned(), show_duration)),
             max_head_bytes: Some(show_size(max_head_bytes as u64)),
             max_series: text(&config.max_series),
+            max_paths: text(&config.paths.most),
+            series_idle_timeout: Some(
+                config.series_idle_timeout.map_or_else(|| "off".to_owned(), show_duration),
+            ),
+            native_histograms: text(&natives.as_str()),
+            native_schema: text(&native_schema),
+            native_max_buckets: text(&native_max_buckets),
+            exemplars: text(&if exemplars { "on" } else { "off" }),
             drain_timeout: Some(show_duration(config.drain_timeout)),
             linger: Some(show_duration(config.linger)),
             log_level: text(level),
             log_format: text(&format.as_str()),
         }
     }
+}
+
+fn path_templates(paths: &PathRules) -> Vec<String> {
+    let auto = paths.learn.then(|| "auto".to_owned());
+    let all: Vec<String> = paths.templates.iter().cloned().chain(auto).collect();
+    if all.is_empty() { vec!["off".to_owned()] } else { all }
 }
 
 /// One key for each flag that has a value. Counts are numbers, everything else is text or a list
@@ -89,6 +105,9 @@ impl Serialize for Config {
             ("workers", self.workers),
             ("max-connections", self.limits.max_connections),
             ("max-series", self.max_series),
+            ("max-paths", usize::from(self.paths.most)),
+            ("native-schema", self.extras.native_schema.into()),
+            ("native-max-buckets", self.extras.native_max_buckets),
         ];
         let mut args = ProxyArgs::from(self);
         let mut map = serializer.serialize_map(None)?;

@@ -1,7 +1,7 @@
 //! The bucket bounds of each dialect: as they are counted and as they are written.
 
-use crate::exposition::{FamilyBuilder, Labels};
-use crate::meter::{Bounds, Totals};
+use crate::exposition::{Exemplar, FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
+use crate::meter::{Bounds, Example, Totals};
 
 /// Bounds of a histogram family.
 #[derive(Debug)]
@@ -119,6 +119,50 @@ impl Buckets {
         unit: 1e6,
     };
 
+    /// The default bounds of the Prometheus clients, over seconds.
+    pub(super) const CLIENT_SECONDS: Self = Self {
+        bounds: &[
+            5_000_000,
+            10_000_000,
+            25_000_000,
+            50_000_000,
+            100_000_000,
+            250_000_000,
+            500_000_000,
+            1_000_000_000,
+            2_500_000_000,
+            5_000_000_000,
+            10_000_000_000,
+        ],
+        texts: &["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"],
+        unit: 1e9,
+    };
+
+    /// The bounds that OpenTelemetry advises for HTTP, over seconds.
+    pub(super) const OTEL_SECONDS: Self = Self {
+        bounds: &[
+            5_000_000,
+            10_000_000,
+            25_000_000,
+            50_000_000,
+            75_000_000,
+            100_000_000,
+            250_000_000,
+            500_000_000,
+            750_000_000,
+            1_000_000_000,
+            2_500_000_000,
+            5_000_000_000,
+            7_500_000_000,
+            10_000_000_000,
+        ],
+        texts: &[
+            "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5",
+            "5", "7.5", "10",
+        ],
+        unit: 1e9,
+    };
+
     /// The same bounds as Istio's over bytes. Half a byte is never sent, so at most half a byte is none.
     pub(super) const BYTES: Self = Self {
         bounds: &[
@@ -161,9 +205,43 @@ impl Buckets {
         counted: &Bounds,
         totals: &Totals,
     ) {
-        let cumulative = totals.cumulative(counted, self.bounds);
-        let buckets: Vec<_> = self.texts.iter().copied().zip(cumulative).collect();
-        family.histogram(labels, &buckets, totals.sum() as f64 / self.unit, totals.count());
+        let native = counted.natives(self.unit).map(|(scale, natives)| {
+            (totals.exponential(scale, natives.max_buckets), natives.beside)
+        });
+        let is_beside = native.as_ref().is_none_or(|(_, beside)| *beside);
+        let buckets: Option<Vec<_>> = is_beside.then(|| {
+            let cumulative = totals.cumulative(counted, self.bounds);
+            self.texts.iter().copied().zip(cumulative).collect()
+        });
+        let point = HistogramPoint {
+            buckets: buckets.as_deref(),
+            exemplars: self.exemplars(counted, totals),
+            native: native.as_ref().map(|(native, _)| NativeBuckets {
+                schema: native.schema,
+                zero: native.zero,
+                buckets: &native.buckets,
+            }),
+            sum: totals.sum() as f64 / self.unit,
+            count: totals.count(),
+        };
+        family.point(labels, point);
+    }
+
+    /// Requests that stand for buckets, to who may see them.
+    fn exemplars(&self, counted: &Bounds, totals: &Totals) -> Vec<(usize, Exemplar<'static>)> {
+        let extras = counted.extras();
+        if !extras.exemplars {
+            return Vec::new();
+        }
+        let examples = totals.examples(self.bounds).into_iter();
+        let shown = examples.filter_map(|(bucket, example)| {
+            let Example { value, at, trace } = example;
+            let span = format!("{:016x}", trace.span);
+            let id = trace.id.to_text();
+            let labels = Labels::from_pairs([("trace_id", id), ("span_id", span)]);
+            Some((bucket, Exemplar::new(&labels, value as f64 / self.unit, extras.time(at)?)))
+        });
+        shown.collect()
     }
 }
 
@@ -183,6 +261,8 @@ mod tests {
             Buckets::SECONDS,
             Buckets::FIRST_BYTE_SECONDS,
             Buckets::LINKERD_MILLISECONDS,
+            Buckets::CLIENT_SECONDS,
+            Buckets::OTEL_SECONDS,
             Buckets::BYTES,
             Buckets::HELD_SECONDS,
         ] {

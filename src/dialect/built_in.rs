@@ -3,10 +3,15 @@
 use super::BUILT_IN;
 use super::buckets::Buckets;
 use super::own::Vitals;
+use crate::clock::Nanos;
 use crate::config::{EnvoyNames, Identity};
 use crate::exposition::Family;
-use crate::meter::{Layout, Snapshot};
+use crate::meter::{Detail, HttpKey, HttpTotals, Layout, Route, Snapshot};
 use crate::observe::host::SeenHosts;
+use crate::observe::path::Paths;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,6 +24,10 @@ pub(super) struct BuiltIn {
     pub(super) durations: &'static [&'static Buckets],
     /// The bounds of its sizes.
     pub(super) sizes: &'static [&'static Buckets],
+    /// What it tells apart of the requests of clients besides host, status and what went wrong.
+    pub(super) inbound: Detail,
+    /// The same of what the pod asks of others.
+    pub(super) outbound: Detail,
     /// Makes the view for one pod.
     pub(super) make: fn(&Subject<'_>) -> Box<dyn Show>,
 }
@@ -38,6 +47,40 @@ pub(super) struct Recording<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// How the proxy itself does.
     pub(super) vitals: &'a Vitals,
+    /// Exchanges of a kind that there was none of since then are left out.
+    pub(super) since: Option<Nanos>,
+}
+
+impl<'a> Recording<'a> {
+    /// The exchanges of all keys that `shown` makes one series of, of which there were any lately.
+    /// It is told the port, unless the key belongs to none any more.
+    pub(super) fn exchanges<K: Ord>(
+        &self,
+        shown: impl Fn(&HttpKey, Option<&Route>) -> Option<K>,
+    ) -> BTreeMap<K, Cow<'a, HttpTotals>> {
+        let mut all: BTreeMap<K, Cow<'a, HttpTotals>> = BTreeMap::new();
+        for (key, totals) in &self.snapshot.http {
+            let port = self.snapshot.ports.get(usize::from(key.route.0));
+            let Some(key) = shown(key, port) else { continue };
+            match all.entry(key) {
+                Entry::Vacant(free) => {
+                    free.insert(Cow::Borrowed(totals));
+                }
+                Entry::Occupied(mut known) => known.get_mut().to_mut().merge(totals),
+            }
+        }
+        all.retain(|_, totals| self.is_live(totals));
+        all
+    }
+
+    /// Whether there were such exchanges lately, or they are always shown. To be asked of what is
+    /// shown as one series, so that what comes back comes back with all that was ever counted.
+    pub(super) fn is_live(&self, totals: &HttpTotals) -> bool {
+        match (self.since, totals.latest) {
+            (Some(since), Some(latest)) => latest >= since,
+            _ => true,
+        }
+    }
 }
 
 /// Whom the families are about.
@@ -47,6 +90,8 @@ pub struct Subject<'a> {
     pub identity: &'a Identity,
     /// The names of the hosts that the pod itself asks.
     pub seen: Option<&'a Arc<SeenHosts>>,
+    /// The templates of paths.
+    pub paths: Option<&'a Arc<Paths>>,
     /// What Envoy's families call the app's ports, if not as Istio does.
     pub envoy: Option<&'a EnvoyNames>,
 }
@@ -54,7 +99,7 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// A pod that asks nobody, under the usual names.
     pub fn new(identity: &'a Identity) -> Self {
-        Self { identity, seen: None, envoy: None }
+        Self { identity, seen: None, paths: None, envoy: None }
     }
 }
 

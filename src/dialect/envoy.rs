@@ -13,7 +13,7 @@ pub(super) use dotted::dotted;
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, HttpTotals, Layout, RouteTotals, Snapshot, Totals};
+use crate::meter::{Detail, HttpKey, HttpTotals, Layout, RouteTotals, Snapshot, Totals};
 use crate::observe::Flags;
 use port::{Names, Port};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "envoy",
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[],
+    inbound: Detail::NONE,
+    outbound: Detail::NONE,
     make: |subject| Box::new(Envoy { names: Names::new(subject) }),
 };
 
@@ -44,7 +46,7 @@ struct PortSums {
 
 impl Show for Envoy {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let Recording { layout, snapshot, vitals } = *recording;
+        let Recording { layout, snapshot, vitals, .. } = *recording;
         let known: Vec<_> = snapshot.ports.iter().map(|port| self.names.port(port)).collect();
         let sums = sums(snapshot);
         let ports: Vec<_> = known

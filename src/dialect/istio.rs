@@ -11,7 +11,7 @@ use super::service::Service;
 use super::{UNKNOWN, port_side};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{
-    HostKey, HostTotals, HttpKey, HttpTotals, Layout, RouteId, Side, Snapshot, TcpKey, TcpTotals,
+    Detail, HostKey, HostTotals, HttpKey, HttpTotals, RouteId, Side, Snapshot, TcpKey, TcpTotals,
     Totals,
 };
 use crate::observe::Flags;
@@ -25,6 +25,8 @@ pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "istio",
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[&Buckets::BYTES],
+    inbound: Detail::NONE,
+    outbound: Detail::NONE,
     make: |subject| Box::new(Istio::new(subject)),
 };
 
@@ -60,9 +62,9 @@ impl Istio {
 
 impl Show for Istio {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let Recording { layout, snapshot, .. } = *recording;
+        let snapshot = recording.snapshot;
         if !snapshot.http.is_empty() {
-            self.show_http(layout, snapshot, families);
+            self.show_http(recording, families);
         }
         if snapshot.hosts.values().any(HostTotals::has_messages) {
             self.show_messages(snapshot, families);
@@ -78,7 +80,8 @@ impl Show for Istio {
 }
 
 impl Istio {
-    fn show_http(&self, layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    fn show_http(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let Recording { layout, snapshot, .. } = *recording;
         let mut shown: BTreeMap<HttpKey, HttpTotals> = BTreeMap::new();
         for (key, totals) in &snapshot.http {
             let key = self.pod.shown_http(*key, port_side(snapshot, key.route));
@@ -88,6 +91,7 @@ impl Istio {
         let mut cache = self.http_labels.lock().unwrap_or_else(PoisonError::into_inner);
         let series: Vec<(Labels, &HttpTotals)> = shown
             .iter()
+            .filter(|(_, totals)| recording.is_live(totals))
             .map(|(key, totals)| {
                 let labels = cache.entry(*key).or_insert_with(|| self.pod.http(*key));
                 (labels.clone(), totals)
@@ -99,7 +103,7 @@ impl Istio {
             "Requests that were answered or given up.",
         );
         for (labels, totals) in &series {
-            requests.counter(labels, totals.requests());
+            requests.since(layout.time(totals.created)).counter(labels, totals.requests());
         }
         families.push(requests.build());
 
@@ -107,6 +111,7 @@ impl Istio {
             |name, help, buckets: &Buckets, counted, of: fn(&HttpTotals) -> &Totals| {
                 let mut family = FamilyBuilder::new(name, Kind::Histogram, help);
                 for (labels, totals) in &series {
+                    family.since(layout.time(totals.created));
                     buckets.show(&mut family, labels, counted, of(totals));
                 }
                 families.push(family.build());
@@ -215,6 +220,7 @@ impl Pod {
         if key == HttpKey::OVERFLOW {
             return key;
         }
+        let key = key.plain();
         if side == Side::Outbound {
             return HttpKey { route: ANY_OUTBOUND, ..key };
         }

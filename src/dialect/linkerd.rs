@@ -11,7 +11,7 @@ use super::UNKNOWN;
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, Layout, Snapshot, Totals};
+use crate::meter::{Detail, HttpKey, Layout, Snapshot, Totals};
 use crate::observe::Flags;
 use crate::observe::grpc::{Call, GrpcStatus, Severity};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "linkerd",
     durations: &[&Buckets::LINKERD_MILLISECONDS],
     sizes: &[],
+    inbound: Detail::NONE,
+    outbound: Detail::NONE,
     make: |subject| Box::new(Linkerd::new(subject)),
 };
 

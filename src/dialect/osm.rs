@@ -10,7 +10,7 @@ use super::built_in::{BuiltIn, Recording, Show, Subject};
 use super::service::Service;
 use super::{UNKNOWN, port_side};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{HttpKey, Layout, Side, Snapshot, Totals};
+use crate::meter::{Detail, HttpKey, Layout, Side, Snapshot, Totals};
 use crate::observe::host::{HostId, SeenHosts};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "osm",
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[],
+    inbound: Detail::NONE,
+    outbound: Detail::NONE,
     make: |subject| Box::new(Osm::new(subject)),
 };
 

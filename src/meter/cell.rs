@@ -16,6 +16,11 @@ impl Cell {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
+    /// Sets it; only the cell's one writer may call this.
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
+    }
+
     pub(super) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }

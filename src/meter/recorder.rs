@@ -6,9 +6,12 @@ use super::series::{
     HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::shard::{OPENED, Shard};
+use super::traces::Example;
+use crate::clock::Nanos;
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
-use crate::observe::{Direction, Ending, Event, Exchange, Flags, Sink, Spoken};
+use crate::observe::{Direction, Ending, Event, Exchange, Flags, Method, Sink, Spoken, Version};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,8 +30,6 @@ pub struct Recorder {
     last_host: Option<(HostKey, Arc<HostSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
     spoken: Option<Spoken>,
-    /// The app took the connection.
-    is_reached: bool,
     /// Why the connection is over, once it is.
     ending: Option<Ending>,
     tls: Option<Tls>,
@@ -37,26 +38,42 @@ pub struct Recorder {
 /// Whether the connection is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    Counted,
+    Counted(Side),
+    /// The same, and the app took the connection.
+    Reached(Side),
     /// It is, once it is known whether anybody answers on its port.
     Awaiting(Side, u16),
     /// What is carried without being metered.
     Never,
 }
 
+impl Standing {
+    /// Which way the connection goes.
+    fn side(self) -> Side {
+        match self {
+            Self::Counted(side) | Self::Reached(side) | Self::Awaiting(side, _) => side,
+            Self::Never => Side::Inbound,
+        }
+    }
+}
+
 impl Recorder {
     /// For a connection that was just accepted.
     pub fn new(shard: &Rc<Shard>, route: RouteId) -> Self {
+        Self::counted(shard, route, shard.layout().side(route))
+    }
+
+    fn counted(shard: &Rc<Shard>, route: RouteId, side: Side) -> Self {
         let cells = shard.route(route);
         cells.connections.add(1);
-        Self::with(shard, route, cells, Standing::Counted)
+        Self::with(shard, route, cells, Standing::Counted(side))
     }
 
     /// For one that was intercepted on its way to `port`. The port gets series of its own once a
     /// connection to it succeeds, so that who tries all ports makes none.
     pub fn intercepted(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
         let mut this = if let Some(route) = shard.known_route(side, port) {
-            Self::new(shard, route)
+            Self::counted(shard, route, side)
         } else {
             let route = shard.other_ports(side);
             Self::with(shard, route, shard.route(route), Standing::Awaiting(side, port))
@@ -67,7 +84,7 @@ impl Recorder {
 
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = Self::new(shard, shard.admit_route(side, port, true));
+        let mut this = Self::counted(shard, shard.admit_route(side, port, true, Nanos(0)), side);
         this.peer = peer;
         this
     }
@@ -88,7 +105,6 @@ impl Recorder {
             last_host: None,
             tcp: None,
             spoken: None,
-            is_reached: false,
             ending: None,
             tls: None,
         }
@@ -99,14 +115,16 @@ impl Recorder {
         self.standing != Standing::Never
     }
 
-    /// The app took the connection after so many nanoseconds.
-    pub fn connected(&mut self, nanos: u64) {
+    /// The app took the connection `now`, after so many nanoseconds.
+    pub fn connected(&mut self, nanos: u64, now: Nanos) {
         if let Standing::Awaiting(side, port) = self.standing {
-            self.route = self.shard.admit_route(side, port, false);
+            self.route = self.shard.admit_route(side, port, false, now);
             self.cells = self.shard.route(self.route);
         }
         self.settle();
-        self.is_reached = true;
+        if let Standing::Counted(side) = self.standing {
+            self.standing = Standing::Reached(side);
+        }
         self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
@@ -160,8 +178,8 @@ impl Recorder {
 
     /// Counts the connection, if that has waited.
     fn settle(&mut self) {
-        if matches!(self.standing, Standing::Awaiting(..)) {
-            self.standing = Standing::Counted;
+        if let Standing::Awaiting(side, _) = self.standing {
+            self.standing = Standing::Counted(side);
             self.cells.connections.add(1);
         }
     }
@@ -172,21 +190,31 @@ impl Recorder {
             return self.shard.probe(ProbeKey { route, status, flags }).add(1);
         }
         let host = if exchange.host == HostId::UNKNOWN { self.peer } else { exchange.host };
+        let detail = self.shard.layout().detail(self.standing.side());
         let key = HttpKey {
             route: self.route,
             host,
             call: exchange.call,
             status: exchange.status,
             flags: exchange.flags,
+            method: if detail.method { exchange.method } else { Method::Other },
+            path: if detail.path { exchange.path } else { PathId::OTHER },
+            version: if detail.version { exchange.version } else { Version::Unknown },
         };
         let layout = self.shard.layout();
         let series = match &self.last {
             Some((last, series)) if *last == key => series,
-            _ => &self.last.insert((key, self.shard.http(key))).1,
+            _ => &self.last.insert((key, self.shard.http(key, exchange.ended))).1,
         };
-        series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
+        let lasted = exchange.ended.since(exchange.started);
+        series.durations.record(&layout.durations, lasted);
+        if let Some(trace) = exchange.trace {
+            let example = Example { value: lasted, at: exchange.ended, trace };
+            series.durations.keep(&layout.durations, example);
+        }
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
+        series.latest.set(exchange.ended.0);
         self.cells.requests_over.add(1);
         self.cells.held.record(&layout.held, exchange.held);
         let [request, response] = &self.cells.held_each;
@@ -280,6 +308,7 @@ impl Drop for Recorder {
             self.cells.spoken_closed[spoken as usize].add(1);
         }
         let ending = self.ending.unwrap_or(Ending::GivenUp);
-        self.cells.endings[usize::from(self.is_reached)][ending as usize].add(1);
+        let is_reached = matches!(self.standing, Standing::Reached(_));
+        self.cells.endings[usize::from(is_reached)][ending as usize].add(1);
     }
 }

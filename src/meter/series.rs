@@ -4,11 +4,13 @@ use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
 use super::outcome::Outcome;
+use crate::clock::Nanos;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
 use crate::observe::websocket::{CloseCode, FrameKind};
-use crate::observe::{Ending, Flags, Spoken};
+use crate::observe::{Ending, Flags, Method, Spoken, Version};
 
 /// A number of a [`Route`](super::Route): its position in [`Snapshot::ports`](super::Snapshot::ports).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,6 +36,12 @@ pub struct HttpKey {
     pub status: u16,
     /// What went wrong.
     pub flags: Flags,
+    /// What the client wanted done, where a dialect tells that apart ([`Detail`]).
+    pub method: Method,
+    /// The template of the path, where a dialect tells that apart.
+    pub path: PathId,
+    /// The version of HTTP, where a dialect tells that apart.
+    pub version: Version,
 }
 
 impl HttpKey {
@@ -47,7 +55,64 @@ impl HttpKey {
         call: Call::Http,
         status: Self::OVERFLOW_STATUS,
         flags: Flags::None,
+        method: Method::Other,
+        path: PathId::OTHER,
+        version: Version::Unknown,
     };
+
+    /// The same without what only some dialects tell apart.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let (method, path, version) = (Method::Other, PathId::OTHER, Version::Unknown);
+        Self { method, path, version, ..self }
+    }
+
+    /// Whether it says anything that only some dialects tell apart.
+    pub(super) fn is_detailed(self) -> bool {
+        self != self.plain()
+    }
+
+    /// The same where detail had to be given up for want of series.
+    pub(super) fn folded(self) -> Self {
+        Self { path: PathId::FOLDED, ..self.plain() }
+    }
+
+    /// Whether detail was given up for want of series.
+    pub fn is_folded(self) -> bool {
+        self.path == PathId::FOLDED
+    }
+}
+
+/// What tells series apart besides what always does; only what some dialect shows, as each part
+/// multiplies the series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// The method.
+    pub method: bool,
+    /// The path's template.
+    pub path: bool,
+    /// The version of HTTP.
+    pub version: bool,
+}
+
+impl Detail {
+    /// Nothing.
+    pub const NONE: Self = Self { method: false, path: false, version: false };
+
+    /// Whether nothing is told apart.
+    pub fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// What either tells apart.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            method: self.method || other.method,
+            path: self.path || other.path,
+            version: self.version || other.version,
+        }
+    }
 }
 
 /// What tells requests apart before anything has come of them.
@@ -86,20 +151,29 @@ pub struct ProbeKey {
 /// The exchanges of one key.
 #[derive(Debug)]
 pub(super) struct HttpSeries {
+    /// Since when there is this series.
+    pub(super) created: Nanos,
     pub(super) durations: Histogram,
     /// Until the answer's body began, or the answer ended without one; of answers alone.
     pub(super) answer_times: Histogram,
     pub(super) request_bytes: Histogram,
     pub(super) response_bytes: Histogram,
+    /// When the last of them ended.
+    pub(super) latest: Cell,
+    /// Shown from the start, and for good.
+    pub(super) is_pinned: bool,
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout) -> Self {
+    pub(super) fn new(layout: &Layout, is_pinned: bool, created: Nanos) -> Self {
         Self {
+            created,
             durations: Histogram::new(&layout.durations),
             answer_times: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),
             response_bytes: Histogram::new(&layout.sizes),
+            latest: Cell::default(),
+            is_pinned,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::outcome::Outcome;
 use super::ports::Route;
 use super::series::{HostKey, HttpKey, ProbeKey, RouteId, TcpKey, WebSocketCells};
 use super::shard::{Cells, PROTOCOLS};
+use crate::clock::Nanos;
 use crate::observe::websocket::{CloseCode, FrameKind};
 use crate::observe::{Ending, Protocol, Reason, Spoken};
 use std::collections::BTreeMap;
@@ -35,6 +36,8 @@ pub struct Snapshot {
 /// The exchanges of one key.
 #[derive(Clone, Debug)]
 pub struct HttpTotals {
+    /// Since when there is such a series.
+    pub created: Nanos,
     /// Latencies in nanoseconds; their number is the number of requests.
     pub durations: Totals,
     /// Nanoseconds until the answer's body began, or the answer ended without one; of answers
@@ -44,6 +47,8 @@ pub struct HttpTotals {
     pub request_bytes: Totals,
     /// Sizes of the answers in bytes.
     pub response_bytes: Totals,
+    /// When the last of them ended; `None` where that is no reason to stop showing them.
+    pub latest: Option<Nanos>,
 }
 
 /// What is counted of one key before a request is over.
@@ -148,10 +153,16 @@ impl Snapshot {
         for shard in shards {
             for (key, series) in shard.http.iter() {
                 let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
+                totals.created = totals.created.min(series.created);
                 totals.durations.add(&series.durations);
                 totals.answer_times.add(&series.answer_times);
                 totals.request_bytes.add(&series.request_bytes);
                 totals.response_bytes.add(&series.response_bytes);
+                totals.ended(if series.is_pinned {
+                    None
+                } else {
+                    Some(Nanos(series.latest.get()))
+                });
             }
             for (key, series) in shard.hosts.iter() {
                 let totals = all.hosts.entry(*key).or_default();
@@ -228,9 +239,11 @@ impl Snapshot {
         all
     }
 
-    /// Exchanges that were counted under [`HttpKey::OVERFLOW`] for want of a series.
+    /// Exchanges that were counted with less detail, or under [`HttpKey::OVERFLOW`] with none at
+    /// all, for want of a series.
     pub fn overflowed(&self) -> u64 {
-        self.http.get(&HttpKey::OVERFLOW).map_or(0, HttpTotals::requests)
+        let over = |key: &HttpKey| *key == HttpKey::OVERFLOW || key.is_folded();
+        self.http.iter().filter(|(key, _)| over(key)).map(|(_, totals)| totals.requests()).sum()
     }
 
     /// Connections open now, over all ports.
@@ -242,10 +255,12 @@ impl Snapshot {
 impl HttpTotals {
     fn new(layout: &Layout) -> Self {
         Self {
+            created: Nanos(u64::MAX),
             durations: Totals::new(&layout.durations),
             answer_times: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
             response_bytes: Totals::new(&layout.sizes),
+            latest: Some(Nanos(0)),
         }
     }
 
@@ -256,10 +271,16 @@ impl HttpTotals {
 
     /// Adds the exchanges of another key.
     pub fn merge(&mut self, other: &Self) {
+        self.created = self.created.min(other.created);
         self.durations.merge(&other.durations);
         self.answer_times.merge(&other.answer_times);
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
+        self.ended(other.latest);
+    }
+
+    fn ended(&mut self, latest: Option<Nanos>) {
+        self.latest = self.latest.zip(latest).map(|(one, other)| one.max(other));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::clock::Nanos;
 use crate::observe::grpc::Call;
+use crate::observe::path::PathId;
 use crate::observe::{Direction, Event, Exchange, Sink};
 use std::net::SocketAddr;
 
@@ -14,17 +15,23 @@ fn layout(shards: usize, max_series: usize) -> Layout {
             Route { side: Side::Inbound, listen: any, target: any, opaque: true },
         ],
         first_host: HostId(0),
+        inbound: Detail::default(),
+        outbound: Detail::default(),
         durations: Bounds::union([[10, 20].as_slice()]),
         sizes: Bounds::union([[100].as_slice()]),
         held: Bounds::union([[5].as_slice()]),
         shards,
         max_series,
+        extras: Extras::default(),
     }
 }
 
 fn exchange(status: u16, nanos: u64) -> Event {
     Event::Exchange(Exchange {
         host: HostId(0),
+        method: Method::Get,
+        path: PathId(0),
+        version: Version::Http11,
         call: Call::Http,
         status,
         flags: Flags::None,
@@ -37,11 +44,12 @@ fn exchange(status: u16, nanos: u64) -> Event {
         request_bytes: 7,
         response_bytes: 700,
         probe: false,
+        trace: None,
     })
 }
 
 fn key(status: u16) -> HttpKey {
-    HttpKey { route: RouteId(0), host: HostId(0), call: Call::Http, status, flags: Flags::None }
+    HttpKey { route: RouteId(0), host: HostId(0), status, ..HttpKey::OVERFLOW }
 }
 
 #[test]
@@ -122,4 +130,73 @@ fn a_connection_metered_as_tcp_is_opened_under_no_flag_and_closed_under_its_own(
     assert_eq!((opened.opened, opened.closed, opened.received, opened.sent), (1, 0, 5, 9));
     let closed = tcp[&key(Flags::UpstreamClosed)];
     assert_eq!((closed.opened, closed.closed), (0, 1));
+}
+
+/// One that tells everything apart, of `max_series`.
+fn detailed(max_series: usize) -> Arc<Meter> {
+    let inbound = Detail { method: true, path: true, version: true };
+    Meter::new(Layout { inbound, ..layout(1, max_series) })
+}
+
+fn of_path(path: u16, status: u16) -> Event {
+    let Event::Exchange(exchange) = exchange(status, 1) else { unreachable!() };
+    Event::Exchange(Exchange { path: PathId(path), ..exchange })
+}
+
+#[test]
+fn method_path_and_version_tell_series_apart_only_where_a_dialect_asks() {
+    let meter = detailed(100);
+    let shard = meter.shard(0).unwrap();
+    Recorder::new(&shard, RouteId(0)).event(of_path(7, 404));
+    let (method, version) = (Method::Get, Version::Http11);
+    let known = HttpKey { method, version, ..key(200) };
+    let told = HttpKey { method, version, path: PathId(7), ..key(404) };
+    assert_eq!(meter.snapshot().http.keys().copied().collect::<Vec<_>>(), [known, told]);
+
+    let meter = Meter::new(layout(1, 100));
+    let shard = meter.shard(0).unwrap();
+    Recorder::new(&shard, RouteId(0)).event(of_path(7, 404));
+    let keys: Vec<_> = meter.snapshot().http.keys().copied().collect();
+    assert_eq!(keys, [key(200), key(404)]);
+}
+
+#[test]
+fn a_flood_of_paths_costs_detail_and_no_status_its_exactness() {
+    let meter = detailed(40);
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for path in 0..1000 {
+        recorder.event(of_path(path, 200));
+    }
+    for status in 400..405 {
+        recorder.event(of_path(1, status));
+        recorder.event(of_path(2, status));
+    }
+    let snapshot = meter.snapshot();
+    assert!(snapshot.http.len() <= 40);
+    let of_status = |status| {
+        let of_status = snapshot.http.iter().filter(|(key, _)| key.status == status);
+        of_status.map(|(_, totals)| totals.requests()).sum::<u64>()
+    };
+    assert_eq!(of_status(200), 1000);
+    for status in 400..405 {
+        assert_eq!(of_status(status), 2);
+    }
+    assert!(!snapshot.http.contains_key(&HttpKey::OVERFLOW));
+    // The series that was there from the start has no path, but has a method.
+    assert_eq!(snapshot.overflowed(), 1010 - 29);
+}
+
+#[test]
+fn the_latest_exchange_of_a_series_is_known_but_of_those_that_are_always_shown() {
+    let meter = Meter::new(layout(2, 10));
+    for (index, nanos) in [(0, 50), (1, 20)] {
+        let shard = meter.shard(index).unwrap();
+        let mut recorder = Recorder::new(&shard, RouteId(0));
+        recorder.event(exchange(500, nanos));
+        recorder.event(exchange(200, nanos));
+    }
+    let snapshot = meter.snapshot();
+    assert_eq!(snapshot.http[&key(500)].latest, Some(Nanos(1050)));
+    assert_eq!(snapshot.http[&key(200)].latest, None);
 }

@@ -17,11 +17,11 @@ mod responses;
 
 use super::grpc::web::WebBody;
 use super::watcher::TcpMeter;
-use super::{Direction, Event, Passed, Protocol, Reason, Rules, Sink};
+use super::{Direction, Event, Method, Passed, Protocol, Reason, Rules, Sink};
 use crate::clock::Nanos;
 use body::{Body, Progress};
 use gather::{Gathered, gather, skip_empty_lines};
-use head::{Method, RequestHead};
+use head::RequestHead;
 use leaving::Offered;
 pub(super) use leaving::{Asked, Left, LeftFor};
 use pending::{Answer, Pending};
@@ -215,30 +215,38 @@ impl Http1 {
         // Nearly every head comes in one piece; then there is no need to look for its end first.
         if self.partial_request.is_empty()
             && self.queue.len() < MAX_PIPELINED
-            && let Ok((read, length)) = head::request(rest, &self.rules.hosts)
+            && let Ok((read, length)) = head::request(rest, &self.rules, self.has_room())
             && length <= self.rules.max_head_bytes
         {
-            self.began(&read, length, passed, sink);
+            self.began(read, length, passed, sink);
             return &rest[length..];
         }
         let (reason, seen, more) =
             match gather(&mut self.partial_request, rest, self.rules.max_head_bytes) {
                 Gathered::Incomplete => return &[],
                 Gathered::TooLarge { seen, more } => (Reason::RequestHeadTooLarge, seen, more),
-                Gathered::Whole { head, rest } => match head::request(&head, &self.rules.hosts) {
-                    Ok((read, _)) if self.queue.len() < MAX_PIPELINED => {
-                        self.began(&read, head.len(), passed, sink);
-                        return rest;
+                Gathered::Whole { head, rest } => {
+                    match head::request(&head, &self.rules, self.has_room()) {
+                        Ok((read, _)) if self.queue.len() < MAX_PIPELINED => {
+                            self.began(read, head.len(), passed, sink);
+                            return rest;
+                        }
+                        Ok(_) => (Reason::PipelineTooDeep, head, rest.len()),
+                        Err(reason) => (reason, head, rest.len()),
                     }
-                    Ok(_) => (Reason::PipelineTooDeep, head, rest.len()),
-                    Err(reason) => (reason, head, rest.len()),
-                },
+                }
             };
         self.lose(reason, &seen, more, tcp, sink);
         &[]
     }
 
-    fn began(&mut self, head: &RequestHead, bytes: usize, passed: Passed, sink: &mut impl Sink) {
+    /// Whether so few requests wait that the path of one more may be kept.
+    fn has_room(&self) -> bool {
+        self.queue.len() < MAX_NEW_PATHS
+    }
+
+    fn began(&mut self, head: RequestHead, bytes: usize, passed: Passed, sink: &mut impl Sink) {
+        let offered = Offered::by(&head);
         let probe = head.probe && self.rules.probes_apart;
         self.queue.push_back(Pending {
             started: self.partial_since,
@@ -246,14 +254,17 @@ impl Http1 {
             held: passed.held(),
             host: head.host,
             method: head.method,
+            path: head.path,
+            version: head.version,
             content: head.content,
             last: head.last,
             readable: true,
             probe,
+            trace: head.trace.filter(|_| self.rules.traces),
         });
         self.web[0] = if probe { None } else { WebBody::of_request(head.content) };
         if head.upgrade {
-            self.offered = Offered::by(head);
+            self.offered = offered;
         }
         sink.event(if probe { Event::ProbeBegan } else { Event::Began { host: head.host } });
         let then = Then { offer: head.upgrade, last: head.last };
@@ -369,10 +380,20 @@ fn count_messages(
     }
 }
 
-/// Whether a request that cannot be read asks for a head only is clear from its first word.
+/// What a request that cannot be read asks for may still be clear from its first word.
 fn method_of_unread(seen: &[u8]) -> Method {
-    if seen.starts_with(b"HEAD ") { Method::Head } else { Method::Other }
+    let space = seen.iter().take(LONGEST_METHOD + 1).position(|&b| b == b' ');
+    space.map_or(Method::Other, |space| match Method::read(&seen[..space]) {
+        // Whether it asks for a tunnel is not known.
+        Method::Connect => Method::Other,
+        method => method,
+    })
 }
+
+/// Bytes of the longest method that has a name here.
+const LONGEST_METHOD: usize = 7;
+/// Requests of one connection that may keep the text of a path that is new until they are answered.
+const MAX_NEW_PATHS: usize = 16;
 
 /// Requests that may wait for their answers on one connection before they are too many to keep
 /// track of; no client in use pipelines as deep.

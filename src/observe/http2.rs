@@ -263,7 +263,7 @@ impl Http2 {
                 Direction::Response => {
                     stream.response_bytes += bytes;
                     if !data.content.is_empty() {
-                        stream.first_data.get_or_insert(passed.written);
+                        stream.first_data.comes(passed.written);
                     }
                 }
             }
@@ -376,5 +376,7 @@ const MAX_FRAME_SIZE: u16 = 5;
 const MAX_UNACKNOWLEDGED: usize = 100;
 /// Streams open at once that are kept track of; servers allow a few hundred.
 const MAX_STREAMS: usize = 16_384;
+/// Of these, how many may keep the text of a path that is new until they are answered.
+const MAX_NEW_PATHS: usize = 256;
 /// Of these, calls in gRPC-Web, which need more.
 const MAX_WEB_CALLS: usize = 1024;

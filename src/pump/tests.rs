@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::drain::Connections;
-use crate::meter::{Bounds, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey};
+use crate::meter::{
+    Bounds, Detail, Extras, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
+};
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
 use std::net::SocketAddr;
@@ -35,11 +37,14 @@ impl Rig {
         let meter = Meter::new(Layout {
             routes: vec![Route { side: Side::Inbound, listen: any, target: any, opaque: false }],
             first_host: HostId::UNKNOWN,
+            inbound: Detail::default(),
+            outbound: Detail::default(),
             durations: some.clone(),
             sizes: some.clone(),
             held: some,
             shards: 1,
             max_series: 100,
+            extras: Extras::default(),
         });
         Self {
             shard: meter.shard(0).unwrap(),
@@ -49,6 +54,8 @@ impl Rig {
                 hosts: KnownHosts::new::<String>(&[]),
                 max_head_bytes: 65_536,
                 probes_apart: true,
+                paths: None,
+                traces: true,
             }),
             scratch: Scratch::new(),
             listener: TcpListener::bind(any).await.unwrap(),

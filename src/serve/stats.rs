@@ -8,6 +8,7 @@ use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
 use crate::aside::{Aside, attempt};
+use crate::clock::Clock;
 use crate::config::SourceMode;
 use crate::dialect::{Dialects, Vitals};
 use crate::exposition::{
@@ -36,6 +37,8 @@ pub(crate) struct Stats {
     pub(crate) room: Arc<Room>,
     pub(crate) aside: Aside,
     pub(crate) lifecycle: Arc<Lifecycle>,
+    /// The clock of the recording.
+    pub(crate) clock: Clock,
     pub(crate) started: Instant,
 }
 
@@ -188,7 +191,8 @@ impl Stats {
         }
         let mut own = Vec::new();
         if selection.wants_own() {
-            own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
+            let (snapshot, vitals) = (self.meter.snapshot(), self.vitals());
+            own = self.dialects.families_for(format.syntax(), &snapshot, &vitals);
             let text = gathered.instruments.get_or_init(|| self.instruments());
             own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
         }
@@ -273,6 +277,7 @@ impl Stats {
         Vitals {
             draining: self.lifecycle.is_draining(),
             uptime: self.started.elapsed(),
+            now: self.clock.now(),
             workers: self.meter.layout().shards,
             process: Process::read(),
         }

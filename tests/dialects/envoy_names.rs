@@ -2,6 +2,7 @@
 
 use super::{exchange, identity, meter, values};
 use clap::Parser;
+use podmeter::clock::Nanos;
 use podmeter::config::{Config, ProxyArgs};
 use podmeter::dialect::{Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
@@ -27,8 +28,13 @@ fn shown(meter: &Arc<Meter>, flags: &str) -> String {
     let subject = Subject { envoy: Some(&config.envoy), ..Subject::new(&identity) };
     let names: Vec<_> = Dialect::named("envoy").into_iter().collect();
     let dialects = Dialects::new(&names, &subject, meter.layout());
-    let vitals =
-        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::ZERO,
+        now: Nanos(0),
+        workers: 1,
+        process: Process::default(),
+    };
     let mut text = Vec::new();
     let families = dialects.families(&meter.snapshot(), &vitals);
     exposition::render(&exposition::merge(families, Vec::new()), Format::TEXT, &mut text);

@@ -1,6 +1,7 @@
 //! The recording in Open Service Mesh's words.
 
 use super::{exchange, identity, meter, samples, shown, values};
+use podmeter::clock::Nanos;
 use podmeter::dialect::{Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Meter, Recorder, Route, RouteId, Side};
@@ -72,8 +73,13 @@ fn of_what_the_pod_asks_it_is_the_source() {
     let identity = identity();
     let subject = Subject { seen: Some(&seen), ..Subject::new(&identity) };
     let dialects = Dialects::new(&names, &subject, meter.layout());
-    let vitals =
-        Vitals { draining: false, uptime: Duration::ZERO, workers: 1, process: Process::default() };
+    let vitals = Vitals {
+        draining: false,
+        uptime: Duration::ZERO,
+        now: Nanos(0),
+        workers: 1,
+        process: Process::default(),
+    };
     let families = dialects.families(&meter.snapshot(), &vitals);
     let mut text = Vec::new();
     let merged = exposition::merge(families, Vec::new());

@@ -1,7 +1,8 @@
 //! Well-formed conversations over HTTP/1, generated with where each message begins and ends.
 
 use crate::law::{Script, Step};
-use podmeter::observe::{Direction, Ending};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{Direction, Ending, Method, Version};
 use proptest::prelude::*;
 use std::ops::Range;
 
@@ -20,6 +21,10 @@ pub(crate) struct Request {
     pub(crate) head: Range<usize>,
     pub(crate) end: usize,
     pub(crate) offers: bool,
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    /// Of a template of the configuration, or one that is not known.
+    pub(crate) path: PathId,
 }
 
 /// Where an answer stands in what the app says.
@@ -65,6 +70,7 @@ pub(crate) fn conversations() -> impl Strategy<Value = Conversation> {
 struct Plan {
     empty_lines_before: usize,
     method: &'static str,
+    target: &'static str,
     minor: u8,
     connection: &'static str,
     offers: bool,
@@ -95,6 +101,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     let request = (
         0..2usize,
         prop::sample::select(&["GET", "HEAD", "POST", "BREW"][..]),
+        prop::sample::select(&["/", "/users/7?q=/", "http://shop?a", "/users/a/b"][..]),
         prop_oneof![4 => Just(1u8), 1 => Just(0)],
         prop::sample::select(&["", "", "", "keep-alive", "close"][..]),
         prop::bool::weighted(0.1),
@@ -108,11 +115,12 @@ fn plans() -> impl Strategy<Value = Plan> {
         bodies(),
     );
     (request, answer).prop_map(|(request, answer)| {
-        let (empty_lines_before, method, minor, connection, offers, body) = request;
+        let (empty_lines_before, method, target, minor, connection, offers, body) = request;
         let (interim, status, answer_minor, answer_closes, answer_body) = answer;
         Plan {
             empty_lines_before,
             method,
+            target,
             minor,
             connection,
             offers: offers && minor == 1,
@@ -230,7 +238,8 @@ impl Plan {
     fn ask(&self, out: &mut Vec<u8>) -> Request {
         out.extend(b"\r\n".repeat(self.empty_lines_before));
         let start = out.len();
-        out.extend(format!("{} / HTTP/1.{}\r\nHost: shop\r\n", self.method, self.minor).bytes());
+        out.extend(format!("{} {} HTTP/1.{}\r\n", self.method, self.target, self.minor).bytes());
+        out.extend(b"Host: shop\r\n");
         if !self.connection.is_empty() {
             out.extend(format!("Connection: {}\r\n", self.connection).bytes());
         }
@@ -240,7 +249,19 @@ impl Plan {
         self.body.write_head_end(out);
         let head = start..out.len();
         self.body.write(out);
-        Request { head, end: out.len(), offers: self.offers }
+        let method = match self.method {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "POST" => Method::Post,
+            _ => Method::Other,
+        };
+        let version = if self.minor == 1 { Version::Http11 } else { Version::Http10 };
+        let path = match self.target {
+            "/users/7?q=/" => PathId(0),
+            "/users/a/b" => PathId::OTHER,
+            _ => PathId(1),
+        };
+        Request { head, end: out.len(), offers: self.offers, method, version, path }
     }
 
     fn answer(&self, out: &mut Vec<u8>) -> Answer {

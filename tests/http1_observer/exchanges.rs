@@ -226,7 +226,13 @@ fn a_body_may_be_larger_than_any_counter_of_32_bits() {
     let chunks = (1 << 12) + 1;
     let length = chunk.len() as u64 * chunks;
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
-    let rules = Rules { hosts: KnownHosts::default(), max_head_bytes: 1000, probes_apart: true };
+    let rules = Rules {
+        hosts: KnownHosts::default(),
+        max_head_bytes: 1000,
+        probes_apart: true,
+        paths: None,
+        traces: true,
+    };
     let mut watcher = Watcher::new(&Arc::new(rules));
     let mut seen = Vec::new();
     watcher.data(Direction::Request, GET.as_bytes(), Passed::default(), &mut seen);

@@ -4,6 +4,7 @@
 
 use podmeter::clock::Nanos;
 use podmeter::observe::host::KnownHosts;
+use podmeter::observe::path::{Paths, Templates};
 use podmeter::observe::{Direction, Ending, Event, Exchange, Flags, Passed, Rules, Watcher};
 use std::sync::Arc;
 
@@ -38,6 +39,10 @@ pub(crate) fn time(step: usize) -> Passed {
     Passed { read: Nanos(read), written: Nanos(read + WITHIN) }
 }
 
+/// The templates of the configuration; their numbers are their places.
+pub(crate) const TEMPLATES: [&str; 2] = ["/users/{id}", "/"];
+/// Templates that may be learned besides.
+const MOST_LEARNED: u16 = 3;
 /// How long each chunk is inside podmeter.
 pub(crate) const WITHIN: u64 = 7;
 
@@ -293,7 +298,16 @@ impl Script {
 
     fn rules(&self) -> Arc<Rules> {
         let hosts = KnownHosts::new(&["shop.prod.svc.cluster.local"]);
-        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes, probes_apart: true })
+        let templates = Templates::read(TEMPLATES.iter().copied()).unwrap_or_default();
+        // New for each reading: what was learned in one would be known in the next.
+        let paths = Some(Arc::new(Paths::new(templates, Some(MOST_LEARNED))));
+        Arc::new(Rules {
+            hosts,
+            max_head_bytes: self.max_head_bytes,
+            probes_apart: true,
+            traces: true,
+            paths,
+        })
     }
 
     /// All that one side says.

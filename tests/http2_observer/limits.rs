@@ -61,8 +61,13 @@ struct Conversation {
 impl Conversation {
     fn open() -> Self {
         let hosts = KnownHosts::new::<&str>(&[]);
-        let watcher =
-            Watcher::new(&Arc::new(Rules { hosts, max_head_bytes: 64 * 1024, probes_apart: true }));
+        let watcher = Watcher::new(&Arc::new(Rules {
+            hosts,
+            max_head_bytes: 64 * 1024,
+            probes_apart: true,
+            paths: None,
+            traces: true,
+        }));
         let mut this = Self { watcher, events: Vec::new() };
         this.says(Direction::Request, &hello());
         this.says(Direction::Response, &hello_back());

@@ -6,18 +6,22 @@
 
 mod fields;
 
-use crate::observe::Reason;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
-use crate::observe::host::{HostId, KnownHosts};
+use crate::observe::host::HostId;
 use crate::observe::http2::H2cSettings;
+use crate::observe::path::Path;
 use crate::observe::sniff::is_token;
+use crate::observe::trace::Trace;
+use crate::observe::{Method, Reason, Rules, Version};
 use fields::{Coding, Fields, Length, list, trim};
 
 /// What a request's head says about itself and its framing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct RequestHead {
     pub(super) method: Method,
+    pub(super) path: Path,
+    pub(super) version: Version,
     pub(super) host: HostId,
     pub(super) framing: Framing,
     /// The client will send no further request on this connection.
@@ -32,14 +36,8 @@ pub(super) struct RequestHead {
     pub(super) content: ContentKind,
     /// The client is the kubelet, by its user agent.
     pub(super) probe: bool,
-}
-
-/// The methods whose answers are framed in their own way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    Head,
-    Connect,
-    Other,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 /// What a response's head says about itself and its framing.
@@ -84,10 +82,15 @@ pub(super) fn end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Reads the request head that `bytes` begin with, and gives its length. To one that is not whole
-/// it says that it is malformed; the length is what [`end`] finds.
-pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, usize), Reason> {
+/// it says that it is malformed; the length is what [`end`] finds. A path that is new is only kept
+/// where there is room for it.
+pub(super) fn request(
+    bytes: &[u8],
+    rules: &Rules,
+    has_room: bool,
+) -> Result<(RequestHead, usize), Reason> {
     let (first, fields) = line(bytes).ok_or(Reason::MalformedRequest)?;
-    let (method, minor) = request_line(first).ok_or(Reason::MalformedRequest)?;
+    let (method, target, minor) = request_line(first).ok_or(Reason::MalformedRequest)?;
     let (fields, rest) = Fields::read(fields).ok_or(Reason::MalformedRequest)?;
     let framing = match (fields.coding, fields.length) {
         (Coding::None, Length::None) => Framing::Unsaid,
@@ -102,7 +105,9 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
     };
     let head = RequestHead {
         method,
-        host: fields.host.map_or(HostId::UNKNOWN, |host| hosts.find(host)),
+        path: rules.path(target, has_room && !(fields.probe && rules.probes_apart)),
+        version: if minor == 1 { Version::Http11 } else { Version::Http10 },
+        host: fields.host.map_or(HostId::UNKNOWN, |host| rules.hosts.find(host)),
         framing,
         last: fields.is_last(minor),
         upgrade: upgrade.is_some(),
@@ -110,6 +115,7 @@ pub(super) fn request(bytes: &[u8], hosts: &KnownHosts) -> Result<(RequestHead, 
         h2c: fields.h2c_settings.filter(|_| offers(b"h2c")).and_then(H2cSettings::read),
         content: fields.content,
         probe: fields.probe,
+        trace: fields.trace.trace(),
     };
     Ok((head, bytes.len() - rest.len()))
 }
@@ -225,8 +231,9 @@ fn text_length(bytes: &[u8]) -> usize {
     at + rest.iter().position(is_control).unwrap_or(rest.len())
 }
 
-/// `method SP request-target SP HTTP-version` (RFC 9112, 3). Gives the minor version.
-fn request_line(line: &[u8]) -> Option<(Method, u8)> {
+/// `method SP request-target SP HTTP-version` (RFC 9112, 3). Gives the target, and the minor
+/// version.
+fn request_line(line: &[u8]) -> Option<(Method, &[u8], u8)> {
     let space = memchr::memchr(b' ', line)?;
     let (method, rest) = (&line[..space], &line[space + 1..]);
     let (target, version) = rest.split_at_checked(rest.len().checked_sub(9)?)?;
@@ -242,17 +249,13 @@ fn request_line(line: &[u8]) -> Option<(Method, u8)> {
     if !target.iter().all(|&b| b > b' ' && b != 0x7f) {
         return None;
     }
-    let method = match method {
-        b"HEAD" => Method::Head,
-        b"CONNECT" => Method::Connect,
-        b"OPTIONS" if target == b"*" => return Some((Method::Other, minor)),
-        _ => Method::Other,
-    };
+    let method = Method::read(method);
     let has_form = match method {
         Method::Connect => !target.is_empty(),
+        Method::Options if target == b"*" => true,
         _ => target.first() == Some(&b'/') || memchr::memmem::find(target, b"://").is_some(),
     };
-    has_form.then_some((method, minor))
+    has_form.then_some((method, target, minor))
 }
 
 /// `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112, 4); the last space is often

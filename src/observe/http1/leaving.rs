@@ -3,9 +3,12 @@
 use super::Http1;
 use super::head::{RequestHead, ResponseHead, Upgrade};
 use crate::clock::Nanos;
+use crate::observe::host::HostId;
 use crate::observe::http2::H2cSettings;
+use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use crate::observe::watcher::TcpMeter;
-use crate::observe::{Direction, Sink, host::HostId};
+use crate::observe::{Direction, Method, Sink};
 
 /// What the request whose answer is awaited offers to go on with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,14 +62,17 @@ pub(in crate::observe) enum LeftFor {
 }
 
 /// A request that is answered in HTTP/2.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::observe) struct Asked {
     pub(in crate::observe) host: HostId,
+    pub(in crate::observe) method: Method,
+    pub(in crate::observe) path: Path,
     pub(in crate::observe) started: Nanos,
     pub(in crate::observe) held: u64,
     pub(in crate::observe) request_bytes: u64,
     pub(in crate::observe) response_bytes: u64,
     pub(in crate::observe) probe: bool,
+    pub(in crate::observe) trace: Option<Trace>,
 }
 
 impl Http1 {
@@ -84,11 +90,14 @@ impl Http1 {
         let Some(pending) = self.queue.pop_front() else { return false };
         let request = Asked {
             host: pending.host,
+            method: pending.method,
+            path: pending.path,
             started: pending.started,
             held: pending.held,
             request_bytes: pending.bytes,
             response_bytes: self.answer.bytes,
             probe: pending.probe,
+            trace: pending.trace,
         };
         let ahead = std::mem::take(&mut self.partial_request);
         let to = LeftFor::Http2 { settings, request };

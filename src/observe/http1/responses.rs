@@ -3,15 +3,16 @@
 
 use super::body::{Body, Progress};
 use super::gather::{Gathered, gather, skip_empty_lines};
-use super::head::{self, Method, ResponseHead};
+use super::head::{self, ResponseHead};
 use super::pending::Pending;
 use super::{Http1, Lost, Requests, Responses, count_messages};
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::web::WebBody;
 use crate::observe::grpc::{Call, ContentKind, GrpcStatus};
+use crate::observe::host::HostId;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{
-    Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, host::HostId,
+    Direction, Ending, Event, Exchange, Flags, Method, Passed, Protocol, Reason, Sink,
 };
 
 impl Http1 {
@@ -30,7 +31,7 @@ impl Http1 {
         let mut rest = bytes;
         while !rest.is_empty() {
             if let Responses::Body(_) = self.responses {
-                self.answer.first_data.get_or_insert(passed.written);
+                self.answer.first_data.comes(passed.written);
             }
             match &mut self.responses {
                 Responses::Head => rest = self.response_head(rest, passed, tcp, sink),
@@ -84,17 +85,11 @@ impl Http1 {
             Ending::AppReset => self.broken_off_by_app(now, sink),
             Ending::Refused => {
                 if self.queue.is_empty() && !self.partial_request.is_empty() {
+                    let bytes = self.partial_request.len();
                     // Sniffed as HTTP, though its head was still on the way.
                     self.queue.push_back(Pending {
-                        started: self.partial_since,
-                        bytes: self.partial_request.len() as u64,
-                        held: 0,
-                        host: HostId::UNKNOWN,
-                        method: Method::Other,
-                        content: ContentKind::Other,
-                        last: true,
                         readable: true,
-                        probe: false,
+                        ..Pending::unread(self.partial_since, bytes as u64, Method::Other)
                     });
                     sink.event(Event::Began { host: HostId::UNKNOWN });
                 }
@@ -150,7 +145,7 @@ impl Http1 {
             Gathered::Incomplete if is_half_line => return &[],
             Gathered::Incomplete => {
                 if head::could_be_status_line(&self.partial_response) {
-                    self.answer.first_byte.get_or_insert(passed.written);
+                    self.answer.first_byte.comes(passed.written);
                     return &[];
                 }
                 let bytes = std::mem::take(&mut self.partial_response).len();
@@ -194,10 +189,10 @@ impl Http1 {
         tcp: &mut TcpMeter,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
-        self.answer.first_byte.get_or_insert(passed.written);
+        self.answer.first_byte.comes(passed.written);
         self.answer.bytes += length as u64;
         if matches!(head.status, 100 | 102..=199) {
-            self.answer.first_byte = None;
+            self.answer.first_byte = Awaited::STILL;
             return rest;
         }
         if self.queue.is_empty() {
@@ -267,17 +262,7 @@ impl Http1 {
         }
         if let Requests::Lost(lost) = &mut self.requests {
             lost.answerable = false;
-            self.queue.push_back(Pending {
-                started: lost.since,
-                bytes: lost.bytes,
-                held: 0,
-                host: HostId::UNKNOWN,
-                method: lost.method,
-                content: ContentKind::Other,
-                last: true,
-                readable: false,
-                probe: false,
-            });
+            self.queue.push_back(Pending::unread(lost.since, lost.bytes, lost.method));
             sink.event(Event::Began { host: HostId::UNKNOWN });
         }
     }
@@ -301,6 +286,9 @@ impl Http1 {
         let flags = if pending.readable { flags } else { Flags::DownstreamProtocolError };
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
+            method: pending.method,
+            path: self.rules.settle(pending.path, answer.status),
+            version: pending.version,
             call: match pending.content {
                 ContentKind::GrpcWeb | ContentKind::GrpcWebText => {
                     let in_body = self.web[1].take().map_or(GrpcStatus::NONE, |web| web.status());
@@ -314,13 +302,14 @@ impl Http1 {
             flags,
             started: pending.started,
             ended: passed.written,
-            first_byte: answer.first_byte,
-            first_data: answer.first_data,
+            first_byte: answer.first_byte.time(),
+            first_data: answer.first_data.time(),
             held: pending.held + passed.held(),
             held_request: pending.held,
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
             probe: pending.probe,
+            trace: pending.trace,
         }));
     }
 

@@ -4,10 +4,11 @@ use super::bodies::Extra;
 use super::field::Head;
 use super::frame::{self, END_HEADERS, END_STREAM, FrameHead, PADDED, WITH_PRIORITY};
 use super::streams::Stream;
-use super::{Http2, MAX_STREAMS, MAX_WEB_CALLS};
-use crate::clock::Nanos;
+use super::{Http2, MAX_NEW_PATHS, MAX_STREAMS, MAX_WEB_CALLS};
+use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::{ContentKind, GrpcStatus};
-use crate::observe::{Direction, Passed, Reason, Sink};
+use crate::observe::path::Path;
+use crate::observe::{Direction, Method, Passed, Reason, Sink};
 
 /// A header block, perhaps not yet all of it.
 #[derive(Debug, Default)]
@@ -97,16 +98,18 @@ impl Http2 {
         sink: &mut impl Sink,
     ) -> Result<(), Reason> {
         let mut head = Head::default();
+        let has_room = self.streams.len() < MAX_NEW_PATHS;
         let lane = match direction {
             Direction::Request => &mut self.client,
             Direction::Response => &mut self.app,
         };
-        lane.decoder.read(fragments, &self.rules.hosts, |field| head.take(field))?;
+        let path = lane.decoder.read(fragments, &self.rules, has_room, |field| head.take(field))?;
+        head.trace = lane.decoder.trace().filter(|_| self.rules.traces);
         if block.is_promise {
             return Ok(());
         }
         match direction {
-            Direction::Request => self.asks(block, &head, passed, sink),
+            Direction::Request => self.asks(block, &head, path, passed, sink),
             Direction::Response => self.answers(block, &head, passed, sink),
         }
     }
@@ -116,6 +119,7 @@ impl Http2 {
         &mut self,
         block: &Block,
         head: &Head,
+        path: Path,
         passed: Passed,
         sink: &mut impl Sink,
     ) -> Result<(), Reason> {
@@ -123,7 +127,7 @@ impl Http2 {
             return Err(Reason::UnexpectedFrame);
         }
         if block.stream > self.newest {
-            return self.opens(block, head, passed, sink);
+            return self.opens(block, head, path, passed, sink);
         }
         let Some(stream) = self.streams.get_mut(block.stream) else {
             // It is over; the client may not have known when it sent this.
@@ -141,6 +145,7 @@ impl Http2 {
         &mut self,
         block: &Block,
         head: &Head,
+        path: Path,
         passed: Passed,
         sink: &mut impl Sink,
     ) -> Result<(), Reason> {
@@ -152,21 +157,24 @@ impl Http2 {
             return Err(Reason::TooManyStreams);
         }
         self.newest = block.stream;
+        let is_probe = head.is_kubelet && self.rules.probes_apart;
         let stream = Stream {
             started: block.since.0,
-            first_byte: None,
-            first_data: None,
+            first_byte: Awaited::STILL,
+            first_data: Awaited::STILL,
             held: passed.held(),
             request_bytes: block.wire_bytes,
             response_bytes: 0,
             messages: Default::default(),
             status: 0,
             host: head.service(),
+            method: head.method,
+            path: if is_probe { Path::OTHER } else { path },
             content: head.content,
             grpc_status: GrpcStatus::NONE,
             is_asked: block.ends_stream,
-            is_probe: head.is_kubelet && self.rules.probes_apart,
-            is_connect: head.is_connect,
+            is_probe,
+            trace: head.trace,
             websocket: head.websocket,
         };
         if let Some(last) = self.last_taken
@@ -220,12 +228,12 @@ impl Http2 {
             return Err(Reason::MalformedResponse);
         } else {
             stream.status = head.status;
-            stream.first_byte = Some(block.since.1);
+            stream.first_byte.comes(block.since.1);
         }
         if stream.content != ContentKind::Other && head.grpc_status != GrpcStatus::NONE {
             stream.grpc_status = head.grpc_status;
         }
-        if stream.is_connect && matches!(stream.status, 200..=299) {
+        if stream.method == Method::Connect && matches!(stream.status, 200..=299) {
             self.became_tunnel(id, block.ends_stream, passed, sink);
         } else if block.ends_stream {
             self.ends(Direction::Response, id, passed, sink);

@@ -1,7 +1,6 @@
 //! What is read in bodies: messages of gRPC and gRPC-Web, and `WebSocket` in tunnels.
 
 use super::Http2;
-use super::endings::record;
 use super::streams::Stream;
 use crate::clock::Nanos;
 use crate::observe::grpc::web::WebBody;
@@ -87,11 +86,11 @@ impl Http2 {
         sink: &mut impl Sink,
     ) {
         let Some(stream) = self.take(id) else { return };
-        record(&stream, Flags::None, passed, sink);
+        let (websocket, is_asked) = (stream.websocket, stream.is_asked);
+        self.record(stream, Flags::None, passed, sink);
         if !is_over {
-            let websocket = stream.websocket;
             let open = websocket.then(|| Box::new(WebSocket::open(passed.written, sink)));
-            self.extras.insert(id, Extra::Tunnel(open, [stream.is_asked, false]));
+            self.extras.insert(id, Extra::Tunnel(open, [is_asked, false]));
         }
     }
 

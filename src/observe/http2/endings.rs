@@ -6,7 +6,9 @@ use super::{Http2, LastTaken};
 use crate::clock::Nanos;
 use crate::observe::grpc::{Call, ContentKind};
 use crate::observe::watcher::TcpMeter;
-use crate::observe::{Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink};
+use crate::observe::{
+    Direction, Ending, Event, Exchange, Flags, Passed, Protocol, Reason, Sink, Version,
+};
 
 impl Http2 {
     /// The client sends no more. Streams that it still waits for may be answered, but not calls: a
@@ -20,7 +22,7 @@ impl Http2 {
             if stream.is_some_and(|stream| stream.content != ContentKind::Other)
                 && let Some(stream) = self.take(id)
             {
-                give_up(stream, Flags::DownstreamClosed, 0, passed, sink);
+                self.give_up(stream, Flags::DownstreamClosed, 0, passed, sink);
             }
         }
     }
@@ -53,10 +55,10 @@ impl Http2 {
             match ending {
                 Ending::AppReset => self.broken_off(stream, passed, sink),
                 Ending::Refused => {
-                    give_up(stream, Flags::UpstreamConnectFailure, 503, passed, sink);
+                    self.give_up(stream, Flags::UpstreamConnectFailure, 503, passed, sink);
                 }
                 Ending::Finished | Ending::ClientReset | Ending::GivenUp => {
-                    give_up(stream, Flags::DownstreamClosed, 0, passed, sink);
+                    self.give_up(stream, Flags::DownstreamClosed, 0, passed, sink);
                 }
             }
         }
@@ -78,7 +80,7 @@ impl Http2 {
             }
             Direction::Response => {
                 if let Some(stream) = self.take(id) {
-                    record(&stream, Flags::None, passed, sink);
+                    self.record(stream, Flags::None, passed, sink);
                 }
             }
         }
@@ -94,8 +96,8 @@ impl Http2 {
             return self.tunnel_ends(id, [true, true], passed.written, sink);
         };
         match by {
-            Direction::Request => give_up(stream, Flags::DownstreamClosed, 0, passed, sink),
-            Direction::Response => give_up(stream, Flags::UpstreamReset, 503, passed, sink),
+            Direction::Request => self.give_up(stream, Flags::DownstreamClosed, 0, passed, sink),
+            Direction::Response => self.give_up(stream, Flags::UpstreamReset, 503, passed, sink),
         }
     }
 
@@ -143,7 +145,7 @@ impl Http2 {
             0 => (Flags::UpstreamClosed, 503),
             _ => (Flags::UpstreamProtocolError, 503),
         };
-        give_up(stream, flags, status, passed, sink);
+        self.give_up(stream, flags, status, passed, sink);
     }
 
     /// The app answers in HTTP/1: it has not understood a word.
@@ -156,6 +158,54 @@ impl Http2 {
         let why = Err(Reason::AnsweredInHttp1);
         let bytes = usize::try_from(self.client_bytes).unwrap_or(usize::MAX);
         self.lose(why, Direction::Request, bytes, now, tcp, sink);
+    }
+
+    /// Without an answer's end. What has no status gets `status`.
+    fn give_up(
+        &self,
+        mut stream: Stream,
+        flags: Flags,
+        status: u16,
+        passed: Passed,
+        sink: &mut impl Sink,
+    ) {
+        if stream.status == 0 {
+            stream.status = status;
+        }
+        self.record(stream, flags, passed, sink);
+    }
+
+    /// Writes down what became of a stream.
+    pub(super) fn record(
+        &self,
+        stream: Stream,
+        flags: Flags,
+        passed: Passed,
+        sink: &mut impl Sink,
+    ) {
+        let call = match stream.content {
+            ContentKind::Other => Call::Http,
+            _ => Call::Grpc(stream.grpc_status.or_by_http(stream.status)),
+        };
+        sink.event(Event::Exchange(Exchange {
+            host: stream.host,
+            method: stream.method,
+            path: self.rules.settle(stream.path, stream.status),
+            version: Version::Http2,
+            call,
+            status: stream.status,
+            flags,
+            started: stream.started,
+            ended: passed.written,
+            first_byte: stream.first_byte.time(),
+            first_data: stream.first_data.time(),
+            held: stream.held + passed.held(),
+            held_request: stream.held,
+            request_bytes: stream.request_bytes,
+            response_bytes: stream.response_bytes,
+            probe: stream.is_probe,
+            trace: stream.trace,
+        }));
     }
 
     /// Stops reading. `bytes` from one side have come that are not understood.
@@ -178,37 +228,6 @@ impl Http2 {
         self.tunnels_end(now, sink);
         self.is_lost = true;
     }
-}
-
-/// Without an answer's end. What has no status gets `status`.
-fn give_up(mut stream: Stream, flags: Flags, status: u16, passed: Passed, sink: &mut impl Sink) {
-    if stream.status == 0 {
-        stream.status = status;
-    }
-    record(&stream, flags, passed, sink);
-}
-
-/// Writes down what became of a stream.
-pub(super) fn record(stream: &Stream, flags: Flags, passed: Passed, sink: &mut impl Sink) {
-    let call = match stream.content {
-        ContentKind::Other => Call::Http,
-        _ => Call::Grpc(stream.grpc_status.or_by_http(stream.status)),
-    };
-    sink.event(Event::Exchange(Exchange {
-        host: stream.host,
-        call,
-        status: stream.status,
-        flags,
-        started: stream.started,
-        ended: passed.written,
-        first_byte: stream.first_byte,
-        first_data: stream.first_data,
-        held: stream.held + passed.held(),
-        held_request: stream.held,
-        request_bytes: stream.request_bytes,
-        response_bytes: stream.response_bytes,
-        probe: stream.is_probe,
-    }));
 }
 
 impl Stream {

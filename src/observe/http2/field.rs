@@ -1,13 +1,20 @@
 //! What a header field says, as far as anybody here wants to know.
 
+use super::hpack::Kept;
 use crate::observe::grpc::{self, ContentKind, GrpcStatus};
-use crate::observe::host::{HostId, KnownHosts};
-use crate::observe::is_kubelet;
+use crate::observe::host::HostId;
+use crate::observe::path::PathId;
+use crate::observe::trace::{Trace, TraceName};
+use crate::observe::{Method, Rules, is_kubelet};
 
 /// A field that matters, or one that does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     Method(Method),
+    /// `:path` of a template that is known, or of none.
+    Path(PathId),
+    /// `:path` of a template that is new, by the number under which a table keeps that.
+    NewPath(u16),
     Status(u16),
     Authority(HostId),
     Host(HostId),
@@ -20,13 +27,7 @@ pub(super) enum Field {
     UserAgent {
         is_kubelet: bool,
     },
-    Other,
-}
-
-/// The methods whose answers are framed in their own way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Method {
-    Connect,
+    Trace(Kept),
     Other,
 }
 
@@ -36,6 +37,7 @@ pub(super) type ContentType = ContentKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     Method,
+    Path,
     Status,
     Authority,
     Host,
@@ -43,6 +45,7 @@ pub(super) enum Name {
     ContentType,
     GrpcStatus,
     UserAgent,
+    Trace(TraceName),
     Other,
 }
 
@@ -50,6 +53,7 @@ impl Field {
     pub(super) fn name(self) -> Name {
         match self {
             Self::Method(_) => Name::Method,
+            Self::Path(_) | Self::NewPath(_) => Name::Path,
             Self::Status(_) => Name::Status,
             Self::Authority(_) => Name::Authority,
             Self::Host(_) => Name::Host,
@@ -57,6 +61,7 @@ impl Field {
             Self::ContentType(_) => Name::ContentType,
             Self::GrpcStatus(_) => Name::GrpcStatus,
             Self::UserAgent { .. } => Name::UserAgent,
+            Self::Trace(kept) => Name::Trace(kept.name()),
             Self::Other => Name::Other,
         }
     }
@@ -67,6 +72,7 @@ impl Name {
     pub(super) fn of(name: &[u8]) -> Option<Self> {
         Some(match name {
             b":method" => Self::Method,
+            b":path" => Self::Path,
             b":status" => Self::Status,
             b":authority" => Self::Authority,
             b"host" => Self::Host,
@@ -74,15 +80,16 @@ impl Name {
             b"content-type" => Self::ContentType,
             b"grpc-status" => Self::GrpcStatus,
             b"user-agent" => Self::UserAgent,
-            _ => return None,
+            name => Self::Trace(TraceName::of(name)?),
         })
     }
 
-    /// The field of this name that has `value`.
-    pub(super) fn with(self, value: &[u8], hosts: &KnownHosts) -> Field {
+    /// The field of this name that has `value`. A path is not a matter of its own bytes alone.
+    pub(super) fn with(self, value: &[u8], rules: &Rules) -> Field {
+        let hosts = &rules.hosts;
         match self {
-            Self::Method if value == b"CONNECT" => Field::Method(Method::Connect),
-            Self::Method => Field::Method(Method::Other),
+            Self::Method => Field::Method(Method::read(value)),
+            Self::Path => Field::Path(PathId::OTHER),
             Self::Status => Field::Status(status(value)),
             Self::Authority => Field::Authority(hosts.find(value)),
             Self::Host => Field::Host(hosts.find(value)),
@@ -92,7 +99,8 @@ impl Name {
             Self::ContentType => Field::ContentType(grpc::content_kind(value)),
             Self::GrpcStatus => Field::GrpcStatus(GrpcStatus::read(value)),
             Self::UserAgent => Field::UserAgent { is_kubelet: is_kubelet(value) },
-            Self::Other => Field::Other,
+            // Of these the decoder itself keeps what they say.
+            Self::Trace(_) | Self::Other => Field::Other,
         }
     }
 }
@@ -109,24 +117,25 @@ fn status(value: &[u8]) -> u16 {
 
 /// The fields of one header block that matter.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is said or is not")]
 pub(super) struct Head {
     /// The only `:status`; 0 where there is none, or none that can be read.
     pub(super) status: u16,
     status_seen: bool,
-    pub(super) is_connect: bool,
+    pub(super) method: Method,
     pub(super) websocket: bool,
     authority: Option<HostId>,
     host: Option<HostId>,
     pub(super) content: ContentKind,
     pub(super) grpc_status: GrpcStatus,
     pub(super) is_kubelet: bool,
+    /// The trace that a request is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Head {
     pub(super) fn take(&mut self, field: Field) {
         match field {
-            Field::Method(method) => self.is_connect = method == Method::Connect,
+            Field::Method(method) => self.method = method,
             Field::Status(status) => {
                 // Two of them: readers differ on which one counts, so neither does.
                 self.status = if self.status_seen { 0 } else { status };
@@ -138,7 +147,7 @@ impl Head {
             Field::GrpcStatus(status) => self.grpc_status = status,
             Field::Protocol { websocket } => self.websocket = websocket,
             Field::UserAgent { is_kubelet } => self.is_kubelet = is_kubelet,
-            Field::Other => {}
+            Field::Path(_) | Field::NewPath(_) | Field::Trace(_) | Field::Other => {}
         }
     }
 
@@ -155,6 +164,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::host::KnownHosts;
 
     #[test]
     fn a_status_is_three_digits() {
@@ -167,8 +177,11 @@ mod tests {
     #[test]
     fn a_field_keeps_its_name_for_those_that_borrow_it() {
         let hosts = KnownHosts::new(&["shop"]);
+        let rules =
+            Rules { hosts, max_head_bytes: 100, probes_apart: true, traces: true, paths: None };
         for (name, value) in [
             (":method", "GET"),
+            (":path", "/"),
             (":status", "200"),
             (":authority", "shop"),
             ("host", "shop"),
@@ -177,7 +190,7 @@ mod tests {
             ("grpc-status", "0"),
         ] {
             let known = Name::of(name.as_bytes()).unwrap();
-            assert_eq!(known.with(value.as_bytes(), &hosts).name(), known, "{name}");
+            assert_eq!(known.with(value.as_bytes(), &rules).name(), known, "{name}");
         }
         assert_eq!(Name::of(b"Host"), None);
     }

@@ -6,11 +6,16 @@
 
 mod huffman;
 mod table;
+mod texts;
+mod traces;
 
 use super::field::{Field, Name};
-use crate::observe::Reason;
-use crate::observe::host::KnownHosts;
+use crate::observe::path::{Path, PathId};
+use crate::observe::trace::Trace;
+use crate::observe::{Reason, Rules};
 use table::{INITIAL_SIZE, Table};
+pub(super) use traces::Kept;
+use traces::Traces;
 
 /// The decoder of one direction.
 #[derive(Debug)]
@@ -21,11 +26,17 @@ pub(super) struct Decoder {
     /// The reader has asked for less than the table had; the next block must say so (RFC 7541,
     /// 4.2).
     must_shrink_to: Option<u32>,
+    traces: Traces,
 }
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), limit: INITIAL_SIZE, must_shrink_to: None }
+        Self {
+            table: Table::new(),
+            limit: INITIAL_SIZE,
+            must_shrink_to: None,
+            traces: Traces::default(),
+        }
     }
 
     /// The reader's `SETTINGS_HEADER_TABLE_SIZE` is on its way; the writer may use it from now on.
@@ -42,13 +53,16 @@ impl Decoder {
         }
     }
 
-    /// Reads a whole header block and hands on each field that matters.
+    /// Reads a whole header block and hands on each field that matters. Gives the path; a new one is
+    /// only kept where there is room for it.
     pub(super) fn read(
         &mut self,
         block: &[u8],
-        hosts: &KnownHosts,
+        rules: &Rules,
+        has_room: bool,
         mut take: impl FnMut(Field),
-    ) -> Result<(), Reason> {
+    ) -> Result<Path, Reason> {
+        self.traces.begin();
         let mut rest = block;
         while let Some((&first, _)) = rest.split_first()
             && first & 0xe0 == 0x20
@@ -59,23 +73,42 @@ impl Decoder {
         if self.must_shrink_to.is_some() && !rest.is_empty() {
             return Err(BROKEN);
         }
+        let mut path = None;
+        // Two of them: readers differ on which one counts, so neither does.
+        let mut take_path = |read| path = Some(if path.is_none() { read } else { Path::OTHER });
         while let Some(&first) = rest.first() {
             if first & 0x80 != 0 {
                 let index = integer(&mut rest, 7).ok_or(BROKEN)?;
-                take(self.table.get(index).ok_or(BROKEN)?.field);
+                let field = self.table.get(index).ok_or(BROKEN)?.field;
+                match field {
+                    Field::Path(known) => take_path(Path::Known(known)),
+                    Field::NewPath(number) => {
+                        take_path(self.path_again(index, number, rules, has_room));
+                    }
+                    Field::Trace(kept) => self.traces.told(kept),
+                    field => take(field),
+                }
             } else if first & 0xe0 == 0x20 {
                 // A change of size stands before all fields.
                 return Err(BROKEN);
             } else {
-                take(self.literal(first, &mut rest, hosts).ok_or(BROKEN)?);
+                match self.literal(first, &mut rest, rules, has_room).ok_or(BROKEN)? {
+                    Literal::Path(read) => take_path(read),
+                    Literal::Field(field) => take(field),
+                }
             }
         }
-        Ok(())
+        Ok(path.unwrap_or(Path::OTHER))
+    }
+
+    /// The trace that the block just read tells of, if that is sampled.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.traces.trace()
     }
 
     /// Bytes of memory on the heap.
     pub(super) fn kept_bytes(&self) -> usize {
-        self.table.kept_bytes()
+        self.table.kept_bytes() + self.traces.kept_bytes()
     }
 
     fn resize(&mut self, size: u32) -> Result<(), Reason> {
@@ -90,7 +123,13 @@ impl Decoder {
         Ok(())
     }
 
-    fn literal(&mut self, first: u8, rest: &mut &[u8], hosts: &KnownHosts) -> Option<Field> {
+    fn literal(
+        &mut self,
+        first: u8,
+        rest: &mut &[u8],
+        rules: &Rules,
+        has_room: bool,
+    ) -> Option<Literal> {
         let is_indexed = first & 0x40 != 0;
         let (name, name_length) = match integer(rest, if is_indexed { 6 } else { 4 })? {
             0 => {
@@ -105,13 +144,56 @@ impl Decoder {
         let value = Text::read(rest)?;
         let (field, value_length) = match name {
             Name::Other => (Field::Other, value.length()?),
-            name => value.decode(|value| name.with(value, hosts))?,
+            Name::Path => {
+                let (path, value_length) = match &rules.paths {
+                    Some(_) => value.path(rules, has_room)?,
+                    None => (Path::OTHER, value.length()?),
+                };
+                if is_indexed {
+                    match &path {
+                        Path::Known(id) => {
+                            self.table.add(Field::Path(*id), name_length, value_length);
+                        }
+                        Path::New(template) => {
+                            self.table.add_path(template.clone(), name_length, value_length);
+                        }
+                    }
+                }
+                return Some(Literal::Path(path));
+            }
+            Name::Trace(name) => {
+                let (said, length) = value.decode(|value| name.with(value))?;
+                (Field::Trace(self.traces.keep(name, said)), length)
+            }
+            name => value.decode(|value| name.with(value, rules))?,
         };
         if is_indexed {
             self.table.add(field, name_length, value_length);
         }
-        Some(field)
+        Some(Literal::Field(field))
     }
+
+    /// A path that an entry names whose template was new when the entry was added.
+    fn path_again(&mut self, index: u32, number: u16, rules: &Rules, has_room: bool) -> Path {
+        let Some(paths) = &rules.paths else { return Path::OTHER };
+        let path = match number {
+            // What the static table has may be of a template of the configuration.
+            texts::ROOT | texts::INDEX => paths.find(self.table.text(number).as_bytes(), has_room),
+            number => paths.find_again(self.table.text(number), has_room),
+        };
+        if let Path::Known(known) = path
+            && known != PathId::OTHER
+        {
+            self.table.path_known(index, number, known);
+        }
+        path
+    }
+}
+
+/// What a field says that is spelled out.
+enum Literal {
+    Path(Path),
+    Field(Field),
 }
 
 /// A string as it stands in a block.
@@ -133,6 +215,16 @@ impl<'a> Text<'a> {
     /// Its length once decoded; `None` where it cannot be.
     fn length(self) -> Option<usize> {
         if self.huffman { huffman::decode(self.bytes, |_| {}) } else { Some(self.bytes.len()) }
+    }
+
+    /// The path that it is, and its length. Of a very long one only the query may be long.
+    fn path(self, rules: &Rules, has_room: bool) -> Option<(Path, usize)> {
+        let mut is_whole = true;
+        let (path, length) = self.decode(|target| {
+            is_whole = target.len() < LONGEST_OF_INTEREST || target.contains(&b'?');
+            rules.path(target, has_room)
+        })?;
+        Some((if is_whole { path } else { Path::OTHER }, length))
     }
 
     /// What `read` makes of it, and its length. Of a very long one it is shown the beginning.

@@ -1,19 +1,21 @@
 //! The streams of a connection that are not over: what is kept of each, and how it is found.
 
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
+use crate::observe::Method;
 use crate::observe::grpc::{ContentKind, GrpcStatus, Messages};
 use crate::observe::host::HostId;
+use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
 
 /// A request whose answer is not complete.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) started: Nanos,
-    pub(super) first_byte: Option<Nanos>,
-    pub(super) first_data: Option<Nanos>,
+    pub(super) first_byte: Awaited,
+    pub(super) first_data: Awaited,
     pub(super) held: u64,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
@@ -22,14 +24,16 @@ pub(super) struct Stream {
     /// 0 until the final response's head has been read.
     pub(super) status: u16,
     pub(super) host: HostId,
+    pub(super) method: Method,
+    pub(super) path: Path,
     pub(super) content: ContentKind,
     pub(super) grpc_status: GrpcStatus,
     /// The client has sent all of it.
     pub(super) is_asked: bool,
     /// The kubelet asks.
     pub(super) is_probe: bool,
-    /// It asks for a tunnel (RFC 9113, 8.5).
-    pub(super) is_connect: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
     /// The tunnel is to carry `WebSocket` (RFC 8441).
     pub(super) websocket: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::Http2;
 use super::streams::Stream;
+use crate::clock::Awaited;
 use crate::observe::Rules;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::http1::Asked;
@@ -54,7 +55,7 @@ impl Http2 {
     pub(in crate::observe) fn upgraded(
         rules: Arc<Rules>,
         settings: H2cSettings,
-        request: &Asked,
+        request: Asked,
     ) -> Self {
         let mut this = Self::new(rules, request.started);
         // The answer that agreed has acknowledged them.
@@ -68,20 +69,22 @@ impl Http2 {
         this.newest = 1;
         let stream = Stream {
             started: request.started,
-            first_byte: None,
-            first_data: None,
+            first_byte: Awaited::STILL,
+            first_data: Awaited::STILL,
             held: request.held,
             request_bytes: request.request_bytes,
             response_bytes: request.response_bytes,
             messages: Default::default(),
             status: 0,
             host: request.host,
+            method: request.method,
+            path: request.path,
             content: ContentKind::Other,
             grpc_status: GrpcStatus::NONE,
             is_asked: true,
-            is_connect: false,
             websocket: false,
             is_probe: request.probe,
+            trace: request.trace,
         };
         this.streams.insert(1, stream);
         this

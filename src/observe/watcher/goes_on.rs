@@ -21,7 +21,7 @@ impl Watcher {
         let rest = &bytes[bytes.len() - left.rest..];
         match &left.to {
             LeftFor::Http2 { settings, request } => {
-                let http2 = Http2::upgraded(http1.rules(), *settings, request);
+                let http2 = Http2::upgraded(http1.rules(), *settings, request.clone());
                 self.stage = Stage::Http2(Box::new(http2));
                 if !left.ahead.is_empty() {
                     self.data(Direction::Request, &left.ahead, ahead, sink);

@@ -1,10 +1,19 @@
 //! Heads that are read, and heads that are not understood.
 
 use super::*;
+use crate::observe::host::KnownHosts;
+use crate::observe::path::{Paths, Templates};
+use std::sync::Arc;
+
+fn rules() -> Rules {
+    let paths = Some(Arc::new(Paths::new(Templates::default(), Some(10))));
+    let hosts = KnownHosts::new(&["shop"]);
+    Rules { hosts, max_head_bytes: 65_536, probes_apart: true, traces: true, paths }
+}
 
 fn read(head: &str) -> Result<RequestHead, Reason> {
     assert_eq!(end(head.as_bytes(), 0), Some(head.len()), "one whole head: {head:?}");
-    let (read, length) = request(head.as_bytes(), &KnownHosts::new(&["shop"]))?;
+    let (read, length) = request(head.as_bytes(), &rules(), true)?;
     assert_eq!(length, head.len(), "{head:?}");
     Ok(read)
 }
@@ -77,7 +86,9 @@ fn a_head_that_servers_read_differently_is_not_understood() {
 #[test]
 fn a_head_tells_its_method_host_persistence_and_upgrade() {
     let head = read("GET /a HTTP/1.1\r\nHost: shop:80\r\n\r\n").unwrap();
-    assert_eq!((head.method, head.host, head.last), (Method::Other, HostId(0), false));
+    assert_eq!((head.method, head.host, head.last), (Method::Get, HostId(0), false));
+    assert_eq!((head.path, head.version), (Path::New("/a".into()), Version::Http11));
+    assert_eq!(read("GET / HTTP/1.0\r\n\r\n").unwrap().version, Version::Http10);
     assert!(read("GET / HTTP/1.0\r\n\r\n").unwrap().last);
     assert!(!read("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").unwrap().last);
     assert!(read("GET / HTTP/1.1\r\nConnection: te, CLOSE\r\n\r\n").unwrap().last);

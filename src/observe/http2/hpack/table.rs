@@ -1,9 +1,13 @@
 //! The tables that HPACK's indices point into (RFC 7541, 2.3 and appendix A).
 //!
-//! Of a field no text is kept, but what it says to us and how long it is: eviction goes by size.
+//! Of a field no text is kept, but what it says to us and how long it is: eviction goes by size. Only
+//! of a path whose template is new that template is kept, for as long as the entry.
 
-use super::super::field::{ContentType, Field, Method};
+use super::super::field::{ContentType, Field};
+use super::texts::{self, Texts};
+use crate::observe::Method;
 use crate::observe::host::HostId;
+use crate::observe::path::PathId;
 
 /// A field as a table holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +34,35 @@ pub(super) struct Table {
     entries: usize,
     size: u32,
     max: u32,
+    /// Templates that entries name by a number.
+    texts: Texts,
 }
 
 impl Table {
     pub(super) fn new() -> Self {
-        Self { ring: Vec::new(), newest: 0, entries: 0, size: 0, max: INITIAL_SIZE }
+        let texts = Texts::default();
+        Self { ring: Vec::new(), newest: 0, entries: 0, size: 0, max: INITIAL_SIZE, texts }
+    }
+
+    /// The template that an entry names.
+    pub(super) fn text(&self, number: u16) -> &str {
+        self.texts.get(number)
+    }
+
+    /// The template that an entry of the dynamic table names is known by now.
+    pub(super) fn path_known(&mut self, index: u32, number: u16, path: PathId) {
+        let back = (index as usize).checked_sub(STATIC.len()).filter(|back| *back > 0);
+        if let Some(back) = back.filter(|back| *back <= self.entries) {
+            let place = self.newest.wrapping_sub(back - 1) & (self.ring.len() - 1);
+            self.ring[place].field = Field::Path(path);
+            self.texts.forget(number);
+        }
+    }
+
+    /// Adds a path whose template is new.
+    pub(super) fn add_path(&mut self, template: Box<str>, name_length: usize, value_length: usize) {
+        let number = self.texts.keep(template);
+        self.add(Field::NewPath(number), name_length, value_length);
     }
 
     /// The size that entries may take together.
@@ -72,6 +100,7 @@ impl Table {
         let fits = room.is_some_and(|room| name_length + value_length <= room as usize);
         let lengths = (u16::try_from(name_length), u16::try_from(value_length));
         let (true, (Ok(name_length), Ok(value_length))) = (fits, lengths) else {
+            self.forget(field);
             return self.evict(0);
         };
         let entry = Entry { field, name_length, value_length };
@@ -87,14 +116,22 @@ impl Table {
 
     /// Bytes of memory on the heap.
     pub(super) fn kept_bytes(&self) -> usize {
-        self.ring.capacity() * size_of::<Entry>()
+        self.ring.capacity() * size_of::<Entry>() + self.texts.kept_bytes()
+    }
+
+    fn forget(&mut self, field: Field) {
+        if let Field::NewPath(number) = field {
+            self.texts.forget(number);
+        }
     }
 
     /// Gives up the oldest entries until the rest takes at most `size`.
     fn evict(&mut self, size: u32) {
         while self.size > size {
             let oldest = self.newest.wrapping_sub(self.entries - 1) & (self.ring.len() - 1);
-            self.size -= self.ring[oldest].size();
+            let entry = self.ring[oldest];
+            self.size -= entry.size();
+            self.forget(entry.field);
             self.entries -= 1;
         }
     }
@@ -130,10 +167,10 @@ const fn other(name: &str) -> Entry {
 /// Entry 1 stands first.
 static STATIC: [Entry; 61] = [
     entry(Field::Authority(HostId::UNKNOWN), ":authority", 0),
-    entry(Field::Method(Method::Other), ":method", 3),
-    entry(Field::Method(Method::Other), ":method", 4),
-    entry(Field::Other, ":path", 1),
-    entry(Field::Other, ":path", 11),
+    entry(Field::Method(Method::Get), ":method", 3),
+    entry(Field::Method(Method::Post), ":method", 4),
+    entry(Field::NewPath(texts::ROOT), ":path", 1),
+    entry(Field::NewPath(texts::INDEX), ":path", 11),
     entry(Field::Other, ":scheme", 4),
     entry(Field::Other, ":scheme", 5),
     entry(Field::Status(200), ":status", 3),

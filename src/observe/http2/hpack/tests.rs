@@ -1,20 +1,34 @@
 //! HPACK is followed as the specification's examples and a decoder of others' do.
 
 use super::*;
+use crate::observe::Method;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
-use crate::observe::host::HostId;
-use crate::observe::http2::field::Method;
+use crate::observe::host::{HostId, KnownHosts};
+use crate::observe::path::{Paths, Templates};
 use proptest::prelude::*;
+use std::sync::Arc;
 
-fn hosts() -> KnownHosts {
-    KnownHosts::new(&["www.example.com"])
+fn rules() -> Rules {
+    let hosts = KnownHosts::new(&["www.example.com"]);
+    let templates = Templates::read(["/users/{id}", "/index.html"]).unwrap();
+    let paths = Some(Arc::new(Paths::new(templates, Some(2))));
+    Rules { hosts, max_head_bytes: 65_536, probes_apart: true, traces: true, paths }
 }
 
 /// What matters of a block, without what does not.
 fn read(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<Field>, Reason> {
+    read_with(decoder, block, &rules()).map(|(fields, _)| fields)
+}
+
+/// The same, and the path.
+fn read_with(
+    decoder: &mut Decoder,
+    block: &[u8],
+    rules: &Rules,
+) -> Result<(Vec<Field>, Path), Reason> {
     let mut fields = Vec::new();
-    decoder.read(block, &hosts(), |field| fields.push(field))?;
-    Ok(fields.into_iter().filter(|field| *field != Field::Other).collect())
+    let path = decoder.read(block, rules, true, |field| fields.push(field))?;
+    Ok((fields.into_iter().filter(|field| *field != Field::Other).collect(), path))
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -24,7 +38,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 const SHOP: Field = Field::Authority(HostId(0));
-const GET: Field = Field::Method(Method::Other);
+const GET: Field = Field::Method(Method::Get);
 
 #[test]
 fn the_requests_of_the_specification_are_read() {
@@ -208,11 +222,21 @@ fn put_text(out: &mut Vec<u8>, text: &str, huffman: bool) {
 }
 
 /// What another's decoder makes of a block, as far as it matters here.
-fn read_by_another(decoder: &mut loona_hpack::Decoder<'_>, block: &[u8]) -> Result<Vec<Field>, ()> {
+fn read_by_another(
+    decoder: &mut loona_hpack::Decoder<'_>,
+    block: &[u8],
+    rules: &Rules,
+) -> Result<(Vec<Field>, Path), ()> {
     let fields = decoder.decode(block).map_err(|_| ())?;
-    let known =
-        fields.iter().filter_map(|(name, value)| Some(Name::of(name)?.with(value, &hosts())));
-    Ok(known.collect())
+    let known = fields.iter().filter_map(|(name, value)| Some(Name::of(name)?.with(value, rules)));
+    // A path is not handed on with the others.
+    let known = known.filter(|field| !matches!(field, Field::Path(_))).collect();
+    let mut paths = fields.iter().filter(|(name, _)| name == b":path").map(|(_, path)| path);
+    let path = match (paths.next(), paths.next()) {
+        (Some(path), None) => rules.path(path, true),
+        _ => Path::OTHER,
+    };
+    Ok((known, path))
 }
 
 proptest! {
@@ -231,6 +255,7 @@ proptest! {
         let mut own = Decoder::new();
         let mut other = loona_hpack::Decoder::new();
         other.set_max_allowed_table_size(4096);
+        let rules = rules();
         for (i, steps) in blocks.iter().enumerate() {
             let mut block = Vec::new();
             let (sizes, fields): (Vec<_>, Vec<_>) =
@@ -242,10 +267,14 @@ proptest! {
                 let place = place.index(block.len());
                 block[place] = *byte;
             }
-            let expected = read_by_another(&mut other, &block);
-            let read = read(&mut own, &block);
+            let expected = read_by_another(&mut other, &block, &rules);
+            let read = read_with(&mut own, &block, &rules);
             match (&read, &expected) {
-                (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected, "{:?}", block),
+                (Ok(read), Ok(expected)) => {
+                    prop_assert_eq!(read, expected, "{:?}", block);
+                    // What was new may be known from now on, whoever names it.
+                    rules.settle(read.1.clone(), if i % 2 == 0 { 404 } else { 200 });
+                }
                 (Err(_), Err(())) => return Ok(()),
                 // The other takes a change of size anywhere, and integers of any length.
                 (Err(_), Ok(_)) if mishap.is_some() => return Ok(()),
@@ -270,6 +299,8 @@ proptest! {
 
 const NAMES: &[&str] = &[
     ":method",
+    ":path",
+    ":path",
     ":status",
     ":authority",
     "host",
@@ -286,6 +317,10 @@ const VALUES: &[&str] = &[
     "200",
     "404",
     "GET",
+    "/users/7?q",
+    "/items/1",
+    "/items/2",
+    "/c",
     "CONNECT",
     "www.example.com",
     "application/grpc",
