@@ -5,7 +5,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
@@ -30,6 +30,7 @@ fn layout() -> Layout {
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 10_000,
+        extras: Extras::default(),
     }
 }
 
@@ -51,6 +52,7 @@ fn exchange(status: u16) -> Event {
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
+        trace: None,
     })
 }
 

@@ -95,7 +95,7 @@ impl App {
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
         let clock = Clock::start();
-        let layout = self.doors.layout(&self.config);
+        let layout = self.doors.layout(&self.config, clock.epoch());
         let paths = paths(&self.config.paths).map(Arc::new);
         let meter = Meter::new(layout.clone());
         let staff = Staff { clock, connections: Arc::clone(&connections) };

@@ -100,6 +100,8 @@ pub struct Config {
     pub max_series: usize,
     /// How long a series of requests may stand still before it is left out; `None` is for ever.
     pub series_idle_timeout: Option<Duration>,
+    /// What is recorded and shown beyond numbers and classic buckets.
+    pub extras: Extras,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -162,6 +164,41 @@ pub struct Limits {
     /// The most bytes of one HTTP head that are kept to be read; a longer one is carried
     /// unchanged, but its connection is metered as TCP from there on.
     pub max_head_bytes: usize,
+}
+
+/// What is recorded and shown beyond numbers and classic buckets, to scrapers that can take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extras {
+    /// Where native histograms are.
+    pub natives: NativeHistograms,
+    /// Their resolution, 0 to 8: bounds grow by the 2^-schema-th power of two.
+    pub native_schema: u8,
+    /// The most buckets of one, before its resolution is halved.
+    pub native_max_buckets: usize,
+    /// Traces that requests name stand as examples for buckets.
+    pub exemplars: bool,
+}
+
+/// Where native histograms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeHistograms {
+    /// Beside the classic buckets.
+    Beside,
+    /// In their place, where the format has native histograms.
+    Instead,
+    /// Nowhere.
+    Off,
+}
+
+impl NativeHistograms {
+    /// The name that `--native-histograms` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Beside => "beside",
+            Self::Instead => "instead",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// What is logged, and how.

@@ -13,6 +13,7 @@ const LOOK: &str = "Where to look";
 const APP: &str = "The app's own metrics";
 const WHO: &str = "Who this pod is";
 const LIMITS: &str = "Limits";
+const HISTOGRAMS: &str = "Histograms";
 const STOPPING: &str = "Stopping";
 const LOGGING: &str = "Logging";
 
@@ -220,6 +221,25 @@ pub struct ProxyArgs {
     /// such request: then it is back with all that was ever counted. `off` is for ever.
     #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
     pub series_idle_timeout: Option<String>,
+    /// Where latencies and sizes are native histograms, for scrapers that ask for protobuf:
+    /// `beside` the classic buckets, `instead` of them, or `off`.
+    #[arg(long, value_name = "WHERE", help_heading = HISTOGRAMS)]
+    pub native_histograms: Option<String>,
+
+    /// The resolution of native histograms, 0 to 8: each step more is twice as fine, and 3 makes
+    /// buckets of a tenth of what is in them.
+    #[arg(long, value_name = "SCHEMA", help_heading = HISTOGRAMS)]
+    pub native_schema: Option<String>,
+
+    /// The most buckets of a native histogram, up to 65536; one that needs more is shown at half
+    /// the resolution.
+    #[arg(long, value_name = "COUNT", help_heading = HISTOGRAMS)]
+    pub native_max_buckets: Option<String>,
+
+    /// Whether the newest request of each bucket of latencies is shown with its trace, where a
+    /// `traceparent` or B3 header says that it is sampled: `on` or `off`.
+    #[arg(long, value_name = "SWITCH", help_heading = HISTOGRAMS)]
+    pub exemplars: Option<String>,
 
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
@@ -271,6 +291,10 @@ impl ProxyArgs {
             max_series: text("10000"),
             max_paths: text("200"),
             series_idle_timeout: text("off"),
+            native_histograms: text("beside"),
+            native_schema: text("3"),
+            native_max_buckets: text("160"),
+            exemplars: text("on"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -319,7 +343,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 38] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 42] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -357,6 +381,10 @@ impl ProxyArgs {
             max_series,
             max_paths,
             series_idle_timeout,
+            native_histograms,
+            native_schema,
+            native_max_buckets,
+            exemplars,
             drain_timeout,
             linger,
             log_level,
@@ -397,6 +425,10 @@ impl ProxyArgs {
             ("max-series", One(max_series)),
             ("max-paths", One(max_paths)),
             ("series-idle-timeout", One(series_idle_timeout)),
+            ("native-histograms", One(native_histograms)),
+            ("native-schema", One(native_schema)),
+            ("native-max-buckets", One(native_max_buckets)),
+            ("exemplars", One(exemplars)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),

@@ -191,7 +191,8 @@ impl Stats {
         }
         let mut own = Vec::new();
         if selection.wants_own() {
-            own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
+            let (snapshot, vitals) = (self.meter.snapshot(), self.vitals());
+            own = self.dialects.families_for(format.syntax(), &snapshot, &vitals);
             let text = gathered.instruments.get_or_init(|| self.instruments());
             own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
         }

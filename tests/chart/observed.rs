@@ -239,7 +239,13 @@ pub(crate) fn each_sidecar_is_up_once(prometheus: &Prometheus) {
 }
 
 fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) {
-    let canary = Subject { namespace: "test", target: "podinfo", interval: "1m" };
+    let canary = Subject {
+        namespace: "test",
+        target: "podinfo",
+        service: "podinfo",
+        route: "",
+        interval: "1m",
+    };
     for observer in &world.observers {
         for query in [observer.success_rate(canary), observer.duration(canary)] {
             let pods: BTreeSet<String> = selectors(&query)

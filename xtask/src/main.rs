@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test`, `cargo xtask bench` and `cargo xtask image`.
+//! The project's own tasks: `cargo xtask test`, `bench`, `image` and `e2e`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a task prints is its result")]
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod bench;
+mod e2e;
 mod image;
 mod packages;
 mod test;
@@ -25,6 +26,10 @@ fn main() -> ExitCode {
         }
         Some((command, rest)) if command == "bench" => match bench::Options::parse(rest) {
             Ok(options) => bench::run(&options),
+            Err(error) => return refuse(&error.to_string()),
+        },
+        Some((command, rest)) if command == "e2e" => match e2e::Options::parse(rest) {
+            Ok(options) => e2e::run(&options),
             Err(error) => return refuse(&error.to_string()),
         },
         Some((command, rest)) if command == "image" && rest.is_empty() => image::check(),
@@ -74,4 +79,8 @@ usage: cargo xtask test
 
        cargo xtask image
            As root: builds the container image by the Dockerfile, without a
-           registry, looks into it, and runs it.";
+           registry, looks into it, and runs it.
+       cargo xtask e2e [--image IMAGE] [--keep]
+           Installs the chart in the cluster that the variable KUBECONFIG names,
+           has pods injected, looks at their metrics, and cleans up; needs kubectl,
+           helm, and podmeter's image where the cluster finds it.";
