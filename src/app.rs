@@ -3,6 +3,7 @@
 
 mod doors;
 
+use crate::app_process::AppProcesses;
 use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::{Config, PathRules};
@@ -120,6 +121,7 @@ impl App {
             dialects: Dialects::new(&config.dialects, &subject, &layout)
                 .forgetting(config.series_idle_timeout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
+            processes: Arc::new(AppProcesses::new(config.app_process, config.app_metrics.len())),
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),

@@ -70,7 +70,7 @@ impl Default for Awaited {
 
 /// The time of day: whole seconds since 1970, as certificates tell it.
 pub fn unix_seconds() -> u64 {
-    let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // A clock from before 1970 is not set.
     since.map_or(0, |since| since.as_secs())
 }

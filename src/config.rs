@@ -78,6 +78,8 @@ pub struct Config {
     pub app_metrics_max_bytes: u64,
     /// Probes of the app that the health listener answers by asking the app, by path.
     pub app_probes: Vec<AppProbe>,
+    /// How the app's processes are told of, where it does not do so itself.
+    pub app_process: AppProcess,
     /// The families that the recording is shown as, at least one, none twice.
     pub dialects: Vec<Dialect>,
     /// Which paths are told apart, where a dialect tells any.
@@ -177,6 +179,28 @@ pub struct Extras {
     pub native_max_buckets: usize,
     /// Traces that requests name stand as examples for buckets.
     pub exemplars: bool,
+}
+
+/// How the app's processes are told of, where it does not do so itself and they can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppProcess {
+    /// All together.
+    Sum,
+    /// Each by itself.
+    Each,
+    /// Not at all.
+    Off,
+}
+
+impl AppProcess {
+    /// The name that `--app-process` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Each => "each",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Where native histograms are.

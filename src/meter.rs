@@ -44,6 +44,7 @@ use crate::observe::{Flags, Method, Version};
 use ports::Ports;
 use shard::Cells;
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -141,6 +142,12 @@ impl Meter {
             self.show_known_ports(&shard);
         }
         Some(shard)
+    }
+
+    /// Where the app listens, as far as connections have led there.
+    pub fn targets(&self) -> Vec<SocketAddr> {
+        let inbound = self.ports.all().into_iter().filter(|route| route.side == Side::Inbound);
+        inbound.map(|route| route.target).filter(|target| target.port() != 0).collect()
     }
 
     /// Adds up all shards.

@@ -152,6 +152,7 @@ fn a_bad_value_of_what_is_shown_besides_is_named_with_what_the_setting_takes() {
         ("native-schema", "03", "a whole number from 0 to 8"),
         ("native-max-buckets", "0", "a whole number from 1 to 65536"),
         ("exemplars", "true", "on or off"),
+        ("app-process", "all", "sum, each or off"),
     ] {
         let output = podmeter(&format!("{PROXY} --{setting}={value}"));
         assert_refused(&output, &format!("--{setting} is {value:?}, but it takes {expected}"));
@@ -502,7 +503,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 43);
+    assert_eq!(rows.len(), 44);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 42] = [
+const SAMPLES: [(&str, [&str; 3]); 43] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -49,6 +49,7 @@ const SAMPLES: [(&str, [&str; 3]); 42] = [
         ],
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
+    ("app-process", ["each", "off", "sum"]),
     ("workload", ["shop", "cart", "till"]),
     ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
@@ -329,6 +330,7 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
             "app-metrics-max-bytes": "16MiB",
+            "app-process": "sum",
             "workload": "shop",
             "workload-kind": "Deployment",
             "service": [],

@@ -146,6 +146,12 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "SIZE", help_heading = APP)]
     pub app_metrics_max_bytes: Option<String>,
 
+    /// CPU time, memory and file descriptors of the app's processes as `process_*`, where the app does
+    /// not export them and the pod shares its process namespace: `sum` of all, `each` by itself, or
+    /// `off`.
+    #[arg(long, value_name = "HOW", help_heading = APP)]
+    pub app_process: Option<String>,
+
     /// The workload this pod belongs to: the name of its Deployment or other owner.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
     pub workload: Option<String>,
@@ -221,6 +227,7 @@ pub struct ProxyArgs {
     /// such request: then it is back with all that was ever counted. `off` is for ever.
     #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
     pub series_idle_timeout: Option<String>,
+
     /// Where latencies and sizes are native histograms, for scrapers that ask for protobuf:
     /// `beside` the classic buckets, `instead` of them, or `off`.
     #[arg(long, value_name = "WHERE", help_heading = HISTOGRAMS)]
@@ -284,6 +291,7 @@ impl ProxyArgs {
             envoy_cluster_name: text("inbound|{port}||"),
             workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
+            app_process: text("sum"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
             idle_timeout: text("off"),
@@ -343,7 +351,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 42] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 43] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -364,6 +372,7 @@ impl ProxyArgs {
             envoy_label,
             app_metrics,
             app_metrics_max_bytes,
+            app_process,
             workload,
             workload_kind,
             namespace,
@@ -408,6 +417,7 @@ impl ProxyArgs {
             ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
+            ("app-process", One(app_process)),
             ("workload", One(workload)),
             ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),

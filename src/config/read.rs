@@ -10,8 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, EnvoyNames, Extras, Identity, Limits, Log, LogFormat, NativeHistograms, PathRules,
-    ProxyArgs, app_metrics, app_probes, forward, redirect,
+    AppProcess, Config, EnvoyNames, Extras, Identity, Limits, Log, LogFormat, NativeHistograms,
+    PathRules, ProxyArgs, app_metrics, app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::observe::path::Templates;
@@ -61,6 +61,7 @@ impl Config {
                 1 << 30,
             )?,
             app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
+            app_process: app_process(text(args.app_process.as_deref()))?,
             dialects: dialects(&args.dialect)?,
             paths: paths(&args)?,
             envoy: EnvoyNames::read(
@@ -239,6 +240,12 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
         idle_timeout: idle,
         max_head_bytes: usize::try_from(head).unwrap_or(usize::MAX),
     })
+}
+
+fn app_process(name: &str) -> Result<AppProcess, ConfigError> {
+    use AppProcess::{Each, Off, Sum};
+    let known = [Sum, Each, Off].into_iter().find(|mode| mode.as_str() == name);
+    known.ok_or_else(|| invalid("app-process", name, "sum, each or off"))
 }
 
 fn extras(args: &ProxyArgs) -> Result<Extras, ConfigError> {

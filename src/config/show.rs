@@ -59,6 +59,7 @@ impl From<&Config> for ProxyArgs {
                 .collect(),
             app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
             app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
+            app_process: text(&config.app_process.as_str()),
             workload,
             // An empty one is known to be unknown.
             workload_kind: Some(workload_kind.unwrap_or_default()),

@@ -84,7 +84,8 @@ impl Recorder {
 
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = Self::counted(shard, shard.admit_route(side, port, true, Nanos(0)), side);
+        let route = shard.admit_route(side, port, true, Nanos(0));
+        let mut this = Self::counted(shard, route, side);
         this.peer = peer;
         this
     }

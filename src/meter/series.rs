@@ -165,7 +165,7 @@ pub(super) struct HttpSeries {
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout, is_pinned: bool, created: Nanos) -> Self {
+    pub(super) fn new(layout: &Layout, created: Nanos, is_pinned: bool) -> Self {
         Self {
             created,
             durations: Histogram::new(&layout.durations),

@@ -40,15 +40,15 @@ impl Shard {
 
     /// The series of `key`; the first time the thread meets it, which is `now`, one is made.
     pub(super) fn http(&self, key: HttpKey, now: Nanos) -> Arc<HttpSeries> {
-        self.http_series(key, false, now)
+        self.http_series(key, now, false)
     }
 
-    /// Shows the series of `key` from now on, whether or not there is such an exchange.
+    /// Shows the series of `key` from `now` on, whether or not there is such an exchange.
     pub(super) fn pin_http(&self, key: HttpKey, now: Nanos) {
-        self.http_series(key, true, now);
+        self.http_series(key, now, true);
     }
 
-    fn http_series(&self, key: HttpKey, is_pinned: bool, now: Nanos) -> Arc<HttpSeries> {
+    fn http_series(&self, key: HttpKey, now: Nanos, is_pinned: bool) -> Arc<HttpSeries> {
         let mut index = self.index.borrow_mut();
         if let Some(series) = index.http.get(&key) {
             return Arc::clone(series);
@@ -56,9 +56,9 @@ impl Shard {
         let counted = self.meter.counted_as(key);
         if counted != key {
             drop(index);
-            return self.http_series(counted, is_pinned, now);
+            return self.http_series(counted, now, is_pinned);
         }
-        let series = Arc::new(HttpSeries::new(self.layout(), is_pinned, now));
+        let series = Arc::new(HttpSeries::new(self.layout(), now, is_pinned));
         index.http_writer.append((key, Arc::clone(&series)));
         index.http.insert(key, Arc::clone(&series));
         series

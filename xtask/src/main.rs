@@ -80,6 +80,7 @@ usage: cargo xtask test
        cargo xtask image
            As root: builds the container image by the Dockerfile, without a
            registry, looks into it, and runs it.
+
        cargo xtask e2e [--image IMAGE] [--keep]
            Installs the chart in the cluster that the variable KUBECONFIG names,
            has pods injected, looks at their metrics, and cleans up; needs kubectl,

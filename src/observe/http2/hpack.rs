@@ -144,6 +144,10 @@ impl Decoder {
         let value = Text::read(rest)?;
         let (field, value_length) = match name {
             Name::Other => (Field::Other, value.length()?),
+            Name::Trace(name) => {
+                let (said, length) = value.decode(|value| name.with(value))?;
+                (Field::Trace(self.traces.keep(name, said)), length)
+            }
             Name::Path => {
                 let (path, value_length) = match &rules.paths {
                     Some(_) => value.path(rules, has_room)?,
@@ -160,10 +164,6 @@ impl Decoder {
                     }
                 }
                 return Some(Literal::Path(path));
-            }
-            Name::Trace(name) => {
-                let (said, length) = value.decode(|value| name.with(value))?;
-                (Field::Trace(self.traces.keep(name, said)), length)
             }
             name => value.decode(|value| name.with(value, rules))?,
         };

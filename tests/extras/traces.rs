@@ -69,7 +69,7 @@ fn googles_runtime_and_the_strict_parser_read_the_same_traces_and_counts() {
             std::fs::write(&path, known().shown(format)).unwrap();
             path
         });
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native/check.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/extras/check.py");
     let output = Command::new(python).arg(script).args([protobuf, openmetrics]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
