@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test`, `cargo xtask bench` and `cargo xtask e2e`.
+//! The project's own tasks: `cargo xtask test`, `bench`, `image` and `e2e`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a task prints is its result")]
 #![expect(
     clippy::disallowed_methods,
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod e2e;
+mod image;
 mod packages;
 mod test;
 mod workspace;
@@ -31,8 +32,12 @@ fn main() -> ExitCode {
             Ok(options) => e2e::run(&options),
             Err(error) => return refuse(&error.to_string()),
         },
-        Some((command, rest)) if command == "test" => {
-            return refuse(&format!("test takes no arguments, but was given {}", rest.join(" ")));
+        Some((command, rest)) if command == "image" && rest.is_empty() => image::check(),
+        Some((command, rest)) if ["test", "image"].contains(&command.as_str()) => {
+            return refuse(&format!(
+                "{command} takes no arguments, but was given {}",
+                rest.join(" ")
+            ));
         }
         Some((command, _)) if ["help", "-h", "--help"].contains(&command.as_str()) => {
             println!("{USAGE}");
@@ -71,6 +76,10 @@ usage: cargo xtask test
        cargo xtask bench interception [--rounds N] [--seconds S] [--connections N,..]
            As root: what interception adds to a request, beside --forward, in a
            network namespace that is removed again.
+
+       cargo xtask image
+           As root: builds the container image by the Dockerfile, without a
+           registry, looks into it, and runs it.
 
        cargo xtask e2e [--image IMAGE] [--keep]
            Installs the chart in the cluster that the variable KUBECONFIG names,
