@@ -1,5 +1,6 @@
 //! Tells the time as whole nanoseconds since the program began, so that time is a value that tests can set.
 
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// A point in time: nanoseconds since the [`Clock`] was made.
@@ -23,6 +24,13 @@ impl Clock {
     /// A clock that reads 0 now.
     pub fn start() -> Self {
         Self { origin: Instant::now() }
+    }
+
+    /// When it read 0, since 1970. To be asked once: times are told from there on, so that one that
+    /// is told again is the same, whatever has become of the date.
+    pub fn epoch(&self) -> Duration {
+        let date = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        date.saturating_sub(self.origin.elapsed())
     }
 
     /// The time now.
@@ -62,7 +70,7 @@ impl Default for Awaited {
 
 /// The time of day: whole seconds since 1970, as certificates tell it.
 pub fn unix_seconds() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // A clock from before 1970 is not set.
     since.map_or(0, |since| since.as_secs())
 }

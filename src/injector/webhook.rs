@@ -118,11 +118,14 @@ impl Webhook {
     }
 
     async fn answer(&self, request: Request<Incoming>, guest: &Guest) -> Answer {
-        guest.enter(Phase::Answered);
-        let answer = match self.review(request).await {
+        guest.enter(Phase::Sending);
+        let answer = match self.review(request, guest).await {
             Ok(answer) => answer,
             Err(refusal) => {
                 let first = self.state.measures.bad_request(refusal.reason);
+                if refusal.was_review {
+                    self.state.measures.failed(refusal.reason);
+                }
                 let Refusal { status, sentence, .. } = &refusal;
                 // Said once for each reason: whoever can connect can send this.
                 if first {
@@ -137,7 +140,7 @@ impl Webhook {
         answer
     }
 
-    async fn review(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn review(&self, request: Request<Incoming>, guest: &Guest) -> Result<Answer, Refusal> {
         if request.uri().path() != PATH {
             let sentence = format!("not here; reviews are answered at {PATH}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, "path", sentence));
@@ -158,6 +161,7 @@ impl Webhook {
             };
             Refusal::new(status, reason, error.to_string())
         })?;
+        guest.enter(Phase::Answered);
         let started = Instant::now();
         let review = Review::read(&read.bytes).map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, error.reason(), error.to_string())
@@ -183,11 +187,14 @@ struct Refusal {
     status: StatusCode,
     reason: &'static str,
     sentence: String,
+    /// It came to where reviews come, as they do.
+    was_review: bool,
 }
 
 impl Refusal {
     fn new(status: StatusCode, reason: &'static str, sentence: String) -> Self {
-        Self { status, reason, sentence }
+        let was_review = !["path", "method", "content_type"].contains(&reason);
+        Self { status, reason, sentence, was_review }
     }
 }
 

@@ -6,6 +6,8 @@ use super::series::{
     HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::shard::{OPENED, Shard};
+use super::traces::Example;
+use crate::clock::Nanos;
 use crate::observe::host::HostId;
 use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
@@ -82,7 +84,8 @@ impl Recorder {
 
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = Self::counted(shard, shard.admit_route(side, port, true), side);
+        let route = shard.admit_route(side, port, true, Nanos(0));
+        let mut this = Self::counted(shard, route, side);
         this.peer = peer;
         this
     }
@@ -113,10 +116,10 @@ impl Recorder {
         self.standing != Standing::Never
     }
 
-    /// The app took the connection after so many nanoseconds.
-    pub fn connected(&mut self, nanos: u64) {
+    /// The app took the connection `now`, after so many nanoseconds.
+    pub fn connected(&mut self, nanos: u64, now: Nanos) {
         if let Standing::Awaiting(side, port) = self.standing {
-            self.route = self.shard.admit_route(side, port, false);
+            self.route = self.shard.admit_route(side, port, false, now);
             self.cells = self.shard.route(self.route);
         }
         self.settle();
@@ -202,9 +205,14 @@ impl Recorder {
         let layout = self.shard.layout();
         let series = match &self.last {
             Some((last, series)) if *last == key => series,
-            _ => &self.last.insert((key, self.shard.http(key))).1,
+            _ => &self.last.insert((key, self.shard.http(key, exchange.ended))).1,
         };
-        series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
+        let lasted = exchange.ended.since(exchange.started);
+        series.durations.record(&layout.durations, lasted);
+        if let Some(trace) = exchange.trace {
+            let example = Example { value: lasted, at: exchange.ended, trace };
+            series.durations.keep(&layout.durations, example);
+        }
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
         series.latest.set(exchange.ended.0);

@@ -4,6 +4,7 @@ use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
 use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use crate::observe::{Method, Version};
 
 /// A request whose answer is not complete.
@@ -24,6 +25,8 @@ pub(super) struct Pending {
     pub(super) readable: bool,
     /// The kubelet asks.
     pub(super) probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Pending {
@@ -41,6 +44,7 @@ impl Pending {
             last: true,
             readable: false,
             probe: false,
+            trace: None,
         }
     }
 }

@@ -309,6 +309,7 @@ impl Http1 {
             request_bytes: pending.bytes,
             response_bytes: answer.bytes,
             probe: pending.probe,
+            trace: pending.trace,
         }));
     }
 

@@ -104,6 +104,7 @@ impl Http2 {
             Direction::Response => &mut self.app,
         };
         let path = lane.decoder.read(fragments, &self.rules, has_room, |field| head.take(field))?;
+        head.trace = lane.decoder.trace().filter(|_| self.rules.traces);
         if block.is_promise {
             return Ok(());
         }
@@ -173,6 +174,7 @@ impl Http2 {
             grpc_status: GrpcStatus::NONE,
             is_asked: block.ends_stream,
             is_probe,
+            trace: head.trace,
             websocket: head.websocket,
         };
         if let Some(last) = self.last_taken

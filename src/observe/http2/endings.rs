@@ -204,6 +204,7 @@ impl Http2 {
             request_bytes: stream.request_bytes,
             response_bytes: stream.response_bytes,
             probe: stream.is_probe,
+            trace: stream.trace,
         }));
     }
 

@@ -5,6 +5,7 @@ use crate::observe::Method;
 use crate::observe::grpc::{ContentKind, GrpcStatus, Messages};
 use crate::observe::host::HostId;
 use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     pub(super) is_asked: bool,
     /// The kubelet asks.
     pub(super) is_probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
     /// The tunnel is to carry `WebSocket` (RFC 8441).
     pub(super) websocket: bool,
 }

@@ -84,6 +84,7 @@ impl Http2 {
             is_asked: true,
             websocket: false,
             is_probe: request.probe,
+            trace: request.trace,
         };
         this.streams.insert(1, stream);
         this
