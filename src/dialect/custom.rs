@@ -108,7 +108,7 @@ fn add(
             let own = Own { bounds: &own, texts: &texts, unit: family.unit as f64 };
             own.show(builder, labels, counted, measured);
         }
-    };
+    }
 }
 
 impl Known {
