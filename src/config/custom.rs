@@ -43,7 +43,7 @@ impl CustomDialect {
 
     /// The bounds of its latencies, in nanoseconds.
     pub fn durations(&self) -> Vec<u64> {
-        self.bounds(|measure| measure.is_duration())
+        self.bounds(Measure::is_duration)
     }
 
     /// The bounds of its sizes, in bytes.
