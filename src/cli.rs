@@ -5,6 +5,7 @@
 
 mod demo;
 mod inject;
+mod injector;
 mod lint;
 mod merge;
 mod mistake;
@@ -29,6 +30,7 @@ pub fn run() -> ExitCode {
         Ok(Cli { command: Command::Redirect(args) }) => redirect::run(&args).err(),
         Ok(Cli { command: Command::Inject(args) }) => inject::run(&args).err(),
         Ok(Cli { command: Command::Wait(args) }) => wait::run(&args).err(),
+        Ok(Cli { command: Command::Injector(args) }) => injector::run(*args).err(),
         Ok(Cli { command: Command::Demo(args) }) => demo::run(&args).err(),
         Ok(Cli { command: Command::Lint(args) }) => match lint::run(&args) {
             Ok(verdict) => return verdict,
@@ -72,6 +74,7 @@ enum Command {
     Proxy(Box<proxy::Args>),
     Redirect(redirect::Args),
     Inject(inject::Args),
+    Injector(Box<injector::Args>),
     Lint(lint::Args),
     Merge(merge::Args),
     Demo(demo::Args),
@@ -100,7 +103,9 @@ impl Failure {
 
 /// The parser of the whole command line.
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("proxy", config::describe)
+    Cli::command()
+        .mut_subcommand("proxy", config::describe)
+        .mut_subcommand("injector", config::describe_injector)
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {

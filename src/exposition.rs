@@ -43,11 +43,11 @@ mod select;
 mod sum;
 mod value;
 
-pub use build::FamilyBuilder;
+pub use build::{FamilyBuilder, HistogramPoint, NativeBuckets};
 pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
 pub use lint::{Finding, Report, Rule, Severity, detect, lint};
-pub use merge::{Merged, Outcome, Source, merge, merge_for};
+pub use merge::{Apart, Merged, Outcome, Source, merge, merge_for};
 pub use model::{Exemplar, Exposition, Family, Kind, Sample, Scanned, Suffix, Timestamp};
 pub use native::Native;
 pub use negotiate::negotiate;

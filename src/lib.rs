@@ -29,6 +29,7 @@
 //! and drains.
 
 pub mod app;
+mod app_process;
 mod aside;
 pub mod cli;
 pub mod clock;
@@ -38,6 +39,7 @@ pub mod dialect;
 mod drain;
 pub mod exposition;
 pub mod inject;
+pub mod injector;
 mod listen;
 pub mod logging;
 pub mod meter;

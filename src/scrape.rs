@@ -40,7 +40,7 @@ pub(crate) use line::Line;
 pub(crate) use tls::Tls;
 
 use crate::config::{AppMetrics, ConfigError, SourceMode};
-use crate::exposition::{self, Escaping, Exposition, Format, InputFormat, Limits, Scanned};
+use crate::exposition::{self, Apart, Escaping, Exposition, Format, InputFormat, Limits, Scanned};
 use bytes::Bytes;
 use client::Client;
 use health::Families;
@@ -163,6 +163,13 @@ impl Sources {
     pub(crate) fn dropped(&self, index: usize, dropped: &[Dropped<'_>]) {
         if let Some(source) = self.sources.get(index) {
             source.ledger.dropped(dropped);
+        }
+    }
+
+    /// Notes which of a source's families could not keep their type.
+    pub(crate) fn taken_apart(&self, index: usize, apart: &Apart) {
+        if let Some(source) = self.sources.get(index) {
+            source.ledger.taken_apart(apart);
         }
     }
 

@@ -14,15 +14,16 @@ mod health;
 mod http;
 mod outgoing;
 mod readers;
-mod reply;
+pub(crate) mod reply;
 mod room;
 mod selection;
 mod stats;
 mod sums;
 
-pub(crate) use self::http::serve;
+pub(crate) use self::http::{Routes, serve, values};
 pub(crate) use admin::Admin;
 pub(crate) use health::Health;
+pub(crate) use reply::Reply;
 pub(crate) use room::Room;
 pub(crate) use stats::Stats;
 pub(crate) use sums::gauge_rules;

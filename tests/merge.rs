@@ -67,6 +67,24 @@ fn a_bad_line_costs_its_sample_and_is_told_with_its_place() {
 }
 
 #[test]
+fn a_family_that_loses_its_type_is_told() {
+    let folder = Folder::new();
+    let spoilt = folder.file(
+        "spoilt.prom",
+        "# TYPE h histogram\nh_count 1\n# TYPE s summary\ns_count 1\n# TYPE s_count gauge\n",
+    );
+    let clash = folder.file("clash.prom", "# TYPE s_count gauge\ns_count{a=\"1\"} 2\n");
+    let output = merge(&["--strict", &spoilt, &clash], b"");
+    assert_eq!(output.status.code(), Some(0), "no sample is lost");
+    assert_eq!(
+        text(&output.stderr),
+        format!(
+            "{spoilt}: written as parts, untyped, because they do not add up or fit: s and 1 more\n"
+        )
+    );
+}
+
+#[test]
 fn labels_tell_sources_of_one_name_apart() {
     let folder = Folder::new();
     let one = folder.file("x/app.prom", "a 1\n");

@@ -13,8 +13,8 @@ use super::Failure;
 use super::source::{self, Body, Given, Reading, one_line};
 use crate::config::{GaugeRule, SourceMode, SumRules};
 use crate::exposition::{
-    Counts, Escaping, Format, InputFormat, Limits, Problems, Rendering, Source, Syntax, detect,
-    merge_for, parse_with, scan_for,
+    Apart, Counts, Escaping, Format, InputFormat, Limits, Problems, Rendering, Source, Syntax,
+    detect, merge_for, parse_with, scan_for,
 };
 use crate::scrape::Wants;
 
@@ -215,6 +215,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let merged = merge_for(format, Vec::new(), read);
     for ((at, before), outcome) in owners.into_iter().zip(merged.outcomes()) {
         lost.samples(at, before, &outcome.dropped, &mut errors);
+        lost.types(at, &outcome.apart, &mut errors);
     }
     let complete = !lost.any;
     // Said before anything is written, so that the two do not mix where both go to one terminal.
@@ -289,6 +290,21 @@ impl Lost<'_> {
                 let samples = if count == 1 { "sample" } else { "samples" };
                 let _ = writeln!(out, "{shown}: {count} {samples} dropped: {}", reason.sentence());
             }
+        }
+    }
+
+    /// Tells which families lost their type, and no sample.
+    fn types(&self, at: usize, apart: &Apart, out: &mut dyn Write) {
+        let shown = &self.sources[at].shown;
+        if let Some(first) = &apart.first {
+            let more = match apart.families - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let _ = writeln!(
+                out,
+                "{shown}: written as parts, untyped, because they do not add up or fit: {first}{more}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ mod family;
 mod label;
 mod map;
 
-pub use self::family::{CustomFamily, CustomKind, Measure, Of};
+pub use self::family::{Bound, CustomFamily, CustomKind, Measure, Of};
 pub use self::label::{Condition, Fact, LabelText};
 
 use super::error::ConfigError;

@@ -162,6 +162,46 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
+    /// No certificate to serve.
+    #[error(
+        "neither --tls-cert with --tls-key nor --cert-secret is given, so there is no certificate to \
+         serve; name the files, or a Secret for one of its own"
+    )]
+    NoCertificate,
+    /// A setting that needs another.
+    #[error("--{setting} is given without --{other}, and takes both; add that")]
+    Together {
+        /// The flag that is there.
+        setting: &'static str,
+        /// The flag that is missing.
+        other: &'static str,
+    },
+    /// Two settings that contradict each other.
+    #[error("--{first} and --{second} are both given, and only one can hold; drop one of them")]
+    Either {
+        /// One flag.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// No API server is known.
+    #[error(
+        "--cert-secret is given, but this is no pod of a cluster; name the file that says where the \
+         cluster is with --kubeconfig"
+    )]
+    NoCluster,
+    /// No namespace is known.
+    #[error(
+        "--namespace is not given, and this is no pod of a cluster that would have one; name that \
+         of the Service"
+    )]
+    NoNamespace,
+    /// Something that no sidecar can have.
+    #[error("--set or --image: {sentence}")]
+    Sidecar {
+        /// What is wrong.
+        sentence: String,
+    },
     /// A source that is this very process.
     #[error(
         "--app-metrics is {value}, which is --{setting} on {address}, so that each scrape would \
@@ -183,6 +223,7 @@ impl ConfigError {
         match self {
             Self::Invalid { setting, .. }
             | Self::OutboundIsOff { setting }
+            | Self::Together { setting, .. }
             | Self::TooMany { setting, .. }
             | Self::Unresolved { setting, .. } => vec![setting],
             Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
@@ -192,13 +233,19 @@ impl ConfigError {
             Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::SamePort { .. } => vec!["inbound-port", "outbound-port"],
             Self::Clash { first, second, .. } if first == second => vec![first],
-            Self::Clash { first, second, .. } => vec![first, second],
+            Self::Clash { first, second, .. } | Self::Either { first, second } => {
+                vec![first, second]
+            }
             Self::AdminNotLoopback { .. } => vec!["admin-listen"],
             Self::Credentials
             | Self::SourceOption { .. }
             | Self::SourceOptionTwice { .. }
             | Self::SourceOptions { .. }
             | Self::SourceNameTwice { .. } => vec!["app-metrics"],
+            Self::NoCertificate => vec!["tls-cert", "cert-secret"],
+            Self::NoCluster => vec!["cert-secret"],
+            Self::NoNamespace => vec!["namespace"],
+            Self::Sidecar { .. } => vec!["set", "image"],
             Self::ScrapeLoop { setting, .. } => vec!["app-metrics", setting],
         }
     }

@@ -81,6 +81,18 @@ pub enum LoadError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin(Vec<String>);
 
+impl Origin {
+    /// Of `settings`, those that are set `by_variables`, whose names `variable` gives.
+    pub(super) fn variables(
+        settings: &[&'static str],
+        by_variables: &[&'static str],
+        variable: fn(&str) -> String,
+    ) -> Self {
+        let set = settings.iter().filter(|setting| by_variables.contains(setting));
+        Self(set.map(|setting| format!("--{setting} is set by {}", variable(setting))).collect())
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() { Ok(()) } else { write!(f, " ({})", self.0.join(", ")) }

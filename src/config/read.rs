@@ -10,8 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, CustomDialect, CustomDialects, EnvoyNames, Identity, Limits, Log, LogFormat, PathRules,
-    ProxyArgs, app_metrics, app_probes, forward, redirect,
+    AppProcess, Config, CustomDialect, CustomDialects, EnvoyNames, Extras, Identity, Limits, Log,
+    LogFormat, NativeHistograms, PathRules, ProxyArgs, app_metrics, app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::observe::path::Templates;
@@ -62,6 +62,7 @@ impl Config {
                 1 << 30,
             )?,
             app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
+            app_process: app_process(text(args.app_process.as_deref()))?,
             dialects: dialects.0,
             custom_dialects: dialects.1,
             paths: paths(&args)?,
@@ -84,7 +85,8 @@ impl Config {
                 "off" => None,
                 text => Some(duration("series-idle-timeout", text, A_SCRAPE..=A_YEAR)?),
             },
-            log: log(&args)?,
+            extras: extras(&args)?,
+            log: log(args.log_level.as_deref(), args.log_format.as_deref())?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
         Ok(config)
@@ -252,6 +254,34 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
     })
 }
 
+fn app_process(name: &str) -> Result<AppProcess, ConfigError> {
+    use AppProcess::{Each, Off, Sum};
+    let known = [Sum, Each, Off].into_iter().find(|mode| mode.as_str() == name);
+    known.ok_or_else(|| invalid("app-process", name, "sum, each or off"))
+}
+
+fn extras(args: &ProxyArgs) -> Result<Extras, ConfigError> {
+    use NativeHistograms::{Beside, Instead, Off};
+    let name = text(args.native_histograms.as_deref());
+    let natives = [Beside, Instead, Off].into_iter().find(|natives| natives.as_str() == name);
+    let schema = text(args.native_schema.as_deref());
+    let most = text(args.native_max_buckets.as_deref());
+    Ok(Extras {
+        natives: natives
+            .ok_or_else(|| invalid("native-histograms", name, "beside, instead or off"))?,
+        native_schema: match schema.as_bytes() {
+            [digit @ b'0'..=b'8'] => digit - b'0',
+            _ => return Err(invalid("native-schema", schema, "a whole number from 0 to 8")),
+        },
+        native_max_buckets: count("native-max-buckets", most, 65_536)?,
+        exemplars: match text(args.exemplars.as_deref()) {
+            "on" => true,
+            "off" => false,
+            other => return Err(invalid("exemplars", other, "on or off")),
+        },
+    })
+}
+
 /// Reads ports and ranges, as they were written.
 pub(super) fn ports(
     setting: &'static str,
@@ -268,14 +298,14 @@ pub(super) fn ports(
     items(texts).map(read).collect()
 }
 
-fn log(args: &ProxyArgs) -> Result<Log, ConfigError> {
-    let level = text(args.log_level.as_deref());
+pub(super) fn log(level: Option<&str>, format: Option<&str>) -> Result<Log, ConfigError> {
+    let level = text(level);
     if !is_filter(level) {
         let expected = "error, warn, info, debug, trace or off, or levels by module such as \
                         info,podmeter::scrape=debug";
         return Err(invalid("log-level", level, expected));
     }
-    let format = match text(args.log_format.as_deref()) {
+    let format = match text(format) {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
         other => return Err(invalid("log-format", other, "text or json")),

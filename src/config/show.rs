@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Identity, Limits, Log, PathRules, app_probes};
+use super::{Config, Extras, Identity, Limits, Log, PathRules, app_probes};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -27,6 +27,7 @@ impl From<&Config> for ProxyArgs {
         } = config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
+        let Extras { natives, native_schema, native_max_buckets, exemplars } = config.extras;
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
@@ -59,6 +60,7 @@ impl From<&Config> for ProxyArgs {
                 .collect(),
             app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
             app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
+            app_process: text(&config.app_process.as_str()),
             workload,
             // An empty one is known to be unknown.
             workload_kind: Some(workload_kind.unwrap_or_default()),
@@ -79,6 +81,10 @@ impl From<&Config> for ProxyArgs {
             series_idle_timeout: Some(
                 config.series_idle_timeout.map_or_else(|| "off".to_owned(), show_duration),
             ),
+            native_histograms: text(&natives.as_str()),
+            native_schema: text(&native_schema),
+            native_max_buckets: text(&native_max_buckets),
+            exemplars: text(&if exemplars { "on" } else { "off" }),
             drain_timeout: Some(show_duration(config.drain_timeout)),
             linger: Some(show_duration(config.linger)),
             log_level: text(level),
@@ -107,6 +113,8 @@ impl Serialize for Config {
             ("max-connections", self.limits.max_connections),
             ("max-series", self.max_series),
             ("max-paths", usize::from(self.paths.most)),
+            ("native-schema", self.extras.native_schema.into()),
+            ("native-max-buckets", self.extras.native_max_buckets),
         ];
         let mut args = ProxyArgs::from(self);
         let mut map = serializer.serialize_map(None)?;

@@ -1,7 +1,8 @@
 //! The bucket bounds of each dialect: as they are counted and as they are written.
 
-use crate::exposition::{FamilyBuilder, Labels};
-use crate::meter::{Bounds, Totals};
+use crate::config::Bound;
+use crate::exposition::{Exemplar, FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
+use crate::meter::{Bounds, Example, Totals};
 
 /// Bounds of a histogram family.
 #[derive(Debug)]
@@ -197,6 +198,13 @@ impl Buckets {
         unit: 1e9,
     };
 
+    /// Bounds of the configuration, which hold for as long as the program runs.
+    pub(super) fn of(bounds: &[Bound], unit: u64) -> Self {
+        let (bounds, texts): (Vec<u64>, Vec<&'static str>) =
+            bounds.iter().map(|bound| (bound.value, &*bound.text.clone().leak())).unzip();
+        Self { bounds: bounds.leak(), texts: texts.leak(), unit: unit as f64 }
+    }
+
     /// Adds `totals`, which were counted over `counted`, to a family as one histogram.
     pub(super) fn show(
         &self,
@@ -205,9 +213,43 @@ impl Buckets {
         counted: &Bounds,
         totals: &Totals,
     ) {
-        let cumulative = totals.cumulative(counted, self.bounds);
-        let buckets: Vec<_> = self.texts.iter().copied().zip(cumulative).collect();
-        family.histogram(labels, &buckets, totals.sum() as f64 / self.unit, totals.count());
+        let native = counted.natives(self.unit).map(|(scale, natives)| {
+            (totals.exponential(scale, natives.max_buckets), natives.beside)
+        });
+        let is_beside = native.as_ref().is_none_or(|(_, beside)| *beside);
+        let buckets: Option<Vec<_>> = is_beside.then(|| {
+            let cumulative = totals.cumulative(counted, self.bounds);
+            self.texts.iter().copied().zip(cumulative).collect()
+        });
+        let point = HistogramPoint {
+            buckets: buckets.as_deref(),
+            exemplars: self.exemplars(counted, totals),
+            native: native.as_ref().map(|(native, _)| NativeBuckets {
+                schema: native.schema,
+                zero: native.zero,
+                buckets: &native.buckets,
+            }),
+            sum: totals.sum() as f64 / self.unit,
+            count: totals.count(),
+        };
+        family.point(labels, point);
+    }
+
+    /// Requests that stand for buckets, to who may see them.
+    fn exemplars(&self, counted: &Bounds, totals: &Totals) -> Vec<(usize, Exemplar<'static>)> {
+        let extras = counted.extras();
+        if !extras.exemplars {
+            return Vec::new();
+        }
+        let examples = totals.examples(self.bounds).into_iter();
+        let shown = examples.filter_map(|(bucket, example)| {
+            let Example { value, at, trace } = example;
+            let span = format!("{:016x}", trace.span);
+            let id = trace.id.to_text();
+            let labels = Labels::from_pairs([("trace_id", id), ("span_id", span)]);
+            Some((bucket, Exemplar::new(&labels, value as f64 / self.unit, extras.time(at)?)))
+        });
+        shown.collect()
     }
 }
 

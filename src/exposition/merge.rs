@@ -63,6 +63,18 @@ pub struct Outcome {
     pub kept: u64,
     /// Samples that are not, by reason: those that could not be read among them.
     pub dropped: Counts,
+    /// Its histograms and summaries that are shown as their parts.
+    pub apart: Apart,
+}
+
+/// Families that lost their type, because something in them does not add up or another has a claim
+/// on their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// How many.
+    pub families: u64,
+    /// What the first is called.
+    pub first: Option<String>,
 }
 
 /// A merged exposition: valid by construction, ready to be rendered in either format.
@@ -227,6 +239,7 @@ pub fn merge_for<'a>(format: Format, own: Vec<Family<'a>>, sources: Vec<Source<'
     let mut merger = Merger { format, ..Merger::default() };
     merger.labels.push(None);
     merger.dropped.push(Counts::default());
+    merger.apart.push(Apart::default());
     let sources_have = sources.iter().map(|source| source.read.families.len()).sum::<usize>();
     merger.families.reserve(own.len() + sources_have);
     merger.by_name.reserve(own.len() + sources_have);
@@ -239,11 +252,12 @@ pub fn merge_for<'a>(format: Format, own: Vec<Family<'a>>, sources: Vec<Source<'
         let Source { name, labelled, read } = source;
         merger.labels.push(labelled.then(|| relabel::source_label(&name)));
         merger.dropped.push(*read.problems.dropped());
+        merger.apart.push(Apart::default());
         for family in read.families {
             merger.add(at + 1, family);
         }
-        let dropped = Counts::default();
-        outcomes.push(Outcome { source: name.into_owned(), kept: 0, dropped });
+        let (dropped, apart) = (Counts::default(), Apart::default());
+        outcomes.push(Outcome { source: name.into_owned(), kept: 0, dropped, apart });
     }
     merger.separate_misfits();
     merger.adopt_created();
@@ -256,8 +270,9 @@ pub fn merge_for<'a>(format: Format, own: Vec<Family<'a>>, sources: Vec<Source<'
             outcome.kept += piece.len() as u64;
         }
     }
-    for (outcome, dropped) in outcomes.iter_mut().zip(merger.dropped.into_iter().skip(1)) {
-        outcome.dropped = dropped;
+    let became = merger.dropped.into_iter().zip(merger.apart).skip(1);
+    for (outcome, (dropped, apart)) in outcomes.iter_mut().zip(became) {
+        (outcome.dropped, outcome.apart) = (dropped, apart);
     }
     merger.families.retain(|family| !family.is_empty());
     Merged { families: merger.families, labels: merger.labels, outcomes }
@@ -272,6 +287,7 @@ struct Merger<'a> {
     reserved: NameSet,
     labels: Vec<Option<String>>,
     dropped: Vec<Counts>,
+    apart: Vec<Apart>,
 }
 
 impl<'a> Merger<'a> {
@@ -328,9 +344,10 @@ impl<'a> Merger<'a> {
     }
 
     fn reserve_own_names(&mut self) {
-        for family in self.families.iter().filter(|family| family.kind.is_compound()) {
-            self.reserved
-                .extend(family.kind.suffixes().iter().map(|suffix| family.sample_name(*suffix)));
+        for family in &self.families {
+            let suffixes = family.kind.suffixes().iter();
+            let parts = suffixes.filter(|suffix| family.kind.is_compound() || family.has(**suffix));
+            self.reserved.extend(parts.map(|suffix| family.sample_name(*suffix)));
         }
     }
 

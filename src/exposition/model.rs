@@ -26,7 +26,23 @@ pub struct Scanned<'a> {
     pub problems: Problems,
 }
 
+impl Exposition<'_> {
+    /// Whether there are samples of a family of this name, as text 0.0.4 has it.
+    pub fn has_family(&self, name: &str) -> bool {
+        has_family(&self.families, name)
+    }
+}
+
+fn has_family(families: &[Family<'_>], name: &str) -> bool {
+    families.iter().any(|family| family.name == name && !family.is_empty())
+}
+
 impl Scanned<'_> {
+    /// Whether there are samples of a family of this name, as text 0.0.4 has it.
+    pub fn has_family(&self, name: &str) -> bool {
+        has_family(&self.families, name)
+    }
+
     /// How many samples there are.
     pub fn samples(&self) -> usize {
         self.families.iter().map(Family::len).sum()

@@ -69,11 +69,13 @@ pub enum Reason {
     BadMessage,
     /// A quantile of one of several processes that are added up.
     QuantileInSum,
+    /// A native histogram of a family that had to be taken apart.
+    TakenApart,
 }
 
 impl Reason {
     /// Every reason, in a fixed order.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidUtf8,
         Self::LineTooLong,
         Self::TooMany,
@@ -104,6 +106,7 @@ impl Reason {
         Self::Truncated,
         Self::BadMessage,
         Self::QuantileInSum,
+        Self::TakenApart,
     ];
 
     /// The reason as a label value.
@@ -165,6 +168,9 @@ impl Reason {
             Self::BadMessage => ("bad_message", "the protobuf message cannot be read"),
             Self::QuantileInSum => {
                 ("quantile_in_sum", "quantiles of several processes cannot be added up (mode=sum)")
+            }
+            Self::TakenApart => {
+                ("taken_apart", "a native histogram's family does not add up or fit as a whole")
             }
         }
     }

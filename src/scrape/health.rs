@@ -8,6 +8,7 @@ pub(super) use families::Families;
 
 use super::{Body, Cause, FetchError, Muster};
 use crate::config::{AppMetrics, Trust};
+use crate::exposition::Apart;
 use families::{OfReason, OfSource};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -52,6 +53,10 @@ pub(crate) struct Health {
     pub(crate) notes: Vec<&'static str>,
     /// What was dropped since the program began, by reason.
     pub(crate) dropped: BTreeMap<&'static str, DroppedSoFar>,
+    /// How many histograms and summaries the last scrape shows as their parts.
+    pub(crate) taken_apart: u64,
+    /// The first of them.
+    pub(crate) taken_apart_first: Option<String>,
     /// Of the processes that are added up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) workers: Option<Muster>,
@@ -89,6 +94,7 @@ pub(super) struct Ledger {
     wire_bytes: Gauge,
     failures: Family<OfReason, Counter>,
     dropped: Family<OfReason, Counter>,
+    taken_apart: Gauge,
     notes: Vec<&'static str>,
     known: Mutex<Known>,
 }
@@ -103,6 +109,7 @@ struct Known {
     /// The log knows that it is not waited for as long as it could be.
     hurried: bool,
     dropped: BTreeMap<&'static str, DroppedSoFar>,
+    taken_apart: Option<String>,
 }
 
 /// What the log was told last.
@@ -131,6 +138,7 @@ impl Ledger {
             wire_bytes: families.wire_bytes.get_or_create_owned(&of),
             failures: families.failures.clone(),
             dropped: families.dropped.clone(),
+            taken_apart: families.apart.get_or_create_owned(&of),
             notes,
             known: Mutex::default(),
             url,
@@ -239,6 +247,12 @@ impl Ledger {
         }
     }
 
+    /// Notes what of it is shown as its parts.
+    pub(super) fn taken_apart(&self, apart: &Apart) {
+        self.taken_apart.set(gauged(apart.families));
+        self.known().taken_apart.clone_from(&apart.first);
+    }
+
     /// How the source is doing.
     pub(super) fn health(&self, hurried_for: Option<Duration>) -> Health {
         let known = self.known();
@@ -259,6 +273,8 @@ impl Ledger {
             hurried_for_seconds: hurried_for.map(|left| left.as_secs_f64()),
             notes: self.notes.clone(),
             dropped: known.dropped.clone(),
+            taken_apart: self.taken_apart.get().unsigned_abs(),
+            taken_apart_first: known.taken_apart.clone(),
             workers: None,
         }
     }
@@ -268,6 +284,8 @@ impl Ledger {
         self.samples.set(0);
         self.bytes.set(0);
         self.wire_bytes.set(0);
+        self.taken_apart.set(0);
+        known.taken_apart = None;
         let of = OfReason { source: self.name.clone(), reason: error.cause.reason() };
         self.failures.get_or_create(&of).inc();
         let error = error.to_string();

@@ -18,7 +18,12 @@ fn what_is_rendered_is_valid_whatever_the_values() {
     let name = "what_is_rendered_is_valid_whatever_the_values";
     let Some(helm) = Helm::find(name) else { return };
     let Some(data) = reference_data() else { return skip(name, "it needs the reference data") };
-    let cases: Vec<Value> = matrix().iter().map(case).collect();
+    let mut cases: Vec<Value> = matrix().iter().map(case).collect();
+    // Names that YAML would take for numbers.
+    for (release, namespace) in [("1e3", "123"), ("0x10", "1e2")] {
+        let values = everything();
+        cases.push(json!({ "name": release, "namespace": namespace, "values": values }));
+    }
     let mut all = Vec::new();
     for (answer, case) in helm.templates(&cases).into_iter().zip(&cases) {
         let rendered = answer.unwrap_or_else(|error| panic!("{}: {error}", case["values"]));

@@ -1,6 +1,6 @@
 //! What becomes of each kind on its way between protobuf and the texts.
 
-use podmeter::exposition::{Format, InputFormat, Kind, parse};
+use podmeter::exposition::{Format, InputFormat, Kind, Reason, Source, merge_for, parse};
 
 use crate::messages::{Field, Fields, Message, delimited, families, family, samples};
 use crate::{lines, protobuf, read, text};
@@ -92,18 +92,35 @@ fn natives_beside_histograms_that_are_none_are_written_as_classic_ones() {
 fn a_native_histogram_in_a_family_of_another_kind_is_told_in_parts() {
     let first = "# TYPE h gauge\nh 1\n";
     let second = delimited([family("h", 4, [m().message(7, native())])]);
-    let merged = podmeter::exposition::merge(
-        vec![],
-        vec![
-            podmeter::exposition::Source::new("one", parse(first.as_bytes(), InputFormat::Text)),
-            podmeter::exposition::Source::new("two", read(&second)),
-        ],
-    );
+    let one = Source::new("one", parse(first.as_bytes(), InputFormat::Text));
+    let merged = merge_for(Format::TEXT, vec![], vec![one, Source::new("two", read(&second))]);
+    let apart = |at: usize| merged.outcomes()[at].apart.families;
+    assert_eq!([apart(0), apart(1)], [0, 1]);
     assert_eq!(
         String::from_utf8(crate::written(&merged, Format::TEXT)).unwrap(),
         "# TYPE h gauge\nh 1\n# TYPE h_bucket untyped\nh_bucket{le=\"+Inf\"} 4\n\
          # TYPE h_sum untyped\nh_sum 9.5\n# TYPE h_count untyped\nh_count 4\n"
     );
+}
+
+#[test]
+fn a_native_histogram_that_its_family_costs_is_counted_where_it_could_have_been_told() {
+    // Fewer observations are in the bucket than in all.
+    let bucket = m().uint(1, 1).double(2, f64::INFINITY);
+    let spoilt = m().label("a", "1").message(7, m().uint(1, 2).double(2, 1.5).message(3, bucket));
+    let natives = ["2", "3"].map(|name| m().label("a", name).message(7, native()));
+    let body = delimited([family("h", 4, [spoilt].into_iter().chain(natives))]);
+    for (format, lost) in [(Format::PROTOBUF, 2), (Format::TEXT, 0)] {
+        let merged = merge_for(format, vec![], vec![Source::new("app", read(&body))]);
+        let outcome = &merged.outcomes()[0];
+        assert_eq!(outcome.dropped.get(Reason::TakenApart), lost, "{format:?}");
+        assert_eq!(outcome.dropped.total(), lost);
+        assert_eq!((outcome.apart.families, outcome.apart.first.as_deref()), (1, Some("h")));
+    }
+    let merged = merge_for(Format::PROTOBUF, vec![], vec![Source::new("app", read(&body))]);
+    let answer = crate::written(&merged, Format::PROTOBUF);
+    let names: Vec<_> = families(&answer).iter().map(|family| family[&1][0].text()).collect();
+    assert_eq!(names, ["h_bucket", "h_sum", "h_count"]);
 }
 
 #[test]

@@ -11,11 +11,13 @@ pub(crate) struct Observer {
     duration: String,
 }
 
-/// Which workload to ask about; nobody needs more than these in the two observers here.
+/// Which workload to ask about.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) target: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) route: &'a str,
     pub(crate) interval: &'a str,
 }
 
@@ -32,8 +34,15 @@ impl Observer {
             success_rate: query("request-success-rate"),
             duration: query("request-duration"),
         };
-        let example = Subject { namespace: "default", target: "podinfo", interval: "1m" };
         for rendered in observer["rendered_examples"].as_array().unwrap() {
+            let variable = |name| rendered["variables"][name].as_str().unwrap_or_default();
+            let example = Subject {
+                namespace: variable("Namespace"),
+                target: variable("Target"),
+                service: variable("Service"),
+                route: variable("Route"),
+                interval: variable("Interval"),
+            };
             let ours = match rendered["test"].as_str().unwrap() {
                 test if test.ends_with("SuccessRate") => this.success_rate(example),
                 _ => this.duration(example),
@@ -66,6 +75,8 @@ fn render(template: &str, subject: Subject<'_>) -> String {
     let rendered = template
         .replace("{{ namespace }}", subject.namespace)
         .replace("{{ target }}", subject.target)
+        .replace("{{ service }}", subject.service)
+        .replace("{{ route }}", subject.route)
         .replace("{{ interval }}", subject.interval);
     assert!(!rendered.contains("{{"), "{rendered}");
     let mut collapsed = String::new();

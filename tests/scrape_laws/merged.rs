@@ -218,6 +218,23 @@ other_jobs_total 5
 }
 
 #[test]
+fn a_family_that_does_not_add_up_is_counted_as_long_as_it_does_not() {
+    let source = says(exposition("# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_count 1\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let flags = format!("--app-metrics http://{source}/metrics,name=app");
+    let sidecar = Sidecar::start("podmeter", folder.path(), nobody(), &flags);
+    let apart = "podmeter_app_scrape_families_taken_apart";
+    // Told by the scrape after it.
+    for known in [0.0_f64, 1.0, 1.0] {
+        let scrape = Scrape::of(sidecar.stats, Format::TEXT);
+        assert_eq!((scrape.count("h_bucket", &[]), scrape.count("h_count", &[])), (1, 1));
+        assert_eq!(scrape.value(apart, &[("source", "app")]).to_bits(), known.to_bits());
+    }
+    let sources = get(sidecar.admin, "/sources");
+    assert!(sources.text().contains("\"taken_apart_first\": \"h\""), "{}", sources.text());
+}
+
+#[test]
 fn a_time_before_1970_costs_text_its_sample_alone_and_is_counted() {
     let source = says(exposition("jobs 1 -5\nusers 4 -1000\nusers{a=\"1\"} 2 1000\n"));
     let folder = tempfile::tempdir().unwrap();

@@ -30,9 +30,9 @@
 
 {{/* What an object is selected by: may never change for a Deployment that exists. Takes (dict "root" $ "component" NAME). */}}
 {{- define "podmeter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "podmeter.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/name: "{{ include "podmeter.name" .root }}"
+app.kubernetes.io/instance: "{{ .root.Release.Name }}"
+app.kubernetes.io/component: "{{ .component }}"
 {{- end }}
 
 {{/*

@@ -219,8 +219,8 @@ fn a_source_of_the_file_may_be_a_mapping() {
     ]))
     .unwrap();
     let flags = "9102\n https://app:9443/m?a=1%2C2,name=shop,ca=\"/etc/my ca,1.pem\",timeout=2s,\
-                 max-samples=500,header=X-D: d,header=X-E: e,header=\"X-A: a, \\\"b\\\"\",\
-                 header-file=X-B:/run/b,header=X-C:7,mode=sum,gauges=max,gauge.a=min";
+                 max-samples=500,header=\"X-A: a, \\\"b\\\"\",header-file=X-B:/run/b,header=X-C:7,\
+                 header=X-D: d,header=X-E: e,mode=sum,gauges=max,gauge.a=min";
     assert_eq!(sources, read(flags).unwrap());
     assert_eq!(of_file(&json!({ "url": "9102" })).unwrap(), read("9102").unwrap());
     assert_eq!(of_file(&json!(null)).unwrap(), []);

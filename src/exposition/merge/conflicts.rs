@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::relabel::{rehash, without_native};
 use super::{MergedFamily, Merger, Piece, fits};
+use crate::exposition::format::Syntax;
 use crate::exposition::model::{Kind, Sample, Suffix};
 use crate::exposition::problem::Reason;
 
@@ -121,6 +122,15 @@ impl Merger<'_> {
         let pieces = std::mem::take(&mut family.pieces);
         if family.kind.is_compound() {
             family.kind = Kind::Unknown;
+        }
+        let tells_native = self.format.syntax() == Syntax::Protobuf;
+        for Piece { source, samples, .. } in pieces.iter().filter(|piece| piece.kind.is_compound())
+        {
+            let apart = &mut self.apart[*source];
+            apart.families += 1;
+            apart.first.get_or_insert_with(|| family.name.to_string());
+            let natives = samples.iter().filter(|s| tells_native && s.native().is_some());
+            self.dropped[*source].add(Reason::TakenApart, natives.count() as u64);
         }
         let stays = family.kind;
         for piece in pieces {

@@ -17,6 +17,7 @@ pub(in crate::scrape) struct Families {
     pub(super) wire_bytes: Family<OfSource, Gauge>,
     pub(super) failures: Family<OfReason, Counter>,
     pub(super) dropped: Family<OfReason, Counter>,
+    pub(super) apart: Family<OfSource, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +41,7 @@ impl Families {
             wire_bytes: Family::default(),
             failures: Family::default(),
             dropped: Family::default(),
+            apart: Family::default(),
         };
         registry.register(
             "podmeter_app_scrape_up",
@@ -76,6 +78,11 @@ impl Families {
             "podmeter_app_dropped_samples",
             "Samples of the app's exposition that could not be passed on",
             families.dropped.clone(),
+        );
+        registry.register(
+            "podmeter_app_scrape_families_taken_apart",
+            "The app's histograms and summaries that the last scrape shows as their parts, untyped",
+            families.apart.clone(),
         );
         families
     }

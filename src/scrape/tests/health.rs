@@ -29,6 +29,7 @@ fn every_source_is_down_before_the_first_scrape() {
             "podmeter_app_scrape_samples{source=\"a\"} 0",
             "podmeter_app_scrape_bytes{source=\"a\"} 0",
             "podmeter_app_scrape_wire_bytes{source=\"a\"} 0",
+            "podmeter_app_scrape_families_taken_apart{source=\"a\"} 0",
         ]
     );
     let health = sources.health();
@@ -40,7 +41,7 @@ fn every_source_is_down_before_the_first_scrape() {
             "scraped_seconds_ago": null, "duration_seconds": null, "samples": 0, "bytes": 0, "wire_bytes": 0,
             "content_type": null, "content_encoding": null, "last_error": null,
             "last_error_seconds_ago": null, "hurried_for_seconds": null, "notes": [],
-            "dropped": {},
+            "dropped": {}, "taken_apart": 0, "taken_apart_first": null,
         }])
     );
 }

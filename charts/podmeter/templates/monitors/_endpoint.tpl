@@ -17,7 +17,7 @@ The one endpoint of a PodMonitor or ServiceMonitor for sidecars. Takes (dict "ro
       replacement: podmeter-proxy
     - action: replace
       targetLabel: job
-      replacement: {{ .service }}
+      replacement: "{{ .service }}"
     {{- else }}
     # Istio's sidecars have a port of the same name.
     - action: keep

@@ -1,0 +1,78 @@
+//! What the webhook says to a review: the pure injection, asked, and its outcome as a verdict.
+
+use serde_json::json;
+
+use super::review::{Review, Subject, Verdict, one_line};
+use crate::config::Policy;
+use crate::inject::{Consent, Facts, Outcome, inject, patch};
+
+/// A verdict, and what led to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What is said.
+    pub verdict: Verdict,
+    /// What it is counted as.
+    pub outcome: &'static str,
+    /// Why, in one word; empty where there is nothing to say.
+    pub reason: &'static str,
+    /// The same for the log.
+    pub sentence: String,
+}
+
+/// What is said to a review.
+pub fn decide(review: &Review, policy: &Policy) -> Decision {
+    let mut decision = judge(review, policy);
+    // It may quote what a pod says.
+    decision.sentence = one_line(&decision.sentence);
+    decision
+}
+
+fn judge(review: &Review, policy: &Policy) -> Decision {
+    let pod = match &review.subject {
+        Subject::NewPod(pod) => pod,
+        Subject::Other(reason) => {
+            let sentence = format!("not a pod that is to be made ({reason})");
+            let verdict = Verdict::Untouched(Vec::new());
+            return Decision { verdict, outcome: "untouched", reason, sentence };
+        }
+    };
+    // A webhook that was sent too much must not meddle with what the cluster itself runs on.
+    let is_clusters_own = CLUSTERS_OWN.contains(&review.namespace.as_str());
+    let consent = if is_clusters_own { Consent::Needed } else { policy.consent };
+    match inject(pod, &Facts::of_pod(pod, consent), &policy.sidecar) {
+        Outcome::Injected(injected) => Decision {
+            verdict: Verdict::Patch(json!(patch(pod, &injected.pod)), injected.warnings),
+            outcome: "injected",
+            reason: "",
+            sentence: "injected".to_owned(),
+        },
+        Outcome::Skipped(skip) => {
+            let sentence = format!("skipped: {skip}");
+            // Whoever said no need not be told, nor who has said nothing.
+            let is_expected =
+                ["disabled", "not_asked", "already_injected"].contains(&skip.as_str());
+            let warning = (!is_expected).then(|| format!("podmeter: no sidecar: {skip}"));
+            Decision {
+                verdict: Verdict::Untouched(warning.into_iter().collect()),
+                outcome: "skipped",
+                reason: skip.as_str(),
+                sentence,
+            }
+        }
+        Outcome::Refused(refusal) if policy.deny => Decision {
+            sentence: format!("denied: {refusal}"),
+            verdict: Verdict::Denied(format!("podmeter: {refusal}")),
+            outcome: "refused",
+            reason: "denied",
+        },
+        Outcome::Refused(refusal) => Decision {
+            sentence: format!("allowed without sidecar: {refusal}"),
+            verdict: Verdict::Untouched(vec![format!("podmeter: no sidecar: {refusal}")]),
+            outcome: "refused",
+            reason: "allowed",
+        },
+    }
+}
+
+/// Where pods get a sidecar only if they ask for it themselves.
+const CLUSTERS_OWN: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];

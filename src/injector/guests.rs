@@ -1,0 +1,190 @@
+//! Keeps those who only hold connections open from keeping reviews out.
+//!
+//! A connection that waits for its next review may wait long, as API servers keep theirs. One that
+//! has begun to send a request has to come to the end of its head soon. When places run short, the
+//! oldest of those that are not being answered goes.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{io, mem};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The connections that are open, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Guests(Mutex<VecDeque<Weak<Guest>>>);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Guest {
+    gone: CancellationToken,
+    phase: watch::Sender<Phase>,
+}
+
+/// What a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It begins, or sends a head.
+    Asking,
+    /// It sends a body.
+    Sending,
+    /// It has sent all of a request, and is being answered.
+    Answered,
+    /// It waits for its next request.
+    Idle,
+}
+
+impl Guests {
+    /// One more; if places run short, another is told to go.
+    pub(super) fn welcome(&self) -> Arc<Guest> {
+        let (phase, _) = watch::channel(Phase::Asking);
+        let guest = Arc::new(Guest { gone: CancellationToken::new(), phase });
+        // Whatever panicked, the list is still one of connections.
+        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.retain(|guest| guest.strong_count() > 0);
+        if guests.len() >= MOST_AT_EASE {
+            let open = guests.iter().filter_map(Weak::upgrade);
+            let mut dispensable =
+                open.filter(|guest| !guest.gone.is_cancelled() && guest.phase() != Phase::Answered);
+            if let Some(oldest) = dispensable.next() {
+                oldest.gone.cancel();
+            }
+        }
+        guests.push_back(Arc::downgrade(&guest));
+        guest
+    }
+}
+
+impl Guest {
+    /// Ready when it has to go.
+    pub(super) async fn has_to_go(&self) {
+        let mut phases = self.phase.subscribe();
+        loop {
+            let patience = match *phases.borrow_and_update() {
+                Phase::Asking => HEAD_WITHIN,
+                Phase::Idle => IDLE_FOR,
+                // A body has a time limit of its own, and an answer is made at once.
+                Phase::Sending | Phase::Answered => Duration::MAX,
+            };
+            tokio::select! {
+                () = self.gone.cancelled() => return,
+                () = tokio::time::sleep(patience) => return,
+                _ = phases.changed() => {}
+            }
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.send_if_modified(|known| mem::replace(known, phase) != phase);
+    }
+
+    fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+}
+
+/// A stream that tells when its guest begins to speak.
+#[derive(Debug)]
+pub(super) struct Heard<S> {
+    pub(super) stream: S,
+    pub(super) guest: Arc<Guest>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Heard<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if self.guest.phase() == Phase::Idle && !buf.filled().is_empty() {
+            self.guest.enter(Phase::Asking);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// From so many connections on another has to go for the next.
+const MOST_AT_EASE: usize = 192;
+/// How long TLS and the head of a request may take.
+pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// Longer than the 90 s for which API servers keep theirs: were we first, a review could be on its
+/// way already, and be lost.
+const IDLE_FOR: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{Instant, timeout};
+
+    #[test]
+    fn when_places_run_short_the_oldest_goes_that_is_not_being_answered() {
+        let guests = Guests::default();
+        let held: Vec<_> = (0..MOST_AT_EASE).map(|_| guests.welcome()).collect();
+        held[0].enter(Phase::Answered);
+        held[1].enter(Phase::Sending);
+        held[2].enter(Phase::Idle);
+        let _more = (guests.welcome(), guests.welcome());
+        let gone: Vec<bool> = held.iter().map(|guest| guest.gone.is_cancelled()).collect();
+        assert_eq!(gone.iter().filter(|gone| **gone).count(), 2);
+        assert!(gone[1] && gone[2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_has_to_come_soon_and_a_next_request_may_be_long_in_coming() {
+        let guest = Guests::default().welcome();
+        let start = Instant::now();
+        guest.has_to_go().await;
+        assert_eq!(start.elapsed(), HEAD_WITHIN);
+        guest.enter(Phase::Idle);
+        let start = Instant::now();
+        guest.has_to_go().await;
+        assert_eq!(start.elapsed(), IDLE_FOR);
+        guest.enter(Phase::Answered);
+        assert!(timeout(10 * IDLE_FOR, guest.has_to_go()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_each_second_does_not_make_a_head() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+        let (mut client, stream) = duplex(64);
+        let guest = Guests::default().welcome();
+        let mut heard = Heard { stream, guest: Arc::clone(&guest) };
+        guest.enter(Phase::Idle);
+        let start = Instant::now();
+        let trickle = async {
+            loop {
+                client.write_all(b"x").await.unwrap();
+                heard.read_u8().await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = guest.has_to_go() => assert_eq!(start.elapsed(), HEAD_WITHIN),
+            () = trickle => {}
+        }
+    }
+}
