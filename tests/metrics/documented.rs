@@ -8,7 +8,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Layout, Meter, Outcome, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Extras, Layout, Meter, Outcome, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::{HostId, SeenHosts};
 use podmeter::observe::path::PathId;
@@ -110,6 +110,7 @@ fn asked_of_others() -> Scrape {
         durations: dialect::duration_bounds(),
         sizes: dialect::size_bounds(),
         held: dialect::held_bounds(),
+        extras: Extras::default(),
         shards: 1,
         max_series: 100,
     });
@@ -135,6 +136,7 @@ fn asked_of_others() -> Scrape {
         request_bytes: 5,
         response_bytes: 6,
         probe: false,
+        trace: None,
     }));
     let identity = Identity {
         workload: Some("shop".to_owned()),
