@@ -19,6 +19,7 @@ use target::{Endpoint, Targets};
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "linkerd",
+    families: &["request_total", "response_total", "response_latency_ms", "tcp_"],
     durations: &[&Buckets::LINKERD_MILLISECONDS],
     sizes: &[],
     inbound: Detail::NONE,

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "osm",
+    families: &["osm_"],
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[],
     inbound: Detail::NONE,

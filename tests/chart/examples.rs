@@ -194,7 +194,7 @@ fn two_replicas_of_prometheus_see_the_same_totals() {
         // Nobody there; alerts are another test's.
         configuration.as_object_mut().unwrap().remove("alerting");
         let folder = world.folder(replica);
-        Prometheus::with(&program("prometheus").unwrap(), &folder, &configuration.to_string())
+        Prometheus::classic(&program("prometheus").unwrap(), &folder, &configuration.to_string())
     });
     for prometheus in &replicas {
         each_sidecar_is_up_once(prometheus);
@@ -250,7 +250,7 @@ fn every_query_of_the_pages_is_understood() {
     let name = "every_query_of_the_pages_is_understood";
     let Some(prometheus) = program("prometheus") else { return skip(name, "it needs prometheus") };
     let folder = tempfile::tempdir().unwrap();
-    let prometheus = Prometheus::with(&prometheus, folder.path(), "scrape_configs: []");
+    let prometheus = Prometheus::classic(&prometheus, folder.path(), "scrape_configs: []");
     let mut pages: Vec<PathBuf> = folders().iter().map(|folder| folder.join("README.md")).collect();
     pages.push(repository().join("docs/kubernetes.md"));
     for page in pages {

@@ -115,12 +115,17 @@ impl World {
              location /numbers { return 200 \"annotated_metric 7\\n\"; }",
         );
         let sidecar = |name: &str, workload: &str, namespace: &str| {
-            let flags = format!("--workload {workload} --namespace {namespace} --app {workload}");
+            let flags = format!(
+                "--workload {workload} --workload-kind Deployment --namespace {namespace} \
+                 --app {workload} --dialect istio,envoy,linkerd,osm,http"
+            );
             Sidecar::start(name, path, nginx.addr, &flags)
         };
         Some(Self {
             helm,
-            observers: ["istio", "appmesh"].map(|name| Observer::read(&data, name)).into(),
+            observers: ["istio", "appmesh", "linkerd", "osm", "http"]
+                .map(|name| Observer::read(&data, name))
+                .into(),
             canary: sidecar("canary", "podinfo", "test"),
             primary: sidecar("primary", "podinfo-primary", "test"),
             namesake: sidecar("namesake", "podinfo", "prod"),
@@ -133,7 +138,7 @@ impl World {
     pub(crate) fn prometheus(&self, configuration: &Value) -> Prometheus {
         let path = program("prometheus").unwrap();
         // JSON is YAML.
-        Prometheus::with(&path, self.folder.path(), &configuration.to_string())
+        Prometheus::classic(&path, self.folder.path(), &configuration.to_string())
     }
 
     /// The pods of the cluster, with one container for the app and one for the sidecar.
