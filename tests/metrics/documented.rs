@@ -73,7 +73,9 @@ fn every_family_is_documented_with_its_type_and_labels_and_every_documented_one_
         assert!(new.is_empty(), "{name} has {new:?}, and that is not documented");
     }
     for (name, family) in &documented {
-        assert!(shown.contains_key(name), "{name} is documented, and is not there");
+        // What is the app's takes an app of its own; `extras` has that.
+        let is_of_app = name.starts_with("process_");
+        assert!(is_of_app || shown.contains_key(name), "{name} is documented, and is not there");
         assert!(family.example.contains(name.as_str()), "{name} is not in its example");
     }
 }
