@@ -5,13 +5,15 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
+use podmeter::observe::trace::{Trace, TraceId};
 use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
 use std::hint::black_box;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 fn layout() -> Layout {
@@ -30,6 +32,7 @@ fn layout() -> Layout {
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 10_000,
+        extras: Extras::default(),
     }
 }
 
@@ -51,6 +54,7 @@ fn exchange(status: u16) -> Event {
         request_bytes: 400,
         response_bytes: 1_200,
         probe: false,
+        trace: None,
     })
 }
 
@@ -72,6 +76,33 @@ fn record(criterion: &mut Criterion) {
             recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
         });
     });
+    // Beside it in one run: what native histograms and a trace add.
+    for (name, layout, trace) in [
+        ("record one exchange, native bounds too", native(), None),
+        ("record one exchange, native bounds too, sampled", native(), Some(trace())),
+    ] {
+        let meter = Meter::new(layout);
+        let Some(shard) = meter.shard(0) else { return };
+        let mut recorder = Recorder::new(&shard, RouteId(0));
+        let mut event = exchange(200);
+        if let Event::Exchange(exchange) = &mut event {
+            exchange.trace = trace;
+        }
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                recorder.event(black_box(Event::Began { host: HostId(0) }));
+                recorder.event(black_box(event));
+            });
+        });
+    }
+}
+
+fn native() -> Layout {
+    dialect::with_native(layout(), 3)
+}
+
+fn trace() -> Trace {
+    Trace { id: TraceId { high: 1, low: 2, is_short: false }, span: NonZeroU64::MIN }
 }
 
 fn show(criterion: &mut Criterion) {

@@ -158,6 +158,7 @@ fn open() -> (Watcher, Count) {
             max_head_bytes: 64 * 1024,
             probes_apart: true,
             paths: None,
+            traces: true,
         })),
         Count::default(),
     )

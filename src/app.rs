@@ -3,6 +3,7 @@
 
 mod doors;
 
+use crate::app_process::AppProcesses;
 use crate::aside::Aside;
 use crate::clock::Clock;
 use crate::config::{Config, PathRules};
@@ -95,7 +96,7 @@ impl App {
         let (drain, lifecycle) = (Drain::default(), Arc::new(Lifecycle::default()));
         let connections = Connections::new(max_connections.min(affordable));
         let clock = Clock::start();
-        let layout = self.doors.layout(&self.config);
+        let layout = self.doors.layout(&self.config, clock.epoch());
         let paths = paths(&self.config.paths).map(Arc::new);
         let meter = Meter::new(layout.clone());
         let staff = Staff { clock, connections: Arc::clone(&connections) };
@@ -118,8 +119,10 @@ impl App {
         let stats = Arc::new(Stats {
             meter,
             dialects: Dialects::new(&config.dialects, &subject, &layout)
+                .and(&config.custom_dialects.asked, &subject)
                 .forgetting(config.series_idle_timeout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
+            processes: Arc::new(AppProcesses::new(config.app_process, config.app_metrics.len())),
             registry,
             settler: workers.settler(),
             room: Arc::new(Room::default()),

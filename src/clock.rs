@@ -1,5 +1,6 @@
 //! Tells the time as whole nanoseconds since the program began, so that time is a value that tests can set.
 
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// A point in time: nanoseconds since the [`Clock`] was made.
@@ -25,6 +26,13 @@ impl Clock {
         Self { origin: Instant::now() }
     }
 
+    /// When it read 0, since 1970. To be asked once: times are told from there on, so that one that
+    /// is told again is the same, whatever has become of the date.
+    pub fn epoch(&self) -> Duration {
+        let date = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        date.saturating_sub(self.origin.elapsed())
+    }
+
     /// The time now.
     pub fn now(&self) -> Nanos {
         let elapsed = self.origin.elapsed();
@@ -33,9 +41,36 @@ impl Clock {
     }
 }
 
+/// A time that may not have come yet, in no more room than one that has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited(Nanos);
+
+impl Awaited {
+    /// It has not come.
+    pub const STILL: Self = Self(Nanos(u64::MAX));
+
+    /// It is `now`, unless it came before.
+    pub fn comes(&mut self, now: Nanos) {
+        if *self == Self::STILL {
+            self.0 = now;
+        }
+    }
+
+    /// The time, if it has come.
+    pub fn time(self) -> Option<Nanos> {
+        (self != Self::STILL).then_some(self.0)
+    }
+}
+
+impl Default for Awaited {
+    fn default() -> Self {
+        Self::STILL
+    }
+}
+
 /// The time of day: whole seconds since 1970, as certificates tell it.
 pub fn unix_seconds() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     // A clock from before 1970 is not set.
     since.map_or(0, |since| since.as_secs())
 }

@@ -11,6 +11,7 @@ mod address;
 mod app_metrics;
 mod app_probes;
 mod args;
+mod custom;
 mod envoy;
 mod error;
 mod file;
@@ -37,6 +38,10 @@ pub use self::app_metrics::{
 };
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::custom::{
+    Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, LabelText, Measure,
+    Of,
+};
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
@@ -78,8 +83,13 @@ pub struct Config {
     pub app_metrics_max_bytes: u64,
     /// Probes of the app that the health listener answers by asking the app, by path.
     pub app_probes: Vec<AppProbe>,
-    /// The families that the recording is shown as, at least one, none twice.
+    /// How the app's processes are told of, where it does not do so itself.
+    pub app_process: AppProcess,
+    /// The families that the recording is shown as, none twice. There is at least one of these or of
+    /// the next.
     pub dialects: Vec<Dialect>,
+    /// Those that the configuration itself defines.
+    pub custom_dialects: CustomDialects,
     /// Which paths are told apart, where a dialect tells any.
     pub paths: PathRules,
     /// How Envoy's families name the app's ports.
@@ -100,6 +110,8 @@ pub struct Config {
     pub max_series: usize,
     /// How long a series of requests may stand still before it is left out; `None` is for ever.
     pub series_idle_timeout: Option<Duration>,
+    /// What is recorded and shown beyond numbers and classic buckets.
+    pub extras: Extras,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -162,6 +174,63 @@ pub struct Limits {
     /// The most bytes of one HTTP head that are kept to be read; a longer one is carried
     /// unchanged, but its connection is metered as TCP from there on.
     pub max_head_bytes: usize,
+}
+
+/// What is recorded and shown beyond numbers and classic buckets, to scrapers that can take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extras {
+    /// Where native histograms are.
+    pub natives: NativeHistograms,
+    /// Their resolution, 0 to 8: bounds grow by the 2^-schema-th power of two.
+    pub native_schema: u8,
+    /// The most buckets of one, before its resolution is halved.
+    pub native_max_buckets: usize,
+    /// Traces that requests name stand as examples for buckets.
+    pub exemplars: bool,
+}
+
+/// How the app's processes are told of, where it does not do so itself and they can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppProcess {
+    /// All together.
+    Sum,
+    /// Each by itself.
+    Each,
+    /// Not at all.
+    Off,
+}
+
+impl AppProcess {
+    /// The name that `--app-process` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Each => "each",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// Where native histograms are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NativeHistograms {
+    /// Beside the classic buckets.
+    Beside,
+    /// In their place, where the format has native histograms.
+    Instead,
+    /// Nowhere.
+    Off,
+}
+
+impl NativeHistograms {
+    /// The name that `--native-histograms` takes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Beside => "beside",
+            Self::Instead => "instead",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// What is logged, and how.

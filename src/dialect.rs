@@ -9,6 +9,7 @@
 
 mod buckets;
 mod built_in;
+mod custom;
 mod envoy;
 mod http;
 mod istio;
@@ -22,10 +23,12 @@ pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
 use crate::clock::Nanos;
-use crate::exposition::Family;
-use crate::meter::{Bounds, Detail, Layout, RouteId, Side, Snapshot};
+use crate::config::CustomDialect;
+use crate::exposition::{Family, Kind, Syntax};
+use crate::meter::{Bounds, Detail, Extras, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
 use built_in::{BuiltIn, Recording, Show};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Every dialect that is built in, in the order in which they are shown.
@@ -55,6 +58,15 @@ impl Dialects {
         }
     }
 
+    /// The same, and those that the configuration defines.
+    #[must_use]
+    pub fn and(mut self, custom: &[CustomDialect], subject: &Subject<'_>) -> Self {
+        for dialect in custom {
+            self.asked.push(Box::new(custom::Custom::new(dialect, subject)));
+        }
+        self
+    }
+
     /// The same, without exchanges of a kind that there was none of for so long.
     #[must_use]
     pub fn forgetting(mut self, idle_timeout: Option<Duration>) -> Self {
@@ -62,33 +74,55 @@ impl Dialects {
         self
     }
 
-    /// Everything that was recorded, family by family.
+    /// Everything that was recorded, family by family, as every reader can take it.
     pub fn families(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<Family<'static>> {
-        let recording = self.recording(snapshot, vitals);
+        self.families_for(Syntax::Text, snapshot, vitals)
+    }
+
+    /// The same, and what a reader of this syntax can take besides.
+    pub fn families_for(
+        &self,
+        syntax: Syntax,
+        snapshot: &Snapshot,
+        vitals: &Vitals,
+    ) -> Vec<Family<'static>> {
+        let all = self.layout.extras;
+        let layout = self.layout.showing(match syntax {
+            Syntax::Text | Syntax::QuotedText => Extras::default(),
+            Syntax::OpenMetrics => Extras { natives: None, ..all },
+            Syntax::Protobuf => all,
+        });
+        let recording = self.recording(&layout, snapshot, vitals);
         let mut families = Vec::new();
         for dialect in &self.asked {
             dialect.show(&recording, &mut families);
         }
         own::show(&recording, &mut families);
+        date(&mut families, &layout, syntax);
         families
     }
 
     /// The same for an operator's eye: name and value, under the names that Envoy's own admin
     /// listener has for them.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
-        let recording = self.recording(snapshot, vitals);
+        let recording = self.recording(&self.layout, snapshot, vitals);
         let mut families = Vec::new();
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);
         envoy::dotted(&families)
     }
 
-    fn recording<'a>(&'a self, snapshot: &'a Snapshot, vitals: &'a Vitals) -> Recording<'a> {
+    fn recording<'a>(
+        &self,
+        layout: &'a Layout,
+        snapshot: &'a Snapshot,
+        vitals: &'a Vitals,
+    ) -> Recording<'a> {
         let since = self.idle_timeout.and_then(|idle| {
             let idle = u64::try_from(idle.as_nanos()).ok()?;
             vitals.now.0.checked_sub(idle).map(Nanos)
         });
-        Recording { layout: &self.layout, snapshot, vitals, since }
+        Recording { layout, snapshot, vitals, since }
     }
 }
 
@@ -100,6 +134,33 @@ pub fn detail(names: &[Dialect], side: Side) -> Detail {
         Side::Outbound => dialect.outbound,
     });
     details.fold(Detail::NONE, Detail::or)
+}
+
+/// Says of what counts since when it does, which is since the proxy started unless it says otherwise.
+fn date(families: &mut [Family<'static>], layout: &Layout, syntax: Syntax) {
+    let Some(epoch) = layout.extras.epoch else { return };
+    let names: HashSet<String> = families.iter().map(|family| family.name().to_owned()).collect();
+    for family in families {
+        // What OpenMetrics does not know for a counter would have a family of its own for that.
+        let stem = family.name().strip_suffix("_total");
+        let is_counter = stem.is_some_and(|stem| !names.contains(stem));
+        if family.kind() == Kind::Counter && syntax == Syntax::OpenMetrics && !is_counter {
+            family.undate();
+        } else {
+            family.date(epoch);
+        }
+    }
+}
+
+/// The same layout, with what native histograms of this resolution are counted over: in all units
+/// that a dialect has, whichever are asked for.
+pub fn with_native(layout: Layout, schema: u8) -> Layout {
+    Layout {
+        durations: layout.durations.with_native(schema, &[MILLISECOND, SECOND]),
+        sizes: layout.sizes.with_native(schema, &[1]),
+        held: layout.held.with_native(schema, &[SECOND]),
+        ..layout
+    }
 }
 
 /// The bounds that latencies must be counted over, in nanoseconds, for every dialect to be exact.
@@ -126,3 +187,6 @@ fn port_side(snapshot: &Snapshot, route: RouteId) -> Side {
 
 /// What labels say where nobody knows.
 const UNKNOWN: &str = "unknown";
+/// The units of latencies, in nanoseconds.
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000_000_000;

@@ -43,7 +43,7 @@ mod select;
 mod sum;
 mod value;
 
-pub use build::FamilyBuilder;
+pub use build::{FamilyBuilder, HistogramPoint, NativeBuckets};
 pub use format::{Escaping, Format, Syntax};
 pub use labels::Labels;
 pub use lint::{Finding, Report, Rule, Severity, detect, lint};

@@ -29,6 +29,7 @@
 //! and drains.
 
 pub mod app;
+mod app_process;
 mod aside;
 pub mod cli;
 pub mod clock;

@@ -9,17 +9,24 @@
 //! once, where a dialect shows it, and is never hashed on the request path. The meter knows no
 //! protocol: it is told [`Event`](crate::observe::Event)s.
 
+mod bounds;
 mod cell;
+mod extras;
 mod histogram;
 mod journal;
+mod native;
 mod outcome;
 mod ports;
 mod recorder;
 mod series;
 mod shard;
 mod snapshot;
+mod traces;
 
-pub use histogram::{Bounds, Totals};
+pub use bounds::{Bounds, Natives};
+pub use extras::Extras;
+pub use histogram::Totals;
+pub use native::{Exponential, Scale};
 pub use outcome::{Fault, Outcome};
 pub use ports::{Route, Side};
 pub use recorder::Recorder;
@@ -28,16 +35,20 @@ pub use shard::Shard;
 pub use snapshot::{
     HostTotals, HttpTotals, RouteTotals, Snapshot, TcpTotals, Unparsed, WebSocketTotals,
 };
+pub use traces::Example;
 
+use crate::clock::Nanos;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use crate::observe::{Flags, Method, Version};
 use ports::Ports;
 use shard::Cells;
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// How a meter is laid out; fixed for the life of the program.
 #[derive(Clone, Debug)]
@@ -61,6 +72,27 @@ pub struct Layout {
     pub shards: usize,
     /// Label sets of one family before further ones are counted together (`--max-series`).
     pub max_series: usize,
+    /// What is recorded and shown beyond numbers and classic buckets.
+    pub extras: Extras,
+}
+
+impl Layout {
+    /// The same recording, of which a reader is shown so much.
+    #[must_use]
+    pub fn showing(&self, extras: Extras) -> Self {
+        Self {
+            durations: self.durations.showing(extras),
+            sizes: self.sizes.showing(extras),
+            held: self.held.showing(extras),
+            extras,
+            ..self.clone()
+        }
+    }
+
+    /// When it was since 1970, if that is shown.
+    pub fn time(&self, at: Nanos) -> Option<Duration> {
+        self.extras.time(at)
+    }
 }
 
 /// All that has been counted, in as many shards as there are worker threads.
@@ -112,6 +144,12 @@ impl Meter {
         Some(shard)
     }
 
+    /// Where the app listens, as far as connections have led there.
+    pub fn targets(&self) -> Vec<SocketAddr> {
+        let inbound = self.ports.all().into_iter().filter(|route| route.side == Side::Inbound);
+        inbound.map(|route| route.target).filter(|target| target.port() != 0).collect()
+    }
+
     /// Adds up all shards.
     pub fn snapshot(&self) -> Snapshot {
         let cells = self.shards.iter().filter_map(OnceLock::get).map(Arc::as_ref);
@@ -122,12 +160,12 @@ impl Meter {
     /// Both halves of a release check's quotient exist, at zero, before the first request.
     fn show_known_ports(&self, shard: &Shard) {
         for (index, port) in self.layout.routes.iter().enumerate() {
-            self.show_at_zero(shard, RouteId::from_index(index), port);
+            self.show_at_zero(shard, RouteId::from_index(index), port, Nanos(0));
         }
     }
 
     /// The same for one port. What the pod asks of others is nobody's canary.
-    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route) {
+    fn show_at_zero(&self, shard: &Shard, route: RouteId, port: &Route, now: Nanos) {
         let flags = Flags::None;
         match port.side {
             Side::Outbound => {}
@@ -142,7 +180,7 @@ impl Meter {
                 let detail = self.layout.inbound;
                 let method = if detail.method { Method::Get } else { Method::Other };
                 let version = if detail.version { Version::Http11 } else { Version::Unknown };
-                shard.pin_http(HttpKey { method, version, ..key });
+                shard.pin_http(HttpKey { method, version, ..key }, now);
             }
         }
     }

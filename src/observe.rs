@@ -16,6 +16,7 @@ pub mod http2;
 pub mod path;
 pub mod sniff;
 pub mod tls;
+pub mod trace;
 mod watcher;
 pub mod websocket;
 
@@ -380,6 +381,8 @@ pub struct Rules {
     pub max_head_bytes: usize,
     /// Whether requests of the kubelet (user agent `kube-probe/...`) are told apart.
     pub probes_apart: bool,
+    /// Whether requests are asked for their traces.
+    pub traces: bool,
     /// The templates of paths, where anybody wants to know them.
     pub paths: Option<Arc<Paths>>,
 }

@@ -26,7 +26,7 @@ impl Process {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let ticks = |field| stat_field(&stat, field).unwrap_or(0);
-        let tick = rustix::param::clock_ticks_per_second().max(1);
+        let tick = ticks_per_second();
         let seconds = |ticks: u64| Duration::from_millis(ticks * 1000 / tick);
         Self {
             cpu: seconds(ticks(UTIME) + ticks(STIME)),
@@ -74,7 +74,13 @@ fn kibibytes(status: &str, key: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn boot_time() -> Option<Duration> {
+/// The unit in which the kernel tells of CPU time.
+pub(crate) fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
+}
+
+/// When the machine started, since 1970.
+pub(crate) fn boot_time() -> Option<Duration> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
     seconds.trim().parse().ok().map(Duration::from_secs)

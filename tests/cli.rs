@@ -145,6 +145,21 @@ fn a_bad_value_is_named_with_what_the_setting_takes() {
 }
 
 #[test]
+fn a_bad_value_of_what_is_shown_besides_is_named_with_what_the_setting_takes() {
+    for (setting, value, expected) in [
+        ("native-histograms", "on", "beside, instead or off"),
+        ("native-schema", "9", "a whole number from 0 to 8"),
+        ("native-schema", "03", "a whole number from 0 to 8"),
+        ("native-max-buckets", "0", "a whole number from 1 to 65536"),
+        ("exemplars", "true", "on or off"),
+        ("app-process", "all", "sum, each or off"),
+    ] {
+        let output = podmeter(&format!("{PROXY} --{setting}={value}"));
+        assert_refused(&output, &format!("--{setting} is {value:?}, but it takes {expected}"));
+    }
+}
+
+#[test]
 fn a_long_value_is_cut_short() {
     let output = podmeter(&format!("{PROXY} --workers {}", "7".repeat(100_000)));
     let start = "7".repeat(120);
@@ -488,7 +503,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
     let documented = include_str!("../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
-    assert_eq!(rows.len(), 37);
+    assert_eq!(rows.len(), 44);
     for row in rows {
         let code: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
         let flag = code[0].split(' ').next().unwrap();
@@ -501,6 +516,7 @@ fn the_help_names_every_setting_with_its_variable_under_a_heading() {
         "The app's own metrics",
         "Who this pod is",
         "Limits",
+        "Histograms",
         "Stopping",
         "Logging",
         "Try it on any web server",

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Every setting with three values that it takes, in the order of the help.
-const SAMPLES: [(&str, [&str; 3]); 38] = [
+const SAMPLES: [(&str, [&str; 3]); 43] = [
     ("forward", ["1.0.0.1:81=1.0.0.2:91", "1.0.0.1:82=1.0.0.2:92", "[::1]:83=[::1]:93"]),
     ("inbound-listen", ["0.0.0.0:401", "off", "[::]:403"]),
     ("inbound-mode", ["tproxy", "redirect", "tproxy"]),
@@ -38,7 +38,7 @@ const SAMPLES: [(&str, [&str; 3]); 38] = [
     ),
     ("dialect", ["linkerd", "envoy", "osm"]),
     ("path-templates", ["/users/{id}", "auto", "off"]),
-    ("envoy-cluster-name", ["{namespace}/{revision}", "x|{port}", "all"]),
+    ("envoy-cluster-name", ["in/{namespace}/{revision}", "x|{port}", "all"]),
     ("envoy-label", ["service={service}_{port}", "a={pod}", "b=c"]),
     (
         "app-metrics",
@@ -49,6 +49,7 @@ const SAMPLES: [(&str, [&str; 3]); 38] = [
         ],
     ),
     ("app-metrics-max-bytes", ["1MiB", "2KiB", "3"]),
+    ("app-process", ["each", "off", "sum"]),
     ("workload", ["shop", "cart", "till"]),
     ("workload-kind", ["StatefulSet", "DaemonSet", "Job"]),
     ("namespace", ["sales", "stock", "bank"]),
@@ -66,6 +67,10 @@ const SAMPLES: [(&str, [&str; 3]); 38] = [
     ("max-series", ["21", "22", "23"]),
     ("max-paths", ["31", "32", "33"]),
     ("series-idle-timeout", ["1h", "90s", "off"]),
+    ("native-histograms", ["off", "beside", "instead"]),
+    ("native-schema", ["0", "8", "2"]),
+    ("native-max-buckets", ["20", "160", "1"]),
+    ("exemplars", ["off", "on", "off"]),
     ("drain-timeout", ["0s", "1s", "2s"]),
     ("linger", ["15s", "16s", "17s"]),
     ("log-level", ["debug", "info,podmeter=trace", "off"]),
@@ -118,8 +123,8 @@ fn every_setting_in_a_file_equals_the_same_by_flags_and_by_variables() {
         let by_flags = load(&flags, &[], "").unwrap();
         assert_eq!(load(&[], &variables, "").unwrap(), by_flags);
         assert_eq!(load(&[], &[], &quoted).unwrap(), by_flags);
-        // YAML wants quotes around what begins with a bracket.
-        if !plain.contains(": [") {
+        // YAML wants quotes around what begins with a bracket or a brace.
+        if !plain.contains(": [") && !plain.contains(": {") {
             assert_eq!(load(&[], &[], &plain).unwrap(), by_flags);
         }
     }
@@ -325,6 +330,7 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
                 "http://127.0.0.1:9102/metrics,name=127.0.0.1:9102/metrics,mode=label"
             ],
             "app-metrics-max-bytes": "16MiB",
+            "app-process": "sum",
             "workload": "shop",
             "workload-kind": "Deployment",
             "service": [],
@@ -335,6 +341,10 @@ fn what_is_dumped_is_under_the_flags_names_in_their_notation() {
             "max-series": 10000,
             "max-paths": 200,
             "series-idle-timeout": "off",
+            "native-histograms": "beside",
+            "native-schema": 3,
+            "native-max-buckets": 160,
+            "exemplars": "on",
             "drain-timeout": "30s",
             "linger": "0s",
             "log-level": "info",
@@ -374,7 +384,8 @@ fn the_documentation_lists_every_setting_with_its_variable_key_and_default() {
                 let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
                 format!("`{}` ", items.join(","))
             }
-            Value::String(text) => format!("`{text}` "),
+            // A table wants what parts its columns escaped.
+            Value::String(text) => format!("`{}` ", text.replace('|', "\\|")),
             other => format!("`{other}` "),
         };
         expected
@@ -484,7 +495,8 @@ fn shown(setting: &str, sample: &str) -> Value {
         | "app-metrics" | "service" => {
             json!([sample])
         }
-        "workers" | "max-connections" | "max-series" | "max-paths" => {
+        "workers" | "max-connections" | "max-series" | "max-paths" | "native-schema"
+        | "native-max-buckets" => {
             json!(sample.parse::<u64>().unwrap())
         }
         _ => json!(sample),

@@ -6,7 +6,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
@@ -51,6 +51,7 @@ fn meter() -> Arc<Meter> {
         held: dialect::held_bounds(),
         shards: 1,
         max_series: 100,
+        extras: Extras::default(),
     })
 }
 
@@ -87,6 +88,7 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
         request_bytes: 100,
         response_bytes: 101,
         probe: false,
+        trace: None,
     })
 }
 

@@ -1,9 +1,9 @@
 //! The listeners that carry traffic: bound for every worker, and told what to do.
 
-use crate::config::Config;
+use crate::config::{Config, CustomDialect, NativeHistograms};
 use crate::dialect;
 use crate::listen::{BindError, Interception, OwnPorts, Port, Reach, Way, bind_shared};
-use crate::meter::{Layout, Route, RouteId, Side};
+use crate::meter::{Detail, Extras, Layout, Natives, Route, RouteId, Side};
 use crate::observe::Rules;
 use crate::observe::host::{HostId, KnownHosts, SeenHosts};
 use crate::observe::path::Paths;
@@ -12,6 +12,7 @@ use crate::redirect::Mode;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bound listeners, in the order in which the workers have their sockets.
 #[derive(Debug)]
@@ -92,7 +93,8 @@ impl Doors {
     }
 
     /// How the meter is laid out for them.
-    pub(super) fn layout(&self, config: &Config) -> Layout {
+    /// `epoch` is when the clock read zero, since 1970.
+    pub(super) fn layout(&self, config: &Config, epoch: Duration) -> Layout {
         let forwards = self.forwards().map(|(listen, target)| Route {
             side: Side::Inbound,
             listen,
@@ -103,16 +105,30 @@ impl Doors {
         let others =
             sides.filter(|side| self.intercepting(*side).next().is_some()).map(Route::others);
         let services = &config.identity.services;
-        Layout {
+        let custom = &config.custom_dialects.asked;
+        let detail = |side| {
+            let custom = custom.iter().map(|dialect| dialect.detail(side));
+            custom.fold(dialect::detail(&config.dialects, side), Detail::or)
+        };
+        let layout = Layout {
             routes: forwards.chain(others).collect(),
             first_host: if services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-            inbound: dialect::detail(&config.dialects, Side::Inbound),
-            outbound: dialect::detail(&config.dialects, Side::Outbound),
-            durations: dialect::duration_bounds(),
-            sizes: dialect::size_bounds(),
+            inbound: detail(Side::Inbound),
+            outbound: detail(Side::Outbound),
+            durations: dialect::duration_bounds().and(custom.iter().map(CustomDialect::durations)),
+            sizes: dialect::size_bounds().and(custom.iter().map(CustomDialect::sizes)),
             held: dialect::held_bounds(),
             shards: config.workers,
             max_series: config.max_series,
+            extras: Extras {
+                epoch: Some(epoch),
+                natives: natives(config),
+                exemplars: config.extras.exemplars,
+            },
+        };
+        match config.extras.natives {
+            NativeHistograms::Off => layout,
+            _ => dialect::with_native(layout, config.extras.native_schema),
         }
     }
 
@@ -130,6 +146,7 @@ impl Doors {
                 max_head_bytes: config.limits.max_head_bytes,
                 probes_apart: config.probes_apart,
                 paths,
+                traces: config.extras.exemplars,
             })
         };
         let inbound = rules(KnownHosts::new(&config.identity.services), paths(Side::Inbound));
@@ -176,6 +193,16 @@ impl Doors {
         };
         self.doors.iter().enumerate().map(port).collect()
     }
+}
+
+/// How native histograms are shown to who can take them.
+fn natives(config: &Config) -> Option<Natives> {
+    let beside = match config.extras.natives {
+        NativeHistograms::Beside => true,
+        NativeHistograms::Instead => false,
+        NativeHistograms::Off => return None,
+    };
+    Some(Natives { max_buckets: config.extras.native_max_buckets, beside })
 }
 
 fn is_opaque(config: &Config, target: SocketAddr) -> bool {

@@ -13,6 +13,7 @@ const LOOK: &str = "Where to look";
 const APP: &str = "The app's own metrics";
 const WHO: &str = "Who this pod is";
 const LIMITS: &str = "Limits";
+const HISTOGRAMS: &str = "Histograms";
 const STOPPING: &str = "Stopping";
 const LOGGING: &str = "Logging";
 
@@ -88,10 +89,15 @@ pub struct ProxyArgs {
     pub app_probes: Option<String>,
 
     /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd`, `osm`,
-    /// `http` and `otel`, with commas between.
+    /// `http`, `otel` and those that the key `custom-dialects` of the file defines, with commas
+    /// between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
+
+    /// Dialects that the file itself defines, by name; there is no flag for them.
+    #[arg(skip)]
+    pub custom_dialects: Option<serde_json::Value>,
 
     /// Which paths the families that have a path tell apart, with a comma between or repeated:
     /// templates such as `/users/{id}` and `/static/{file...}`, and `auto` for all others that the
@@ -144,6 +150,12 @@ pub struct ProxyArgs {
     /// sends more nothing is merged.
     #[arg(long, value_name = "SIZE", help_heading = APP)]
     pub app_metrics_max_bytes: Option<String>,
+
+    /// CPU time, memory and file descriptors of the app's processes as `process_*`, where the app does
+    /// not export them and the pod shares its process namespace: `sum` of all, `each` by itself, or
+    /// `off`.
+    #[arg(long, value_name = "HOW", help_heading = APP)]
+    pub app_process: Option<String>,
 
     /// The workload this pod belongs to: the name of its Deployment or other owner.
     #[arg(long, value_name = "NAME", help_heading = WHO)]
@@ -221,6 +233,26 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "DURATION", help_heading = LIMITS)]
     pub series_idle_timeout: Option<String>,
 
+    /// Where latencies and sizes are native histograms, for scrapers that ask for protobuf:
+    /// `beside` the classic buckets, `instead` of them, or `off`.
+    #[arg(long, value_name = "WHERE", help_heading = HISTOGRAMS)]
+    pub native_histograms: Option<String>,
+
+    /// The resolution of native histograms, 0 to 8: each step more is twice as fine, and 3 makes
+    /// buckets of a tenth of what is in them.
+    #[arg(long, value_name = "SCHEMA", help_heading = HISTOGRAMS)]
+    pub native_schema: Option<String>,
+
+    /// The most buckets of a native histogram, up to 65536; one that needs more is shown at half
+    /// the resolution.
+    #[arg(long, value_name = "COUNT", help_heading = HISTOGRAMS)]
+    pub native_max_buckets: Option<String>,
+
+    /// Whether the newest request of each bucket of latencies is shown with its trace, where a
+    /// `traceparent` or B3 header says that it is sampled: `on` or `off`.
+    #[arg(long, value_name = "SWITCH", help_heading = HISTOGRAMS)]
+    pub exemplars: Option<String>,
+
     /// How long open connections may finish after SIGTERM or SIGINT; then they are closed.
     #[arg(long, value_name = "DURATION", help_heading = STOPPING)]
     pub drain_timeout: Option<String>,
@@ -264,6 +296,7 @@ impl ProxyArgs {
             envoy_cluster_name: text("inbound|{port}||"),
             workload_kind: text("Deployment"),
             app_metrics_max_bytes: text("16MiB"),
+            app_process: text("sum"),
             max_connections: text("10000"),
             connect_timeout: text("10s"),
             idle_timeout: text("off"),
@@ -271,6 +304,10 @@ impl ProxyArgs {
             max_series: text("10000"),
             max_paths: text("200"),
             series_idle_timeout: text("off"),
+            native_histograms: text("beside"),
+            native_schema: text("3"),
+            native_max_buckets: text("160"),
+            exemplars: text("on"),
             drain_timeout: text("30s"),
             linger: text("0s"),
             log_level: text("info"),
@@ -291,6 +328,7 @@ impl ProxyArgs {
                 _ => {}
             }
         }
+        self.custom_dialects = self.custom_dialects.take().or(lower.custom_dialects);
     }
 
     /// The name of every setting, in the order of the help.
@@ -319,7 +357,7 @@ impl ProxyArgs {
     }
 
     /// Every setting under its flag's name, in the order of the help.
-    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 38] {
+    pub(super) fn slots(&mut self) -> [(&'static str, Slot<'_>); 43] {
         use Slot::{Many, One};
         // Taken apart by name, so that a setting that is missing below does not compile.
         let Self {
@@ -335,11 +373,14 @@ impl ProxyArgs {
             health_listen,
             app_probes,
             dialect,
+            // What is no flag has no slot.
+            custom_dialects: _,
             path_templates,
             envoy_cluster_name,
             envoy_label,
             app_metrics,
             app_metrics_max_bytes,
+            app_process,
             workload,
             workload_kind,
             namespace,
@@ -357,6 +398,10 @@ impl ProxyArgs {
             max_series,
             max_paths,
             series_idle_timeout,
+            native_histograms,
+            native_schema,
+            native_max_buckets,
+            exemplars,
             drain_timeout,
             linger,
             log_level,
@@ -380,6 +425,7 @@ impl ProxyArgs {
             ("envoy-label", Many(envoy_label)),
             ("app-metrics", Many(app_metrics)),
             ("app-metrics-max-bytes", One(app_metrics_max_bytes)),
+            ("app-process", One(app_process)),
             ("workload", One(workload)),
             ("workload-kind", One(workload_kind)),
             ("namespace", One(namespace)),
@@ -397,6 +443,10 @@ impl ProxyArgs {
             ("max-series", One(max_series)),
             ("max-paths", One(max_paths)),
             ("series-idle-timeout", One(series_idle_timeout)),
+            ("native-histograms", One(native_histograms)),
+            ("native-schema", One(native_schema)),
+            ("native-max-buckets", One(native_max_buckets)),
+            ("exemplars", One(exemplars)),
             ("drain-timeout", One(drain_timeout)),
             ("linger", One(linger)),
             ("log-level", One(log_level)),

@@ -10,8 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    Config, EnvoyNames, Identity, Limits, Log, LogFormat, PathRules, ProxyArgs, app_metrics,
-    app_probes, forward, redirect,
+    AppProcess, Config, CustomDialect, CustomDialects, EnvoyNames, Extras, Identity, Limits, Log,
+    LogFormat, NativeHistograms, PathRules, ProxyArgs, app_metrics, app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::observe::path::Templates;
@@ -40,6 +40,7 @@ impl Config {
         let listener = |setting, value: Option<&str>, bare| {
             address::listener(setting, text(value), bare, resolve)
         };
+        let dialects = dialects(&args.dialect, args.custom_dialects.as_ref())?;
         let sources: Vec<&str> = args.app_metrics.iter().map(String::as_str).collect();
         let config = Self {
             forwards,
@@ -61,7 +62,9 @@ impl Config {
                 1 << 30,
             )?,
             app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
-            dialects: dialects(&args.dialect)?,
+            app_process: app_process(text(args.app_process.as_deref()))?,
+            dialects: dialects.0,
+            custom_dialects: dialects.1,
             paths: paths(&args)?,
             envoy: EnvoyNames::read(
                 text(args.envoy_cluster_name.as_deref()),
@@ -82,6 +85,7 @@ impl Config {
                 "off" => None,
                 text => Some(duration("series-idle-timeout", text, A_SCRAPE..=A_YEAR)?),
             },
+            extras: extras(&args)?,
             log: log(args.log_level.as_deref(), args.log_format.as_deref())?,
         };
         config.check_addresses(text(args.admin_listen.as_deref()))?;
@@ -134,23 +138,33 @@ fn probes_apart(text: &str) -> Result<bool, ConfigError> {
     }
 }
 
-fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
+/// The dialects that are asked for: built in, and defined by the file.
+fn dialects(
+    texts: &[String],
+    written: Option<&serde_json::Value>,
+) -> Result<(Vec<Dialect>, CustomDialects), ConfigError> {
+    let custom = CustomDialects::read(written)?;
     let expected = || {
-        let names: Vec<_> = Dialect::all().map(Dialect::as_str).collect();
+        let mut names: Vec<&str> = Dialect::all().map(Dialect::as_str).collect();
+        names.extend(custom.iter().map(|dialect| dialect.name.as_str()));
         format!("one or more of {}", names.join(", "))
     };
-    let mut dialects = Vec::new();
+    let (mut built_in, mut defined): (Vec<Dialect>, Vec<CustomDialect>) = (Vec::new(), Vec::new());
     for name in items(texts) {
-        let dialect = Dialect::named(name);
-        let dialect = dialect.ok_or_else(|| invalid("dialect", name, &expected()))?;
-        if !dialects.contains(&dialect) {
-            dialects.push(dialect);
+        let known = custom.iter().find(|dialect| dialect.name == name);
+        match (Dialect::named(name), known) {
+            (Some(dialect), _) if built_in.contains(&dialect) => {}
+            (Some(dialect), _) => built_in.push(dialect),
+            (None, Some(dialect)) if defined.contains(dialect) => {}
+            (None, Some(dialect)) => defined.push(dialect.clone()),
+            (None, None) => return Err(invalid("dialect", name, &expected())),
         }
     }
-    if dialects.is_empty() {
+    if built_in.is_empty() && defined.is_empty() {
         return Err(invalid("dialect", &texts.join(","), &expected()));
     }
-    Ok(dialects)
+    let defined = CustomDialects::asked(written, defined, &built_in)?;
+    Ok((built_in, defined))
 }
 
 fn paths(args: &ProxyArgs) -> Result<PathRules, ConfigError> {
@@ -237,6 +251,34 @@ fn limits(args: &ProxyArgs) -> Result<Limits, ConfigError> {
         connect_timeout: timeout("connect-timeout", text(args.connect_timeout.as_deref()))?,
         idle_timeout: idle,
         max_head_bytes: usize::try_from(head).unwrap_or(usize::MAX),
+    })
+}
+
+fn app_process(name: &str) -> Result<AppProcess, ConfigError> {
+    use AppProcess::{Each, Off, Sum};
+    let known = [Sum, Each, Off].into_iter().find(|mode| mode.as_str() == name);
+    known.ok_or_else(|| invalid("app-process", name, "sum, each or off"))
+}
+
+fn extras(args: &ProxyArgs) -> Result<Extras, ConfigError> {
+    use NativeHistograms::{Beside, Instead, Off};
+    let name = text(args.native_histograms.as_deref());
+    let natives = [Beside, Instead, Off].into_iter().find(|natives| natives.as_str() == name);
+    let schema = text(args.native_schema.as_deref());
+    let most = text(args.native_max_buckets.as_deref());
+    Ok(Extras {
+        natives: natives
+            .ok_or_else(|| invalid("native-histograms", name, "beside, instead or off"))?,
+        native_schema: match schema.as_bytes() {
+            [digit @ b'0'..=b'8'] => digit - b'0',
+            _ => return Err(invalid("native-schema", schema, "a whole number from 0 to 8")),
+        },
+        native_max_buckets: count("native-max-buckets", most, 65_536)?,
+        exemplars: match text(args.exemplars.as_deref()) {
+            "on" => true,
+            "off" => false,
+            other => return Err(invalid("exemplars", other, "on or off")),
+        },
     })
 }
 

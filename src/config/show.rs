@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::args::ProxyArgs;
 use super::quantity::{show_duration, show_size};
-use super::{Config, Identity, Limits, Log, PathRules, app_probes};
+use super::{Config, Extras, Identity, Limits, Log, PathRules, app_probes};
 
 /// The same settings as a person would write them. Reading them again gives the same `Config`.
 impl From<&Config> for ProxyArgs {
@@ -27,6 +27,7 @@ impl From<&Config> for ProxyArgs {
         } = config.identity.clone();
         let Limits { max_connections, connect_timeout, idle_timeout, max_head_bytes } =
             config.limits;
+        let Extras { natives, native_schema, native_max_buckets, exemplars } = config.extras;
         let Log { level, format } = &config.log;
         Self {
             forward: config.forwards.iter().map(ToString::to_string).collect(),
@@ -47,7 +48,8 @@ impl From<&Config> for ProxyArgs {
             admin_listen: listener(config.admin_listen),
             health_listen: listener(config.health_listen),
             app_probes: app_probes::show(&config.app_probes),
-            dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            dialect: dialects(config),
+            custom_dialects: config.custom_dialects.written().cloned(),
             path_templates: path_templates(&config.paths),
             envoy_cluster_name: text(&config.envoy.cluster),
             envoy_label: config
@@ -58,6 +60,7 @@ impl From<&Config> for ProxyArgs {
                 .collect(),
             app_metrics: config.app_metrics.iter().map(ToString::to_string).collect(),
             app_metrics_max_bytes: Some(show_size(config.app_metrics_max_bytes)),
+            app_process: text(&config.app_process.as_str()),
             workload,
             // An empty one is known to be unknown.
             workload_kind: Some(workload_kind.unwrap_or_default()),
@@ -78,12 +81,21 @@ impl From<&Config> for ProxyArgs {
             series_idle_timeout: Some(
                 config.series_idle_timeout.map_or_else(|| "off".to_owned(), show_duration),
             ),
+            native_histograms: text(&natives.as_str()),
+            native_schema: text(&native_schema),
+            native_max_buckets: text(&native_max_buckets),
+            exemplars: text(&if exemplars { "on" } else { "off" }),
             drain_timeout: Some(show_duration(config.drain_timeout)),
             linger: Some(show_duration(config.linger)),
             log_level: text(level),
             log_format: text(&format.as_str()),
         }
     }
+}
+
+fn dialects(config: &Config) -> Vec<String> {
+    let custom = config.custom_dialects.asked.iter().map(|dialect| dialect.name.clone());
+    config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).chain(custom).collect()
 }
 
 fn path_templates(paths: &PathRules) -> Vec<String> {
@@ -101,9 +113,14 @@ impl Serialize for Config {
             ("max-connections", self.limits.max_connections),
             ("max-series", self.max_series),
             ("max-paths", usize::from(self.paths.most)),
+            ("native-schema", self.extras.native_schema.into()),
+            ("native-max-buckets", self.extras.native_max_buckets),
         ];
         let mut args = ProxyArgs::from(self);
         let mut map = serializer.serialize_map(None)?;
+        if let Some(written) = self.custom_dialects.written() {
+            map.serialize_entry("custom-dialects", written)?;
+        }
         for (name, slot) in args.slots() {
             if let Some((_, count)) = counts.iter().find(|(counted, _)| *counted == name) {
                 map.serialize_entry(name, count)?;

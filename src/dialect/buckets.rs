@@ -1,7 +1,7 @@
 //! The bucket bounds of each dialect: as they are counted and as they are written.
 
-use crate::exposition::{FamilyBuilder, Labels};
-use crate::meter::{Bounds, Totals};
+use crate::exposition::{Exemplar, FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
+use crate::meter::{Bounds, Example, Totals};
 
 /// Bounds of a histogram family.
 #[derive(Debug)]
@@ -205,9 +205,67 @@ impl Buckets {
         counted: &Bounds,
         totals: &Totals,
     ) {
-        let cumulative = totals.cumulative(counted, self.bounds);
-        let buckets: Vec<_> = self.texts.iter().copied().zip(cumulative).collect();
-        family.histogram(labels, &buckets, totals.sum() as f64 / self.unit, totals.count());
+        let own = Own { bounds: self.bounds, texts: self.texts, unit: self.unit };
+        own.show(family, labels, counted, totals);
+    }
+}
+
+/// Bounds that a histogram is shown over, wherever they are from.
+pub(super) struct Own<'b> {
+    /// Upper bounds in nanoseconds or bytes, ascending.
+    pub(super) bounds: &'b [u64],
+    /// The same as `le` says them, in the family's unit.
+    pub(super) texts: &'b [&'b str],
+    /// Nanoseconds or bytes in one of the family's unit.
+    pub(super) unit: f64,
+}
+
+impl Own<'_> {
+    /// The same as [`Buckets::show`].
+    pub(super) fn show(
+        &self,
+        family: &mut FamilyBuilder<'static>,
+        labels: &Labels,
+        counted: &Bounds,
+        totals: &Totals,
+    ) {
+        let native = counted.natives(self.unit).map(|(scale, natives)| {
+            (totals.exponential(scale, natives.max_buckets), natives.beside)
+        });
+        let is_beside = native.as_ref().is_none_or(|(_, beside)| *beside);
+        let buckets: Option<Vec<_>> = is_beside.then(|| {
+            let cumulative = totals.cumulative(counted, self.bounds);
+            self.texts.iter().copied().zip(cumulative).collect()
+        });
+        let point = HistogramPoint {
+            buckets: buckets.as_deref(),
+            exemplars: self.exemplars(counted, totals),
+            native: native.as_ref().map(|(native, _)| NativeBuckets {
+                schema: native.schema,
+                zero: native.zero,
+                buckets: &native.buckets,
+            }),
+            sum: totals.sum() as f64 / self.unit,
+            count: totals.count(),
+        };
+        family.point(labels, point);
+    }
+
+    /// Requests that stand for buckets, to who may see them.
+    fn exemplars(&self, counted: &Bounds, totals: &Totals) -> Vec<(usize, Exemplar<'static>)> {
+        let extras = counted.extras();
+        if !extras.exemplars {
+            return Vec::new();
+        }
+        let examples = totals.examples(self.bounds).into_iter();
+        let shown = examples.filter_map(|(bucket, example)| {
+            let Example { value, at, trace } = example;
+            let span = format!("{:016x}", trace.span);
+            let id = trace.id.to_text();
+            let labels = Labels::from_pairs([("trace_id", id), ("span_id", span)]);
+            Some((bucket, Exemplar::new(&labels, value as f64 / self.unit, extras.time(at)?)))
+        });
+        shown.collect()
     }
 }
 

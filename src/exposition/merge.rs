@@ -344,9 +344,10 @@ impl<'a> Merger<'a> {
     }
 
     fn reserve_own_names(&mut self) {
-        for family in self.families.iter().filter(|family| family.kind.is_compound()) {
-            self.reserved
-                .extend(family.kind.suffixes().iter().map(|suffix| family.sample_name(*suffix)));
+        for family in &self.families {
+            let suffixes = family.kind.suffixes().iter();
+            let parts = suffixes.filter(|suffix| family.kind.is_compound() || family.has(**suffix));
+            self.reserved.extend(parts.map(|suffix| family.sample_name(*suffix)));
         }
     }
 

@@ -26,7 +26,23 @@ pub struct Scanned<'a> {
     pub problems: Problems,
 }
 
+impl Exposition<'_> {
+    /// Whether there are samples of a family of this name, as text 0.0.4 has it.
+    pub fn has_family(&self, name: &str) -> bool {
+        has_family(&self.families, name)
+    }
+}
+
+fn has_family(families: &[Family<'_>], name: &str) -> bool {
+    families.iter().any(|family| family.name == name && !family.is_empty())
+}
+
 impl Scanned<'_> {
+    /// Whether there are samples of a family of this name, as text 0.0.4 has it.
+    pub fn has_family(&self, name: &str) -> bool {
+        has_family(&self.families, name)
+    }
+
     /// How many samples there are.
     pub fn samples(&self) -> usize {
         self.families.iter().map(Family::len).sum()
@@ -291,6 +307,9 @@ pub struct Sample<'a> {
     pub(crate) quoted: bool,
     /// Whether it is a `+Inf` bucket that the source left to be understood, as protobuf may.
     pub(crate) implied: bool,
+    /// Whether it is the first of what its label set says at one time; told once its family is
+    /// settled, and of those that can have several such samples.
+    pub(crate) begins: bool,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -40,6 +40,9 @@ pub(crate) struct Span {
     pub(crate) length: u32,
 }
 
+/// Empty buckets between two others that are told as such.
+const LONGEST_FILLED_GAP: i32 = 2;
+
 /// The schemas that have exponential bounds.
 const SCHEMAS: std::ops::RangeInclusive<i8> = -4..=8;
 
@@ -216,6 +219,29 @@ impl<T> Side<T> {
 }
 
 impl Side<i64> {
+    /// Buckets by their ascending numbers. A short gap is filled with empty ones, which take less
+    /// than a span.
+    pub(crate) fn of(counts: &[(i32, u64)]) -> Self {
+        let mut side = Self::default();
+        let (mut next, mut last) = (0, 0);
+        for &(number, count) in counts {
+            let gap = number.wrapping_sub(next);
+            match side.spans.last_mut() {
+                Some(span) if gap <= LONGEST_FILLED_GAP => {
+                    for _ in 0..gap {
+                        side.values.push(-std::mem::take(&mut last));
+                    }
+                    span.length += gap.unsigned_abs() + 1;
+                }
+                _ => side.spans.push(Span { offset: gap, length: 1 }),
+            }
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            side.values.push(count - std::mem::replace(&mut last, count));
+            next = number + 1;
+        }
+        side
+    }
+
     /// How much is in the buckets, if each has a count and so have all together.
     fn found(&self) -> Option<u64> {
         let (mut count, mut found) = (0_i64, 0_u64);
@@ -272,6 +298,16 @@ mod tests {
         let native = native(&[(-2, 2), (3, 1)], &[1, 1, -2]).checked().unwrap();
         assert_eq!(native.positive(), [(-2, 1.0), (-1, 2.0), (3, 0.0)]);
         assert_eq!(native.negative(), []);
+    }
+
+    #[test]
+    fn buckets_by_their_numbers_become_spans_with_short_gaps_filled() {
+        let side = Side::of(&[(-3, 5), (-2, 1), (1, 2), (5, 7)]);
+        let spans = [Span { offset: -3, length: 5 }, Span { offset: 3, length: 1 }];
+        assert_eq!((&side.spans[..], &side.values[..]), (&spans[..], &[5, -4, -1, 0, 2, 5][..]));
+        let counts: Vec<_> = side.counts().into_iter().filter(|(_, n)| *n > 0.0).collect();
+        assert_eq!(counts, [(-3, 5.0), (-2, 1.0), (1, 2.0), (5, 7.0)]);
+        assert!(side.fits() && Side::of(&[]) == Side::default());
     }
 
     #[test]

@@ -6,6 +6,8 @@ use super::series::{
     HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::shard::{OPENED, Shard};
+use super::traces::Example;
+use crate::clock::Nanos;
 use crate::observe::host::HostId;
 use crate::observe::path::PathId;
 use crate::observe::tls::Tls;
@@ -28,8 +30,6 @@ pub struct Recorder {
     last_host: Option<(HostKey, Arc<HostSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
     spoken: Option<Spoken>,
-    /// The app took the connection.
-    is_reached: bool,
     /// Why the connection is over, once it is.
     ending: Option<Ending>,
     tls: Option<Tls>,
@@ -39,6 +39,8 @@ pub struct Recorder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Counted(Side),
+    /// The same, and the app took the connection.
+    Reached(Side),
     /// It is, once it is known whether anybody answers on its port.
     Awaiting(Side, u16),
     /// What is carried without being metered.
@@ -49,7 +51,7 @@ impl Standing {
     /// Which way the connection goes.
     fn side(self) -> Side {
         match self {
-            Self::Counted(side) | Self::Awaiting(side, _) => side,
+            Self::Counted(side) | Self::Reached(side) | Self::Awaiting(side, _) => side,
             Self::Never => Side::Inbound,
         }
     }
@@ -82,7 +84,8 @@ impl Recorder {
 
     /// The same for a port that the configuration says is never parsed.
     pub fn intercepted_opaque(shard: &Rc<Shard>, side: Side, port: u16, peer: HostId) -> Self {
-        let mut this = Self::counted(shard, shard.admit_route(side, port, true), side);
+        let route = shard.admit_route(side, port, true, Nanos(0));
+        let mut this = Self::counted(shard, route, side);
         this.peer = peer;
         this
     }
@@ -103,7 +106,6 @@ impl Recorder {
             last_host: None,
             tcp: None,
             spoken: None,
-            is_reached: false,
             ending: None,
             tls: None,
         }
@@ -114,14 +116,16 @@ impl Recorder {
         self.standing != Standing::Never
     }
 
-    /// The app took the connection after so many nanoseconds.
-    pub fn connected(&mut self, nanos: u64) {
+    /// The app took the connection `now`, after so many nanoseconds.
+    pub fn connected(&mut self, nanos: u64, now: Nanos) {
         if let Standing::Awaiting(side, port) = self.standing {
-            self.route = self.shard.admit_route(side, port, false);
+            self.route = self.shard.admit_route(side, port, false, now);
             self.cells = self.shard.route(self.route);
         }
         self.settle();
-        self.is_reached = true;
+        if let Standing::Counted(side) = self.standing {
+            self.standing = Standing::Reached(side);
+        }
         self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
@@ -201,9 +205,14 @@ impl Recorder {
         let layout = self.shard.layout();
         let series = match &self.last {
             Some((last, series)) if *last == key => series,
-            _ => &self.last.insert((key, self.shard.http(key))).1,
+            _ => &self.last.insert((key, self.shard.http(key, exchange.ended))).1,
         };
-        series.durations.record(&layout.durations, exchange.ended.since(exchange.started));
+        let lasted = exchange.ended.since(exchange.started);
+        series.durations.record(&layout.durations, lasted);
+        if let Some(trace) = exchange.trace {
+            let example = Example { value: lasted, at: exchange.ended, trace };
+            series.durations.keep(&layout.durations, example);
+        }
         series.request_bytes.record(&layout.sizes, exchange.request_bytes);
         series.response_bytes.record(&layout.sizes, exchange.response_bytes);
         series.latest.set(exchange.ended.0);
@@ -300,6 +309,7 @@ impl Drop for Recorder {
             self.cells.spoken_closed[spoken as usize].add(1);
         }
         let ending = self.ending.unwrap_or(Ending::GivenUp);
-        self.cells.endings[usize::from(self.is_reached)][ending as usize].add(1);
+        let is_reached = matches!(self.standing, Standing::Reached(_));
+        self.cells.endings[usize::from(is_reached)][ending as usize].add(1);
     }
 }

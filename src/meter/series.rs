@@ -4,6 +4,7 @@ use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
 use super::outcome::Outcome;
+use crate::clock::Nanos;
 use crate::observe::grpc::Call;
 use crate::observe::host::HostId;
 use crate::observe::path::PathId;
@@ -150,6 +151,8 @@ pub struct ProbeKey {
 /// The exchanges of one key.
 #[derive(Debug)]
 pub(super) struct HttpSeries {
+    /// Since when there is this series.
+    pub(super) created: Nanos,
     pub(super) durations: Histogram,
     /// Until the answer's body began, or the answer ended without one; of answers alone.
     pub(super) answer_times: Histogram,
@@ -162,8 +165,9 @@ pub(super) struct HttpSeries {
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout, is_pinned: bool) -> Self {
+    pub(super) fn new(layout: &Layout, created: Nanos, is_pinned: bool) -> Self {
         Self {
+            created,
             durations: Histogram::new(&layout.durations),
             answer_times: Histogram::new(&layout.durations),
             request_bytes: Histogram::new(&layout.sizes),

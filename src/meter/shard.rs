@@ -7,6 +7,7 @@ use super::series::{
     HostKey, HostSeries, HttpKey, HttpSeries, ProbeKey, RouteCells, RouteId, TcpKey, TcpSeries,
 };
 use super::{Layout, Meter};
+use crate::clock::Nanos;
 use crate::observe::host::HostId;
 use crate::observe::{Flags, Protocol, Reason};
 use std::cell::RefCell;
@@ -37,17 +38,17 @@ impl Shard {
         &self.cells
     }
 
-    /// The series of `key`; the first time the thread meets it, one is made.
-    pub(super) fn http(&self, key: HttpKey) -> Arc<HttpSeries> {
-        self.http_series(key, false)
+    /// The series of `key`; the first time the thread meets it, which is `now`, one is made.
+    pub(super) fn http(&self, key: HttpKey, now: Nanos) -> Arc<HttpSeries> {
+        self.http_series(key, now, false)
     }
 
-    /// Shows the series of `key` from now on, whether or not there is such an exchange.
-    pub(super) fn pin_http(&self, key: HttpKey) {
-        self.http_series(key, true);
+    /// Shows the series of `key` from `now` on, whether or not there is such an exchange.
+    pub(super) fn pin_http(&self, key: HttpKey, now: Nanos) {
+        self.http_series(key, now, true);
     }
 
-    fn http_series(&self, key: HttpKey, is_pinned: bool) -> Arc<HttpSeries> {
+    fn http_series(&self, key: HttpKey, now: Nanos, is_pinned: bool) -> Arc<HttpSeries> {
         let mut index = self.index.borrow_mut();
         if let Some(series) = index.http.get(&key) {
             return Arc::clone(series);
@@ -55,9 +56,9 @@ impl Shard {
         let counted = self.meter.counted_as(key);
         if counted != key {
             drop(index);
-            return self.http_series(counted, is_pinned);
+            return self.http_series(counted, now, is_pinned);
         }
-        let series = Arc::new(HttpSeries::new(self.layout(), is_pinned));
+        let series = Arc::new(HttpSeries::new(self.layout(), now, is_pinned));
         index.http_writer.append((key, Arc::clone(&series)));
         index.http.insert(key, Arc::clone(&series));
         series
@@ -137,8 +138,8 @@ impl Shard {
         Some(found)
     }
 
-    /// The same, and it gets one now unless there are too many.
-    pub(super) fn admit_route(&self, side: Side, port: u16, opaque: bool) -> RouteId {
+    /// The same, and it gets one `now` unless there are too many.
+    pub(super) fn admit_route(&self, side: Side, port: u16, opaque: bool, now: Nanos) -> RouteId {
         if let Some(known) = self.index.borrow().ports.get(&(side, port)) {
             return *known;
         }
@@ -148,7 +149,7 @@ impl Shard {
         };
         self.index.borrow_mut().ports.insert((side, port), id);
         if is_new {
-            self.meter.show_at_zero(self, id, &route);
+            self.meter.show_at_zero(self, id, &route, now);
         }
         id
     }

@@ -36,6 +36,8 @@ pub struct Snapshot {
 /// The exchanges of one key.
 #[derive(Clone, Debug)]
 pub struct HttpTotals {
+    /// Since when there is such a series.
+    pub created: Nanos,
     /// Latencies in nanoseconds; their number is the number of requests.
     pub durations: Totals,
     /// Nanoseconds until the answer's body began, or the answer ended without one; of answers
@@ -151,6 +153,7 @@ impl Snapshot {
         for shard in shards {
             for (key, series) in shard.http.iter() {
                 let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
+                totals.created = totals.created.min(series.created);
                 totals.durations.add(&series.durations);
                 totals.answer_times.add(&series.answer_times);
                 totals.request_bytes.add(&series.request_bytes);
@@ -252,6 +255,7 @@ impl Snapshot {
 impl HttpTotals {
     fn new(layout: &Layout) -> Self {
         Self {
+            created: Nanos(u64::MAX),
             durations: Totals::new(&layout.durations),
             answer_times: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
@@ -267,6 +271,7 @@ impl HttpTotals {
 
     /// Adds the exchanges of another key.
     pub fn merge(&mut self, other: &Self) {
+        self.created = self.created.min(other.created);
         self.durations.merge(&other.durations);
         self.answer_times.merge(&other.answer_times);
         self.request_bytes.merge(&other.request_bytes);

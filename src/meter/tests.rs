@@ -22,6 +22,7 @@ fn layout(shards: usize, max_series: usize) -> Layout {
         held: Bounds::union([[5].as_slice()]),
         shards,
         max_series,
+        extras: Extras::default(),
     }
 }
 
@@ -43,6 +44,7 @@ fn exchange(status: u16, nanos: u64) -> Event {
         request_bytes: 7,
         response_bytes: 700,
         probe: false,
+        trace: None,
     })
 }
 

@@ -4,6 +4,7 @@ use super::Flags;
 use super::grpc::Call;
 use super::host::HostId;
 use super::path::PathId;
+use super::trace::Trace;
 use crate::clock::Nanos;
 
 /// One request and its answer.
@@ -42,6 +43,8 @@ pub struct Exchange {
     pub response_bytes: u64,
     /// The kubelet asked ([`Rules::probes_apart`](super::Rules::probes_apart)).
     pub probe: bool,
+    /// The trace that the request is part of, if that is sampled.
+    pub trace: Option<Trace>,
 }
 
 /// A request's method: those that specifications name, and all others as one, so that no client

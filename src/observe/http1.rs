@@ -260,6 +260,7 @@ impl Http1 {
             last: head.last,
             readable: true,
             probe,
+            trace: head.trace.filter(|_| self.rules.traces),
         });
         self.web[0] = if probe { None } else { WebBody::of_request(head.content) };
         if head.upgrade {

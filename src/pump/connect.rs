@@ -67,7 +67,8 @@ async fn reach(
     let connecting = connect(target, carriage.connect_timeout);
     let (app, asked) = alongside(connecting, client.stream(), &clock).await;
     let app = app?;
-    books.recorder.connected(clock.now().since(books.opened));
+    let now = clock.now();
+    books.recorder.connected(now.since(books.opened), now);
     books.asked = asked;
     Ok(app)
 }

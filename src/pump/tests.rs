@@ -3,7 +3,7 @@
 use super::*;
 use crate::drain::Connections;
 use crate::meter::{
-    Bounds, Detail, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
+    Bounds, Detail, Extras, HttpKey, Layout, Meter, Route, RouteId, Shard, Side, Snapshot, TcpKey,
 };
 use crate::observe::host::{HostId, KnownHosts};
 use crate::observe::{Flags, Rules};
@@ -44,6 +44,7 @@ impl Rig {
             held: some,
             shards: 1,
             max_series: 100,
+            extras: Extras::default(),
         });
         Self {
             shard: meter.shard(0).unwrap(),
@@ -54,6 +55,7 @@ impl Rig {
                 max_head_bytes: 65_536,
                 probes_apart: true,
                 paths: None,
+                traces: true,
             }),
             scratch: Scratch::new(),
             listener: TcpListener::bind(any).await.unwrap(),

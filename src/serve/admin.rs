@@ -42,7 +42,7 @@ impl Routes for Admin {
             "/stats/prometheus" | "/metrics" => self.stats.scraped(&request).await,
             "/server_info" => self.server_info(),
             "/config_dump" => reply::json(self.config.as_ref()),
-            "/sources" => reply::json(&self.stats.sources.health()),
+            "/sources" => self.sources(),
             "/quitquitquit" => {
                 self.stats.lifecycle.quit.cancel();
                 reply::text(StatusCode::OK, "OK")
@@ -88,6 +88,15 @@ impl Admin {
         reply::body(StatusCode::OK, "text/plain; charset=utf-8", lines)
     }
 
+    /// The app's expositions, and what is told of its processes besides.
+    fn sources(&self) -> Reply {
+        let sources = self.stats.sources.health();
+        let sources = sources.iter().map(|health| json!(health));
+        let processes = self.stats.processes.health();
+        let processes = processes.iter().map(|health| json!(health));
+        reply::json(&sources.chain(processes).collect::<Vec<_>>())
+    }
+
     fn server_info(&self) -> Reply {
         let vitals = self.stats.vitals();
         let identity = &self.config.identity;
@@ -124,5 +133,5 @@ podmeter
   GET  /ready              LIVE, or 503 while draining
   GET  /server_info        version, state, memory
   GET  /config_dump        the settings in force
-  GET  /sources            why an app source is or is not merged
+  GET  /sources            why an app source is or is not merged, or the app's processes seen
   POST /quitquitquit       end the proxy as SIGTERM does";

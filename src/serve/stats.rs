@@ -7,6 +7,7 @@ use super::reply::{self, Content, Reply};
 use super::selection::Selection;
 use super::sums::Sums;
 use super::{Lifecycle, Room};
+use crate::app_process::AppProcesses;
 use crate::aside::{Aside, attempt};
 use crate::clock::Clock;
 use crate::config::SourceMode;
@@ -31,6 +32,7 @@ pub(crate) struct Stats {
     pub(crate) meter: Arc<Meter>,
     pub(crate) dialects: Dialects,
     pub(crate) sources: Arc<Sources>,
+    pub(crate) processes: Arc<AppProcesses>,
     /// The instruments of the code around the recording.
     pub(crate) registry: Registry,
     pub(crate) settler: Settler,
@@ -108,7 +110,10 @@ impl Stats {
             };
             Some((share, gathered, turn))
         };
-        let (asked, ()) = tokio::join!(asked, self.settler.settle());
+        let processes = self.processes.read(self.meter.targets());
+        // What is not read in time is as it was.
+        let processes = tokio::time::timeout_at(deadline, processes);
+        let (asked, (), _) = tokio::join!(asked, self.settler.settle(), processes);
         let (share, gathered, turn) = if let Some(asked) = asked {
             asked
         } else {
@@ -177,6 +182,7 @@ impl Stats {
                 continue;
             }
             read.push((index, *exposition.problems.dropped()));
+            self.processes.heard(index, |name| exposition.has_family(name));
             let source = Source::new(fetched.name.as_str(), exposition);
             sources.push(match fetched.mode {
                 SourceMode::Label => source.labelled(),
@@ -186,14 +192,17 @@ impl Stats {
         for (sum, place) in sums.finish().into_iter().zip(places) {
             for (index, dropped) in &sum.dropped {
                 self.note_merged(*index, dropped, &Counts::default());
+                self.processes.heard(*index, |name| sum.exposition.has_family(name));
             }
             sources[place].replace(sum.exposition);
         }
         let mut own = Vec::new();
         if selection.wants_own() {
-            own = self.dialects.families(&self.meter.snapshot(), &self.vitals());
+            let (snapshot, vitals) = (self.meter.snapshot(), self.vitals());
+            own = self.dialects.families_for(format.syntax(), &snapshot, &vitals);
             let text = gathered.instruments.get_or_init(|| self.instruments());
             own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
+            self.processes.show(&mut own);
         }
         if selection.used_only() {
             exposition::keep_used(&mut own);

@@ -1,6 +1,7 @@
 //! The recording in Linkerd's words.
 
 use super::{exchange, identity, meter, samples, shown, values};
+use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::exposition::Format;
 use podmeter::meter::{Recorder, RouteId};
@@ -116,7 +117,7 @@ fn a_latency_ends_where_the_answers_body_begins() {
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     let Event::Exchange(long) = exchange(200, Flags::None, 9_000_000_000, 0) else { return };
-    let after = |nanos: u64| Some(podmeter::clock::Nanos(long.started.0 + nanos));
+    let after = |nanos: u64| Some(Nanos(long.started.0 + nanos));
     for (first_byte, first_data) in [
         (after(1_000_000), after(2_000_000)),
         // Without a body, its end is the beginning of none.
@@ -154,7 +155,7 @@ fn every_connection_is_seen_from_both_its_ends() {
         let mut recorder = Recorder::new(&shard, RouteId(0));
         recorder.event(Event::Speaks(Spoken::Http1));
         if reached {
-            recorder.connected(1_000);
+            recorder.connected(1_000, Nanos(1_000));
             recorder.passed(Direction::Request, 10);
             recorder.passed(Direction::Response, 100);
         } else {
@@ -163,7 +164,7 @@ fn every_connection_is_seen_from_both_its_ends() {
         recorder.ends(ending);
     }
     let mut open = Recorder::new(&shard, RouteId(0));
-    open.connected(1_000);
+    open.connected(1_000, Nanos(1_000));
     let text = shown(&meter, &identity(), &["linkerd"], Format::TEXT);
     let target = "target_addr=\"127.0.0.1:8081\",target_ip=\"127.0.0.1\",target_port=\"8081\",\
          tls=\"no_identity\"";

@@ -231,6 +231,7 @@ fn a_body_may_be_larger_than_any_counter_of_32_bits() {
         max_head_bytes: 1000,
         probes_apart: true,
         paths: None,
+        traces: true,
     };
     let mut watcher = Watcher::new(&Arc::new(rules));
     let mut seen = Vec::new();

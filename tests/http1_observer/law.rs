@@ -301,7 +301,8 @@ impl Script {
         let templates = Templates::read(TEMPLATES.iter().copied()).unwrap_or_default();
         // New for each reading: what was learned in one would be known in the next.
         let paths = Some(Arc::new(Paths::new(templates, Some(MOST_LEARNED))));
-        Arc::new(Rules { hosts, max_head_bytes: self.max_head_bytes, probes_apart: true, paths })
+        let max_head_bytes = self.max_head_bytes;
+        Arc::new(Rules { hosts, max_head_bytes, probes_apart: true, traces: true, paths })
     }
 
     /// All that one side says.

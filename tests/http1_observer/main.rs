@@ -12,6 +12,7 @@ mod reference;
 #[path = "../support/skip.rs"]
 mod skip;
 mod talk;
+mod traces;
 mod tunnels;
 mod unread;
 mod upgrades;

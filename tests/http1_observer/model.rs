@@ -188,6 +188,7 @@ impl Account {
             request_bytes: (self.asked.len().min(request.end) - request.head.start) as u64,
             response_bytes: response_bytes as u64,
             probe: false,
+            trace: None,
         });
         self.over += 1;
     }

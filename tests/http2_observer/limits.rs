@@ -66,6 +66,7 @@ impl Conversation {
             max_head_bytes: 64 * 1024,
             probes_apart: true,
             paths: None,
+            traces: true,
         }));
         let mut this = Self { watcher, events: Vec::new() };
         this.says(Direction::Request, &hello());

@@ -16,5 +16,6 @@ mod model;
 #[path = "../http1_observer/talk.rs"]
 #[expect(dead_code, reason = "each suite uses a part of it")]
 mod talk;
+mod traces;
 mod unread;
 mod wire;

@@ -11,6 +11,7 @@ use crate::observe::host::HostId;
 use crate::observe::http2::H2cSettings;
 use crate::observe::path::Path;
 use crate::observe::sniff::is_token;
+use crate::observe::trace::Trace;
 use crate::observe::{Method, Reason, Rules, Version};
 use fields::{Coding, Fields, Length, list, trim};
 
@@ -35,6 +36,8 @@ pub(super) struct RequestHead {
     pub(super) content: ContentKind,
     /// The client is the kubelet, by its user agent.
     pub(super) probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 /// What a response's head says about itself and its framing.
@@ -112,6 +115,7 @@ pub(super) fn request(
         h2c: fields.h2c_settings.filter(|_| offers(b"h2c")).and_then(H2cSettings::read),
         content: fields.content,
         probe: fields.probe,
+        trace: fields.trace.trace(),
     };
     Ok((head, bytes.len() - rest.len()))
 }

@@ -6,6 +6,7 @@ use crate::clock::Nanos;
 use crate::observe::host::HostId;
 use crate::observe::http2::H2cSettings;
 use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use crate::observe::watcher::TcpMeter;
 use crate::observe::{Direction, Method, Sink};
 
@@ -71,6 +72,7 @@ pub(in crate::observe) struct Asked {
     pub(in crate::observe) request_bytes: u64,
     pub(in crate::observe) response_bytes: u64,
     pub(in crate::observe) probe: bool,
+    pub(in crate::observe) trace: Option<Trace>,
 }
 
 impl Http1 {
@@ -95,6 +97,7 @@ impl Http1 {
             request_bytes: pending.bytes,
             response_bytes: self.answer.bytes,
             probe: pending.probe,
+            trace: pending.trace,
         };
         let ahead = std::mem::take(&mut self.partial_request);
         let to = LeftFor::Http2 { settings, request };

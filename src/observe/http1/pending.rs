@@ -1,9 +1,10 @@
 //! What is kept of a request until its answer is complete, and of the answer.
 
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
 use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use crate::observe::{Method, Version};
 
 /// A request whose answer is not complete.
@@ -24,6 +25,8 @@ pub(super) struct Pending {
     pub(super) readable: bool,
     /// The kubelet asks.
     pub(super) probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Pending {
@@ -41,6 +44,7 @@ impl Pending {
             last: true,
             readable: false,
             probe: false,
+            trace: None,
         }
     }
 }
@@ -53,9 +57,9 @@ pub(super) struct Answer {
     /// What it said of gRPC in its head or its body.
     pub(super) grpc_status: GrpcStatus,
     pub(super) bytes: u64,
-    pub(super) first_byte: Option<Nanos>,
+    pub(super) first_byte: Awaited,
     /// The same for its body.
-    pub(super) first_data: Option<Nanos>,
+    pub(super) first_data: Awaited,
     /// The app announced that it is its last.
     pub(super) last: bool,
 }

@@ -197,13 +197,14 @@ impl Http2 {
             flags,
             started: stream.started,
             ended: passed.written,
-            first_byte: stream.first_byte,
-            first_data: stream.first_data,
+            first_byte: stream.first_byte.time(),
+            first_data: stream.first_data.time(),
             held: stream.held + passed.held(),
             held_request: stream.held,
             request_bytes: stream.request_bytes,
             response_bytes: stream.response_bytes,
             probe: stream.is_probe,
+            trace: stream.trace,
         }));
     }
 

@@ -1,8 +1,10 @@
 //! What a header field says, as far as anybody here wants to know.
 
+use super::hpack::Kept;
 use crate::observe::grpc::{self, ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
 use crate::observe::path::PathId;
+use crate::observe::trace::{Trace, TraceName};
 use crate::observe::{Method, Rules, is_kubelet};
 
 /// A field that matters, or one that does not.
@@ -25,6 +27,7 @@ pub(super) enum Field {
     UserAgent {
         is_kubelet: bool,
     },
+    Trace(Kept),
     Other,
 }
 
@@ -42,6 +45,7 @@ pub(super) enum Name {
     ContentType,
     GrpcStatus,
     UserAgent,
+    Trace(TraceName),
     Other,
 }
 
@@ -57,6 +61,7 @@ impl Field {
             Self::ContentType(_) => Name::ContentType,
             Self::GrpcStatus(_) => Name::GrpcStatus,
             Self::UserAgent { .. } => Name::UserAgent,
+            Self::Trace(kept) => Name::Trace(kept.name()),
             Self::Other => Name::Other,
         }
     }
@@ -75,7 +80,7 @@ impl Name {
             b"content-type" => Self::ContentType,
             b"grpc-status" => Self::GrpcStatus,
             b"user-agent" => Self::UserAgent,
-            _ => return None,
+            name => Self::Trace(TraceName::of(name)?),
         })
     }
 
@@ -94,7 +99,8 @@ impl Name {
             Self::ContentType => Field::ContentType(grpc::content_kind(value)),
             Self::GrpcStatus => Field::GrpcStatus(GrpcStatus::read(value)),
             Self::UserAgent => Field::UserAgent { is_kubelet: is_kubelet(value) },
-            Self::Other => Field::Other,
+            // Of these the decoder itself keeps what they say.
+            Self::Trace(_) | Self::Other => Field::Other,
         }
     }
 }
@@ -122,6 +128,8 @@ pub(super) struct Head {
     pub(super) content: ContentKind,
     pub(super) grpc_status: GrpcStatus,
     pub(super) is_kubelet: bool,
+    /// The trace that a request is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
 }
 
 impl Head {
@@ -139,7 +147,7 @@ impl Head {
             Field::GrpcStatus(status) => self.grpc_status = status,
             Field::Protocol { websocket } => self.websocket = websocket,
             Field::UserAgent { is_kubelet } => self.is_kubelet = is_kubelet,
-            Field::Path(_) | Field::NewPath(_) | Field::Other => {}
+            Field::Path(_) | Field::NewPath(_) | Field::Trace(_) | Field::Other => {}
         }
     }
 
@@ -169,7 +177,8 @@ mod tests {
     #[test]
     fn a_field_keeps_its_name_for_those_that_borrow_it() {
         let hosts = KnownHosts::new(&["shop"]);
-        let rules = Rules { hosts, max_head_bytes: 100, probes_apart: true, paths: None };
+        let rules =
+            Rules { hosts, max_head_bytes: 100, probes_apart: true, traces: true, paths: None };
         for (name, value) in [
             (":method", "GET"),
             (":path", "/"),

@@ -7,11 +7,15 @@
 mod huffman;
 mod table;
 mod texts;
+mod traces;
 
 use super::field::{Field, Name};
 use crate::observe::path::{Path, PathId};
+use crate::observe::trace::Trace;
 use crate::observe::{Reason, Rules};
 use table::{INITIAL_SIZE, Table};
+pub(super) use traces::Kept;
+use traces::Traces;
 
 /// The decoder of one direction.
 #[derive(Debug)]
@@ -22,11 +26,17 @@ pub(super) struct Decoder {
     /// The reader has asked for less than the table had; the next block must say so (RFC 7541,
     /// 4.2).
     must_shrink_to: Option<u32>,
+    traces: Traces,
 }
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { table: Table::new(), limit: INITIAL_SIZE, must_shrink_to: None }
+        Self {
+            table: Table::new(),
+            limit: INITIAL_SIZE,
+            must_shrink_to: None,
+            traces: Traces::default(),
+        }
     }
 
     /// The reader's `SETTINGS_HEADER_TABLE_SIZE` is on its way; the writer may use it from now on.
@@ -52,6 +62,7 @@ impl Decoder {
         has_room: bool,
         mut take: impl FnMut(Field),
     ) -> Result<Path, Reason> {
+        self.traces.begin();
         let mut rest = block;
         while let Some((&first, _)) = rest.split_first()
             && first & 0xe0 == 0x20
@@ -74,6 +85,7 @@ impl Decoder {
                     Field::NewPath(number) => {
                         take_path(self.path_again(index, number, rules, has_room));
                     }
+                    Field::Trace(kept) => self.traces.told(kept),
                     field => take(field),
                 }
             } else if first & 0xe0 == 0x20 {
@@ -89,9 +101,14 @@ impl Decoder {
         Ok(path.unwrap_or(Path::OTHER))
     }
 
+    /// The trace that the block just read tells of, if that is sampled.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.traces.trace()
+    }
+
     /// Bytes of memory on the heap.
     pub(super) fn kept_bytes(&self) -> usize {
-        self.table.kept_bytes()
+        self.table.kept_bytes() + self.traces.kept_bytes()
     }
 
     fn resize(&mut self, size: u32) -> Result<(), Reason> {
@@ -127,6 +144,10 @@ impl Decoder {
         let value = Text::read(rest)?;
         let (field, value_length) = match name {
             Name::Other => (Field::Other, value.length()?),
+            Name::Trace(name) => {
+                let (said, length) = value.decode(|value| name.with(value))?;
+                (Field::Trace(self.traces.keep(name, said)), length)
+            }
             Name::Path => {
                 let (path, value_length) = match &rules.paths {
                     Some(_) => value.path(rules, has_room)?,

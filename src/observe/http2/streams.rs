@@ -1,10 +1,11 @@
 //! The streams of a connection that are not over: what is kept of each, and how it is found.
 
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::Method;
 use crate::observe::grpc::{ContentKind, GrpcStatus, Messages};
 use crate::observe::host::HostId;
 use crate::observe::path::Path;
+use crate::observe::trace::Trace;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::LazyLock;
@@ -13,8 +14,8 @@ use std::sync::LazyLock;
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) started: Nanos,
-    pub(super) first_byte: Option<Nanos>,
-    pub(super) first_data: Option<Nanos>,
+    pub(super) first_byte: Awaited,
+    pub(super) first_data: Awaited,
     pub(super) held: u64,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,
@@ -31,6 +32,8 @@ pub(super) struct Stream {
     pub(super) is_asked: bool,
     /// The kubelet asks.
     pub(super) is_probe: bool,
+    /// The trace that it is part of, if that is sampled.
+    pub(super) trace: Option<Trace>,
     /// The tunnel is to carry `WebSocket` (RFC 8441).
     pub(super) websocket: bool,
 }

@@ -4,6 +4,7 @@ use super::line;
 use crate::observe::grpc::{self, ContentKind, GrpcStatus};
 use crate::observe::is_kubelet;
 use crate::observe::sniff::is_token;
+use crate::observe::trace::{Told, TraceName};
 
 /// The fields that framing needs, gathered over all lines.
 #[expect(clippy::struct_excessive_bools, reason = "each is a token that was seen or was not")]
@@ -19,6 +20,7 @@ pub(super) struct Fields<'a> {
     pub(super) content: ContentKind,
     pub(super) grpc_status: GrpcStatus,
     pub(super) probe: bool,
+    pub(super) trace: Told,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,7 @@ impl<'a> Fields<'a> {
             content: ContentKind::Other,
             grpc_status: GrpcStatus::NONE,
             probe: false,
+            trace: Told::default(),
         };
         loop {
             let (field, rest) = line(lines)?;
@@ -118,7 +121,11 @@ impl<'a> Fields<'a> {
                     };
                 }
             }
-            _ => {}
+            _ => {
+                if let Some(name) = TraceName::of(name) {
+                    self.trace.take(name.with(trim(value)));
+                }
+            }
         }
     }
 

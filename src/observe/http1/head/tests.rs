@@ -8,7 +8,7 @@ use std::sync::Arc;
 fn rules() -> Rules {
     let paths = Some(Arc::new(Paths::new(Templates::default(), Some(10))));
     let hosts = KnownHosts::new(&["shop"]);
-    Rules { hosts, max_head_bytes: 65_536, probes_apart: true, paths }
+    Rules { hosts, max_head_bytes: 65_536, probes_apart: true, traces: true, paths }
 }
 
 fn read(head: &str) -> Result<RequestHead, Reason> {

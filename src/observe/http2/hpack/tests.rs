@@ -12,7 +12,7 @@ fn rules() -> Rules {
     let hosts = KnownHosts::new(&["www.example.com"]);
     let templates = Templates::read(["/users/{id}", "/index.html"]).unwrap();
     let paths = Some(Arc::new(Paths::new(templates, Some(2))));
-    Rules { hosts, max_head_bytes: 65_536, probes_apart: true, paths }
+    Rules { hosts, max_head_bytes: 65_536, probes_apart: true, traces: true, paths }
 }
 
 /// What matters of a block, without what does not.
