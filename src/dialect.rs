@@ -9,6 +9,7 @@
 
 mod buckets;
 mod built_in;
+mod custom;
 mod envoy;
 mod http;
 mod istio;
@@ -22,6 +23,7 @@ pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
 use crate::clock::Nanos;
+use crate::config::CustomDialect;
 use crate::exposition::{Family, Kind, Syntax};
 use crate::meter::{Bounds, Detail, Extras, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
@@ -54,6 +56,15 @@ impl Dialects {
             idle_timeout: None,
             envoy: (envoy::DIALECT.make)(subject),
         }
+    }
+
+    /// The same, and those that the configuration defines.
+    #[must_use]
+    pub fn and(mut self, custom: &[CustomDialect], subject: &Subject<'_>) -> Self {
+        for dialect in custom {
+            self.asked.push(Box::new(custom::Custom::new(dialect, subject)));
+        }
+        self
     }
 
     /// The same, without exchanges of a kind that there was none of for so long.

@@ -97,7 +97,6 @@ impl Known {
             uptime: Duration::from_secs(61),
             now: Nanos(0),
             workers: 1,
-            now: Nanos(0),
             process: Process::default(),
         };
         let snapshot = self.meter.snapshot();
