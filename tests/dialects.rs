@@ -17,6 +17,8 @@ use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[path = "dialects/custom.rs"]
+mod custom;
 #[path = "dialects/envoy_names.rs"]
 mod envoy_names;
 #[path = "dialects/istio_reference.rs"]
