@@ -21,6 +21,8 @@ use std::time::Duration;
 mod custom;
 #[path = "dialects/envoy_names.rs"]
 mod envoy_names;
+#[path = "dialects/istio_reference.rs"]
+mod istio_reference;
 #[path = "dialects/linkerd.rs"]
 mod linkerd;
 #[path = "dialects/osm.rs"]

@@ -67,6 +67,7 @@ fn a_release_controller_reads_the_truth_about_canary_and_primary() {
     let since = rates_and_durations_are_what_the_apps_were_told(&prometheus, &observers, &pods);
     let pods = a_pod_that_is_replaced_costs_nothing(&prometheus, &observers, pods, since);
     what_the_app_says_of_itself_arrives_once(&prometheus, &pods);
+    every_documented_example_is_a_query(&prometheus);
     every_sample_served_is_scraped(&prometheus, &pods, &python);
 }
 
@@ -145,7 +146,7 @@ fn rates_and_durations_are_what_the_apps_were_told(
         let name = observer.name;
         let success = prometheus.value(&observer.success_rate(primary)).unwrap();
         assert!((success - 99.0).abs() < 0.1, "{name}: {success} % of the primary's succeeded");
-        let quick = prometheus.value(&observer.duration(primary)).unwrap();
+        let quick = observer.unit * prometheus.value(&observer.duration(primary)).unwrap();
         assert!((0.0..250.0).contains(&quick), "{name}: the primary takes {quick} ms");
     }
     before
@@ -190,7 +191,7 @@ fn canary_is(prometheus: &Prometheus, observer: &Observer, canary: Subject<'_>, 
     let success = prometheus.value(&observer.success_rate(canary)).unwrap();
     assert!((success - 90.0).abs() < within, "{name}: {success} % of the canary's succeeded");
     // 300 ms is in the bucket from 250 to 500; the next one is for a machine out of breath.
-    let slow = prometheus.value(&observer.duration(canary)).unwrap();
+    let slow = observer.unit * prometheus.value(&observer.duration(canary)).unwrap();
     assert!((250.0..=1000.0).contains(&slow), "{name}: the canary takes {slow} ms");
     println!("{name} over {}: canary {success} %, p99 {slow} ms", canary.interval);
 }
@@ -219,6 +220,20 @@ fn what_the_app_says_of_itself_arrives_once(prometheus: &Prometheus, pods: &Pods
     assert_eq!(series["seriesLabels"]["le"], "5.0");
     assert_eq!(series["exemplars"][0]["labels"]["trace_id"], "4bf92f3577b34da6");
     assert_eq!(series["exemplars"][0]["value"], "3");
+}
+
+/// Prometheus refuses a query that it cannot read, and what passes here has an answer.
+fn every_documented_example_is_a_query(prometheus: &Prometheus) {
+    let document = include_str!("../docs/metrics.md");
+    let rows = document.lines().filter(|line| line.starts_with("| `"));
+    let examples = rows.filter_map(|row| row.strip_suffix("` |")?.rsplit_once("| `"));
+    let (mut all, mut answered) = (0, 0);
+    for (_, example) in examples {
+        all += 1;
+        answered += usize::from(!prometheus.query(example).is_empty());
+    }
+    println!("{answered} of {all} documented examples have an answer");
+    assert!(all > 80 && answered * 2 > all, "{answered} of {all}");
 }
 
 fn every_sample_served_is_scraped(prometheus: &Prometheus, pods: &Pods, python: &Path) {
@@ -254,6 +269,6 @@ fn send(addr: SocketAddr, paths: &[&str], status: u16) {
 }
 
 /// What one pod can answer, and those of them that have a word for the primary.
-const OBSERVERS: [&str; 8] =
-    ["istio", "appmesh", "linkerd", "osm", "contour", "gloo", "kuma", "knative"];
-const OF_ANY_WORKLOAD: [&str; 4] = ["istio", "appmesh", "linkerd", "osm"];
+const OBSERVERS: [&str; 9] =
+    ["istio", "appmesh", "linkerd", "osm", "http", "contour", "gloo", "kuma", "knative"];
+const OF_ANY_WORKLOAD: [&str; 5] = ["istio", "appmesh", "linkerd", "osm", "http"];

@@ -179,6 +179,7 @@ impl<'a> FamilyBuilder<'a> {
             suffix,
             quoted: false,
             implied: false,
+            begins: false,
         });
         self
     }

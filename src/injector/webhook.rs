@@ -105,6 +105,12 @@ impl Webhook {
             () = guest.has_to_go() => return,
             () = drain.stopped() => {}
         }
+        // A review may have come that nobody has looked at yet, and is not to be lost.
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = tokio::time::sleep(BREATH) => {}
+        }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(LAST_WORDS, connection).await;
     }
@@ -140,7 +146,20 @@ impl Webhook {
         answer
     }
 
+    /// The same as on the plain listener, for those who look here.
+    fn health(&self, path: &str) -> Answer {
+        let unready = if path == "/readyz" { self.state.unready() } else { None };
+        let mut answer = text(unready.unwrap_or("ok").to_owned());
+        if unready.is_some() {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer
+    }
+
     async fn review(&self, request: Request<Incoming>, guest: &Guest) -> Result<Answer, Refusal> {
+        if let "/healthz" | "/readyz" = request.uri().path() {
+            return Ok(self.health(request.uri().path()));
+        }
         if request.uri().path() != PATH {
             let sentence = format!("not here; reviews are answered at {PATH}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, "path", sentence));
@@ -200,15 +219,20 @@ impl Refusal {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
-        let mut answer = Response::new(Full::new(Bytes::from(refusal.sentence + "\n")));
+        let mut answer = text(refusal.sentence);
         *answer.status_mut() = refusal.status;
-        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        answer.headers_mut().insert(CONTENT_TYPE, text);
         if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         }
         answer
     }
+}
+
+fn text(sentence: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(sentence + "\n")));
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, text);
+    answer
 }
 
 fn is_json(content_type: &HeaderValue) -> bool {

@@ -164,6 +164,18 @@ fn reports_go_to_standard_error_and_a_skip_is_no_failure() {
 }
 
 #[test]
+fn settings_in_the_wrong_place_are_told() {
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n  annotations:\n    podmeter.io/dialect: x\n\
+                spec:\n  template:\n    spec:\n      containers:\n      - name: a\n";
+    let output = inject(&[], text);
+    assert_eq!(
+        said(&output),
+        "deployment/a: injected\ndeployment/a: warning: podmeter.io/dialect has no effect here; it belongs into \
+         the metadata of the pod template\n"
+    );
+}
+
+#[test]
 fn a_refusal_writes_nothing_and_names_every_object() {
     let pod = |name, setting| {
         format!(

@@ -119,6 +119,22 @@ fn documents_beside_a_pod_stay_as_they_are() {
 }
 
 #[test]
+fn what_is_rewritten_in_place_looks_like_what_was_there() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    # how\n    prometheus.io/scrape: 'true'\n    \
+                prometheus.io/port: '9102'   # ours\nspec:\n  containers:\n  - name: a\n    readinessProbe:\n      # a\n      \
+                tcpSocket:\n        port: 80\n      # b\n      periodSeconds: 5\n    livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 3} # c\n";
+    let done = injected(text, &Sidecar::default()).text;
+    for part in [
+        "    prometheus.io/port: '15090'   # ours\n    prometheus.io/path: /stats/prometheus\n    podmeter.io/status: '{",
+        "      # a\n      httpGet:\n        path: /app-health/a/readyz\n        port: 15021\n      # b\n",
+        "    livenessProbe: {httpGet: {path: /app-health/a/livez, port: 15021}, periodSeconds: 3} # c\n",
+    ] {
+        assert!(done.contains(part), "{part}\n{done}");
+    }
+    assert_eq!(uninjected(&done), text);
+}
+
+#[test]
 fn json_stays_json_and_keeps_its_layout() {
     let compact = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a","x":1.50}]}}"#;
     let pretty = "{\n    \"apiVersion\": \"v1\",\n    \"kind\": \"Pod\",\n    \"metadata\": {\n        \
@@ -151,8 +167,8 @@ fn lists_hold_objects_of_any_kind_and_lists() {
     let done = injected(text, &Sidecar::default());
     let told: Vec<_> = done.reports.iter().map(|report| report.object.as_str()).collect();
     assert_eq!(told, ["service/s", "pod/a", "pod/b"]);
-    assert_eq!(done.text.matches("name: podmeter-proxy").count(), 1, "{}", done.text);
-    assert_eq!(done.text.matches("\"podmeter-proxy\"").count(), 1, "{}", done.text);
+    assert_eq!(done.text.matches("\n    - name: podmeter-proxy\n").count(), 1, "{}", done.text);
+    assert_eq!(done.text.matches(" {name: podmeter-proxy,").count(), 1, "{}", done.text);
     assert!(done.text.contains("# the app\n"));
     assert_eq!(uninjected(&done.text), text);
 

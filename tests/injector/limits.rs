@@ -105,6 +105,8 @@ fn it_becomes_unready_first_and_answers_what_has_come() {
         other => Err(format!("{other:?}")),
     });
     assert_eq!(http::get(hook.status, "/healthz").status, 200);
+    assert_eq!(connect().ask("GET /healthz", "", b"").unwrap().status, 200);
+    assert_eq!(connect().ask("GET /readyz", "", b"").unwrap().text(), "stopping\n");
     // Those that did not learn of it yet are answered, on old connections and new ones.
     kept.post(&review()).unwrap().response();
     connect().post(&review()).unwrap().response();

@@ -2,10 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use podmeter::dialect::Dialect;
-use podmeter::exposition::Format;
-use podmeter::meter::Outcome;
+use podmeter::clock::Nanos;
+use podmeter::config::Identity;
+use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
+use podmeter::exposition::{self, Format};
+use podmeter::meter::{Extras, Layout, Meter, Outcome, Recorder, Route, RouteId, Side};
+use podmeter::observe::grpc::Call;
+use podmeter::observe::host::{HostId, SeenHosts};
+use podmeter::observe::path::PathId;
+use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
+use podmeter::process::Process;
 
 use crate::every_sample::when_drained;
 use crate::scrape::Scrape;
@@ -38,7 +46,8 @@ fn every_family_is_documented_with_its_type_and_labels_and_every_documented_one_
          Connection: close\r\n\r\n{body}",
         body.len()
     );
-    let steps = [Step::Send(answer.into_bytes()), Step::Finish, Step::ReadToEnd];
+    // What it is asked does not matter, but that it is.
+    let steps = [Step::Expect(1), Step::Send(answer.into_bytes()), Step::Finish, Step::ReadToEnd];
     let source = TestApp::start(&steps, &Arc::new(Signals::default()));
     let carried = carry(&format!(
         "--app-metrics http://{},name=shop --app-metrics http://{},name=down",
@@ -48,7 +57,10 @@ fn every_family_is_documented_with_its_type_and_labels_and_every_documented_one_
     when_drained(&carried);
     // What a scrape drops is told from the next one on.
     let scrape = Scrape::of(carried.proxy.stats.unwrap(), Format::TEXT);
-    let shown = families(&scrape);
+    let mut shown = families(&scrape);
+    for (name, (kind, labels)) in families(&asked_of_others()) {
+        shown.entry(name).or_insert_with(|| (kind, BTreeSet::new())).1.extend(labels);
+    }
     let documented = documented();
     for (name, (kind, labels)) in &shown {
         let Some(family) = documented.get(name) else { panic!("{name} is not documented") };
@@ -61,7 +73,9 @@ fn every_family_is_documented_with_its_type_and_labels_and_every_documented_one_
         assert!(new.is_empty(), "{name} has {new:?}, and that is not documented");
     }
     for (name, family) in &documented {
-        assert!(shown.contains_key(name), "{name} is documented, and is not there");
+        // What is the app's takes an app of its own; `extras` has that.
+        let is_of_app = name.starts_with("process_");
+        assert!(is_of_app || shown.contains_key(name), "{name} is documented, and is not there");
         assert!(family.example.contains(name.as_str()), "{name} is not in its example");
     }
 }
@@ -85,6 +99,67 @@ fn every_outcome_is_explained_under_its_fault() {
         assert!(table.iter().any(|line| line.starts_with(row)), "no {row} in {table:#?}");
     }
     assert_eq!(table.last(), Some(&""), "the table is longer");
+}
+
+/// What is shown of what the pod asks of others, which takes interception to pass for real.
+fn asked_of_others() -> Scrape {
+    let names: Vec<_> = Dialect::all().collect();
+    let meter = Meter::new(Layout {
+        routes: vec![Route::intercepted(Side::Outbound, 80, false)],
+        first_host: HostId::UNKNOWN,
+        inbound: dialect::detail(&names, Side::Inbound),
+        outbound: dialect::detail(&names, Side::Outbound),
+        durations: dialect::duration_bounds(),
+        sizes: dialect::size_bounds(),
+        held: dialect::held_bounds(),
+        extras: Extras::default(),
+        shards: 1,
+        max_series: 100,
+    });
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    let seen = Arc::new(SeenHosts::new(10));
+    let host = seen.find(b"api.example.com");
+    recorder.event(Event::Began { host });
+    recorder.event(Event::Exchange(Exchange {
+        host,
+        method: Method::Get,
+        path: PathId::OTHER,
+        version: Version::Http11,
+        call: Call::Http,
+        status: 500,
+        flags: Flags::None,
+        started: Nanos(0),
+        ended: Nanos(9),
+        first_byte: Some(Nanos(3)),
+        first_data: None,
+        held: 4,
+        held_request: 1,
+        request_bytes: 5,
+        response_bytes: 6,
+        probe: false,
+        trace: None,
+    }));
+    let identity = Identity {
+        workload: Some("shop".to_owned()),
+        namespace: Some("test".to_owned()),
+        pod: Some("shop-1".to_owned()),
+        ..Identity::default()
+    };
+    let subject = Subject { seen: Some(&seen), ..Subject::new(&identity) };
+    let vitals = Vitals {
+        now: Nanos(10),
+        draining: false,
+        uptime: Duration::ZERO,
+        workers: 1,
+        process: Process::default(),
+    };
+    let dialects = Dialects::new(&names, &subject, meter.layout());
+    let families = dialects.families(&meter.snapshot(), &vitals);
+    let mut text = Vec::new();
+    let merged = exposition::merge(families, Vec::new());
+    exposition::render(&merged, Format::TEXT, &mut text);
+    Scrape::read(&String::from_utf8_lossy(&text), Format::TEXT)
 }
 
 /// The families that are shown, but for the app's own: type and labels.

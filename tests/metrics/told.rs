@@ -10,6 +10,11 @@ pub(crate) struct Exchange {
     pub(crate) service: Option<usize>,
     /// The `grpc-status` of a gRPC call.
     pub(crate) grpc: Option<&'static str>,
+    pub(crate) method: &'static str,
+    /// As configured; empty for any other.
+    pub(crate) path: &'static str,
+    /// Of HTTP; empty where that is not known.
+    pub(crate) version: &'static str,
     pub(crate) status: u16,
     pub(crate) flags: &'static str,
     /// Bytes on the wire.

@@ -37,7 +37,7 @@ pub(crate) fn carry(more: &str) -> Carried {
     let proxy = TestProxy::start(&format!(
         "{forwards} --opaque-ports {} --stats-listen 127.0.0.1:0 --dialect {DIALECTS} --workload \
          shop-v2 --namespace test --pod shop-v2-x --app shop --version-label v2 --cluster here \
-         --service {} {more}",
+         --service {} --path-templates /,/cart,/chat,/a.B/C {more}",
         tcp.port(),
         SERVICES.join(",")
     ));
@@ -101,7 +101,8 @@ fn answered(host: &str, status: u16, service: Option<usize>) -> Scene {
         404 => ("client", "bad_request"),
         _ => ("app", "error_status"),
     };
-    let exchange = Exchange { service, status, fault, outcome, ..HTTP };
+    let asked = Exchange { method: "POST", path: "/cart", ..HTTP };
+    let exchange = Exchange { service, status, fault, outcome, ..asked };
     whole(request.into_bytes(), response.into_bytes(), exchange)
 }
 
@@ -122,8 +123,8 @@ fn grpc_web(status: &'static str) -> Scene {
         "5" => ("client", "grpc_refusal"),
         _ => ("app", "grpc_error"),
     };
-    let exchange =
-        Exchange { service: Some(0), grpc: Some(status), messages: [1, 1], fault, outcome, ..HTTP };
+    let call = Exchange { method: "POST", path: "/a.B/C", messages: [1, 1], ..HTTP };
+    let exchange = Exchange { service: Some(0), grpc: Some(status), fault, outcome, ..call };
     whole(request.concat(), [head.as_bytes(), &message].concat(), exchange)
 }
 
@@ -140,6 +141,8 @@ fn grpc() -> Scene {
     let exchange = Exchange {
         service: Some(0),
         grpc: Some("14"),
+        method: "POST",
+        version: "2",
         request: call.len() as u64,
         response: answer.len() as u64,
         messages: [1, 1],
@@ -214,8 +217,10 @@ fn unreadable() -> Scene {
     let request = b"GET / HTTP/1.1\r\nno colon\r\n\r\n".to_vec();
     let response = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
     let (received, sent) = (request.len() as u64, response.len() as u64);
+    // Its first word can be told, and nothing behind that.
+    let asked = Exchange { path: "", version: "", ..HTTP };
     let exchange =
-        Exchange { status: 400, flags: "DPE", fault: "client", outcome: "unreadable", ..HTTP };
+        Exchange { status: 400, flags: "DPE", fault: "client", outcome: "unreadable", ..asked };
     let mut scene = whole(request, response.to_vec(), exchange);
     scene.told.tcp = Some(Tcp { flags: "-", received, sent, tls: None });
     scene.told.unparsed = Some(["http1", "malformed_request"]);
@@ -240,6 +245,7 @@ fn websocket() -> Scene {
     let (text, close) = (b"\x81\x02hi", b"\x88\x82\0\0\0\0\x03\xe8");
     let exchange = Exchange {
         service: Some(0),
+        path: "/chat",
         status: 101,
         request: request.len() as u64,
         response: head.len() as u64,
@@ -348,6 +354,9 @@ fn whole(request: Vec<u8>, response: Vec<u8>, exchange: Exchange) -> Scene {
 pub(crate) const HTTP: Exchange = Exchange {
     service: None,
     grpc: None,
+    method: "GET",
+    path: "/",
+    version: "1.1",
     status: 200,
     flags: "-",
     request: 0,
@@ -357,5 +366,5 @@ pub(crate) const HTTP: Exchange = Exchange {
     outcome: "answered",
 };
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-const DIALECTS: &str = "istio,envoy,linkerd,osm";
+const DIALECTS: &str = "istio,envoy,linkerd,osm,http,otel";
 pub(crate) const SERVICES: [&str; 2] = ["shop.test.svc.cluster.local", "till.example.com"];

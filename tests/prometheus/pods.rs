@@ -108,7 +108,7 @@ fn flags(workload: &str, service: &str, ways: &str) -> String {
     format!("--workload {workload} --namespace {NAMESPACE} --service {service},shop {ways}")
 }
 
-const MESHES: &str = "--dialect istio,envoy,linkerd,osm \
+const MESHES: &str = "--dialect istio,envoy,linkerd,osm,http --path-templates off \
      --envoy-cluster-name {namespace}_{service}_{port} \
      --envoy-label service={service}_{namespace}_svc_{port}";
 const GLOO: &str = "--dialect envoy \

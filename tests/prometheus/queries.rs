@@ -9,6 +9,8 @@ pub(crate) struct Observer {
     pub(crate) name: &'static str,
     success_rate: String,
     duration: String,
+    /// Milliseconds in one of what the query for the duration gives.
+    pub(crate) unit: f64,
 }
 
 /// Which workload to ask about.
@@ -33,6 +35,10 @@ impl Observer {
             name,
             success_rate: query("request-success-rate"),
             duration: query("request-duration"),
+            unit: match observer["request_duration_query_unit"].as_str().unwrap() {
+                seconds if seconds.starts_with("seconds") => 1e3,
+                _ => 1.0,
+            },
         };
         for rendered in observer["rendered_examples"].as_array().unwrap() {
             let variable = |name| rendered["variables"][name].as_str().unwrap_or_default();
@@ -64,7 +70,7 @@ impl Observer {
         [above.to_owned(), below.strip_suffix(" * 100").unwrap().to_owned()]
     }
 
-    /// The 99th percentile in milliseconds.
+    /// The 99th percentile in the observer's unit.
     pub(crate) fn duration(&self, subject: Subject<'_>) -> String {
         render(&self.duration, subject)
     }

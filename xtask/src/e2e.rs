@@ -136,7 +136,7 @@ fn rotated(tools: &Tools, options: &Options) -> Result<()> {
     tools.kubectl(&["patch", "secret", name, "-n", SYSTEM, "--type=json", "-p", empty])?;
     let pod = PLAIN.replace("IMAGE", &options.image);
     let flags = ["-n", INJECTED, "--dry-run=server", "-o", "yaml"];
-    // A replica looks every half minute, and then waits for a minute until all API servers know.
+    // A replica looks every ten seconds, and then waits for a minute until all API servers know.
     for _ in 0..ROTATION_LOOKS {
         let shown = tools.apply(&pod, &flags)?;
         ensure!(shown.contains("podmeter-proxy"), "a pod went without a sidecar meanwhile");

@@ -45,7 +45,7 @@ select by it.
 {{- $_ := set $own "app.kubernetes.io/part-of" "podmeter" }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
-{{- toYaml (merge $own (.more | default dict) .root.Values.commonLabels) }}
+{{- toYaml (merge $own (.more | default dict) (.root.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{- define "podmeter.image" -}}

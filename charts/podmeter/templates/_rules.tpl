@@ -107,5 +107,5 @@
 {{- end }}
 
 {{- define "podmeter.ruleLabels" -}}
-{{- toYaml (merge (dict "severity" (last .)) (first .).Values.rules.labels) }}
+{{- toYaml (merge (dict "severity" (last .)) ((first .).Values.rules.labels | default dict)) }}
 {{- end }}

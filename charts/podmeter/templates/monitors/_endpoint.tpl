@@ -59,3 +59,11 @@ The one endpoint of a PodMonitor or ServiceMonitor for sidecars. Takes (dict "ro
 {{- $last := mul (regexFind "^[0-9]+" (last .)) (get $milliseconds (regexFind "[a-z]+$" (last .))) -}}
 {{- gt $first $last | ternary (last .) (first .) -}}
 {{- end }}
+
+{{/* What every monitor for sidecars says of a scrape as a whole. */}}
+{{- define "podmeter.scrape" -}}
+scrapeClassicHistograms: {{ .Values.monitors.classicHistograms }}
+{{- with .Values.monitors.sampleLimit }}
+sampleLimit: {{ int . }}
+{{- end }}
+{{- end }}
