@@ -94,7 +94,8 @@ impl Dialects {
     /// The same for an operator's eye: name and value, under the names that Envoy's own admin
     /// listener has for them.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
-        let recording = self.recording(snapshot, vitals);
+        let layout = self.layout.showing(Extras::default());
+        let recording = Recording { layout: &layout, ..self.recording(snapshot, vitals) };
         let mut families = Vec::new();
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);
