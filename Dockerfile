@@ -10,10 +10,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/podmeter /podmeter
 
 FROM scratch
+LABEL org.opencontainers.image.title="podmeter" \
+      org.opencontainers.image.description="A sidecar that shows what a pod does without touching its code" \
+      org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /podmeter /podmeter
 # The user whose traffic the redirection leaves alone.
 USER 1337:1337
-# Metrics, health, redirected inbound connections.
-EXPOSE 15090 15021 15006
+# The sidecar: metrics, health, redirected inbound connections. The injector: its webhook, health and metrics.
+EXPOSE 15090 15021 15006 8443 15014
 ENTRYPOINT ["/podmeter"]

@@ -119,6 +119,7 @@ impl App {
         let stats = Arc::new(Stats {
             meter,
             dialects: Dialects::new(&config.dialects, &subject, &layout)
+                .and(&config.custom_dialects.asked, &subject)
                 .forgetting(config.series_idle_timeout),
             sources: Arc::new(Sources::new(&config.app_metrics, max_bytes, &mut registry)),
             processes: Arc::new(AppProcesses::new(config.app_process, config.app_metrics.len())),

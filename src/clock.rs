@@ -41,6 +41,33 @@ impl Clock {
     }
 }
 
+/// A time that may not have come yet, in no more room than one that has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited(Nanos);
+
+impl Awaited {
+    /// It has not come.
+    pub const STILL: Self = Self(Nanos(u64::MAX));
+
+    /// It is `now`, unless it came before.
+    pub fn comes(&mut self, now: Nanos) {
+        if *self == Self::STILL {
+            self.0 = now;
+        }
+    }
+
+    /// The time, if it has come.
+    pub fn time(self) -> Option<Nanos> {
+        (self != Self::STILL).then_some(self.0)
+    }
+}
+
+impl Default for Awaited {
+    fn default() -> Self {
+        Self::STILL
+    }
+}
+
 /// The time of day: whole seconds since 1970, as certificates tell it.
 pub fn unix_seconds() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

@@ -11,6 +11,7 @@ mod address;
 mod app_metrics;
 mod app_probes;
 mod args;
+mod custom;
 mod envoy;
 mod error;
 mod file;
@@ -37,6 +38,10 @@ pub use self::app_metrics::{
 };
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
+pub use self::custom::{
+    Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, LabelText, Measure,
+    Of,
+};
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;
 pub use self::file::FileError;
@@ -80,8 +85,11 @@ pub struct Config {
     pub app_probes: Vec<AppProbe>,
     /// How the app's processes are told of, where it does not do so itself.
     pub app_process: AppProcess,
-    /// The families that the recording is shown as, at least one, none twice.
+    /// The families that the recording is shown as, none twice. There is at least one of these or of
+    /// the next.
     pub dialects: Vec<Dialect>,
+    /// Those that the configuration itself defines.
+    pub custom_dialects: CustomDialects,
     /// Which paths are told apart, where a dialect tells any.
     pub paths: PathRules,
     /// How Envoy's families name the app's ports.

@@ -9,6 +9,7 @@
 
 mod buckets;
 mod built_in;
+mod custom;
 mod envoy;
 mod http;
 mod istio;
@@ -22,6 +23,7 @@ pub use built_in::{Dialect, Subject};
 pub use own::Vitals;
 
 use crate::clock::Nanos;
+use crate::config::CustomDialect;
 use crate::exposition::{Family, Kind, Syntax};
 use crate::meter::{Bounds, Detail, Extras, Layout, RouteId, Side, Snapshot};
 use buckets::Buckets;
@@ -56,6 +58,15 @@ impl Dialects {
         }
     }
 
+    /// The same, and those that the configuration defines.
+    #[must_use]
+    pub fn and(mut self, custom: &[CustomDialect], subject: &Subject<'_>) -> Self {
+        for dialect in custom {
+            self.asked.push(Box::new(custom::Custom::new(dialect, subject)));
+        }
+        self
+    }
+
     /// The same, without exchanges of a kind that there was none of for so long.
     #[must_use]
     pub fn forgetting(mut self, idle_timeout: Option<Duration>) -> Self {
@@ -81,7 +92,7 @@ impl Dialects {
             Syntax::OpenMetrics => Extras { natives: None, ..all },
             Syntax::Protobuf => all,
         });
-        let recording = Recording { layout: &layout, ..self.recording(snapshot, vitals) };
+        let recording = self.recording(&layout, snapshot, vitals);
         let mut families = Vec::new();
         for dialect in &self.asked {
             dialect.show(&recording, &mut families);
@@ -95,19 +106,24 @@ impl Dialects {
     /// listener has for them.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
         let layout = self.layout.showing(Extras::default());
-        let recording = Recording { layout: &layout, ..self.recording(snapshot, vitals) };
+        let recording = self.recording(&layout, snapshot, vitals);
         let mut families = Vec::new();
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);
         envoy::dotted(&families)
     }
 
-    fn recording<'a>(&'a self, snapshot: &'a Snapshot, vitals: &'a Vitals) -> Recording<'a> {
+    fn recording<'a>(
+        &self,
+        layout: &'a Layout,
+        snapshot: &'a Snapshot,
+        vitals: &'a Vitals,
+    ) -> Recording<'a> {
         let since = self.idle_timeout.and_then(|idle| {
             let idle = u64::try_from(idle.as_nanos()).ok()?;
             vitals.now.0.checked_sub(idle).map(Nanos)
         });
-        Recording { layout: &self.layout, snapshot, vitals, since }
+        Recording { layout, snapshot, vitals, since }
     }
 }
 

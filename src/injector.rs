@@ -120,7 +120,14 @@ impl Injector {
             }
         };
         let webhook = bind("--listen", config.listen)?;
-        let status = config.stats_listen.map(|addr| bind("--stats-listen", addr)).transpose()?;
+        let status = config.stats_listen.map(|addr| bind("--stats-listen", addr));
+        let status = match status.transpose() {
+            Err(error) if !config.stats_listen_is_asked_for => {
+                tracing::warn!("nobody can ask how the webhook is: {error}");
+                None
+            }
+            outcome => outcome?,
+        };
         Ok(Self { config, webhook, status, state, source })
     }
 

@@ -114,15 +114,26 @@ pub fn apply(plan: &Plan, backend: Option<Backend>) -> Result<Backend, RedirectE
 }
 
 fn write(chains: &[Chain], backend: Option<Backend>) -> Result<Backend, RedirectError> {
-    match backend {
-        Some(Backend::Nftables) => nft::apply(chains).map(|()| Backend::Nftables),
-        Some(Backend::Iptables) => iptables::apply(chains).map(|()| Backend::Iptables),
-        None => match nft::apply(chains) {
-            Err(RedirectError::Unsupported { .. }) if iptables::is_here() => {
-                iptables::apply(chains).map(|()| Backend::Iptables)
-            }
-            outcome => outcome.map(|()| Backend::Nftables),
-        },
+    let by = |backend| match backend {
+        Backend::Nftables => nft::apply(chains),
+        Backend::Iptables => iptables::apply(chains),
+    };
+    choose(backend, by, iptables::is_here)
+}
+
+/// Has one backend write the rules, and says which: nftables where nothing else is asked for, and
+/// iptables in its place where the kernel has none and the programs are there.
+fn choose(
+    backend: Option<Backend>,
+    by: impl Fn(Backend) -> Result<(), RedirectError>,
+    has_iptables: impl FnOnce() -> bool,
+) -> Result<Backend, RedirectError> {
+    let first = backend.unwrap_or(Backend::Nftables);
+    match by(first) {
+        Err(RedirectError::Unsupported { .. }) if backend.is_none() && has_iptables() => {
+            by(Backend::Iptables).map(|()| Backend::Iptables)
+        }
+        outcome => outcome.map(|()| first),
     }
 }
 
@@ -143,10 +154,10 @@ pub fn remove() -> Result<(), RedirectError> {
 
 /// The rules that are in place, as the kernel has them now.
 pub fn show() -> Result<Option<Shown>, RedirectError> {
-    if let Some(shown) = nft::show()? {
-        return Ok(Some(shown));
+    match nft::show()? {
+        None => iptables::show(),
+        shown => Ok(shown),
     }
-    Ok(iptables::show())
 }
 
 /// What [`apply`] would do, in the notation of the backend's own tool.
@@ -182,6 +193,63 @@ impl RedirectError {
                 }
             }
             _ => Self::Kernel { what, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+    use std::cell::RefCell;
+
+    /// What comes of a choice where nftables is refused with this, and who was asked.
+    fn chosen(
+        backend: Option<Backend>,
+        refusal: Option<Errno>,
+        has_iptables: bool,
+    ) -> (Result<Backend, RedirectError>, Vec<Backend>) {
+        let asked = RefCell::new(Vec::new());
+        let by = |backend| {
+            asked.borrow_mut().push(backend);
+            let refused = refusal.filter(|_| backend == Backend::Nftables);
+            refused.map_or(Ok(()), |errno| {
+                let error = NetlinkError { errno, message: Some(1) };
+                Err(RedirectError::of_kernel("the table".to_owned(), error))
+            })
+        };
+        let chosen = choose(backend, by, || has_iptables);
+        (chosen, asked.into_inner())
+    }
+
+    #[test]
+    fn a_kernel_without_nftables_is_told_by_iptables() {
+        use Backend::{Iptables, Nftables};
+        // No netfilter by netlink at all, no nftables, no chains for both families of addresses
+        // (as without IPv6), and no expression that a rule takes.
+        for refusal in [Errno::PROTONOSUPPORT, Errno::OPNOTSUPP, Errno::AFNOSUPPORT, Errno::NOENT] {
+            let (used, asked) = chosen(None, Some(refusal), true);
+            assert_eq!((used.unwrap(), asked), (Iptables, vec![Nftables, Iptables]), "{refusal}");
+            for (backend, here) in [(None, false), (Some(Nftables), true)] {
+                let (used, asked) = chosen(backend, Some(refusal), here);
+                let said = used.unwrap_err().to_string();
+                assert!(said.starts_with("this kernel cannot do it with nftables (the table: "));
+                assert_eq!(asked, [Nftables]);
+            }
+            let (used, asked) = chosen(Some(Iptables), Some(refusal), true);
+            assert_eq!((used.unwrap(), asked), (Iptables, vec![Iptables]));
+        }
+        let (used, asked) = chosen(None, None, true);
+        assert_eq!((used.unwrap(), asked), (Nftables, vec![Nftables]));
+    }
+
+    #[test]
+    fn what_is_not_permitted_or_not_understood_is_not_tried_again_otherwise() {
+        for refusal in [Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::BUSY, Errno::NOBUFS] {
+            let (used, asked) = chosen(None, Some(refusal), true);
+            let denied = matches!(refusal, Errno::PERM | Errno::ACCESS);
+            assert_eq!(matches!(used, Err(RedirectError::NotPermitted)), denied);
+            assert_eq!((used.is_err(), asked), (true, vec![Backend::Nftables]), "{refusal}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What reading, merging and writing ten megabytes of an app takes of memory.
 
+#[path = "../benches/bodies/exposition.rs"]
+mod bodies;
 #[path = "support/skip.rs"]
 mod skip;
-
-use std::fmt::Write as _;
 
 use podmeter::exposition::{Format, InputFormat, Limits, Source, merge, render, scan_for};
 
@@ -11,7 +11,7 @@ use podmeter::exposition::{Format, InputFormat, Limits, Source, merge, render, s
 #[test]
 #[cfg_attr(debug_assertions, ignore = "load: runs with --release")]
 fn a_large_exposition_takes_no_more_than_two_and_a_half_times_its_size() {
-    let body = body();
+    let body = bodies::body();
     let Some(before) = most_memory() else {
         return skip::skip(
             "exposition memory",
@@ -33,37 +33,4 @@ fn most_memory() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok()? * 1024)
-}
-
-/// Counters and histograms, 100,000 series in all.
-fn body() -> Vec<u8> {
-    let mut text = String::with_capacity(11 << 20);
-    for family in 0..50 {
-        let _ = writeln!(text, "# HELP app_requests_{family}_total Requests of handler {family}.");
-        let _ = writeln!(text, "# TYPE app_requests_{family}_total counter");
-        for series in 0..1000 {
-            let _ = writeln!(
-                text,
-                "app_requests_{family}_total{{method=\"GET\",path=\"/api/v1/items/{series}\",\
-                 status=\"200\",instance=\"10.0.{family}.7:8080\"}} {}",
-                series * 7919
-            );
-        }
-        let _ = writeln!(text, "# TYPE app_latency_{family}_seconds histogram");
-        for series in 0..100 {
-            let labels =
-                format!("method=\"GET\",path=\"/api/v1/items/{series}\",zone=\"eu-{family}\"");
-            let bounds = ["0.005", "0.05", "0.1", "0.5", "1", "2.5", "5", "+Inf"];
-            for (count, le) in bounds.iter().enumerate() {
-                let _ = writeln!(
-                    text,
-                    "app_latency_{family}_seconds_bucket{{{labels},le=\"{le}\"}} {}",
-                    count * 10
-                );
-            }
-            let _ = writeln!(text, "app_latency_{family}_seconds_sum{{{labels}}} 12.0625");
-            let _ = writeln!(text, "app_latency_{family}_seconds_count{{{labels}}} 70");
-        }
-    }
-    text.into_bytes()
 }

@@ -6,19 +6,15 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Command;
-
-use podmeter::exposition::Format;
-use tempfile::TempDir;
 
 use http::get;
-use nginx::Nginx;
-use process::{Running, eventually, program, python, reference_data};
-use prom::{Prometheus, Target};
+use podmeter::exposition::Format;
+use pods::{BROKEN, CANARY, CANARY_POD, PRIMARY, Pods, THIRD_POD};
+use process::{eventually, program, python, reference_data};
+use prom::Prometheus;
 use promtool::lint;
 use queries::{Observer, Subject};
 use scrape::{Scrape, python_reads};
-use sidecar::Sidecar;
 use skip::skip;
 
 #[path = "support/exposition_checker.rs"]
@@ -30,6 +26,8 @@ mod http;
 #[path = "support/nginx.rs"]
 #[expect(dead_code, reason = "each suite takes what it needs")]
 mod nginx;
+#[path = "prometheus/pods.rs"]
+mod pods;
 #[path = "support/process.rs"]
 #[expect(dead_code, reason = "each suite takes what it needs")]
 mod process;
@@ -58,64 +56,19 @@ fn a_release_controller_reads_the_truth_about_canary_and_primary() {
         return skip(name, why);
     };
     let folder = tempfile::tempdir().unwrap();
-    let observers = ["istio", "appmesh"].map(|name| Observer::read(&data, name));
+    let observers = OBSERVERS.map(|name| Observer::read(&data, name));
     let pods = Pods::start(&nginx, &python, folder);
     let prometheus = Prometheus::start(&prometheus, pods.folder.path(), &pods.targets());
 
-    for pod in [CANARY_POD, PRIMARY_POD, BROKEN_POD] {
-        prometheus.wait_for(&format!("up{{kubernetes_pod_name=\"{pod}\"}}"), 1.0);
-    }
+    // All but the one that is still to come.
+    prometheus.wait_for("sum(up)", pods.targets().len() as f64 - 1.0);
     an_idle_canary_has_a_rate_of_zero_rather_than_none(&prometheus, &observers);
     who_only_fails_has_a_success_rate_of_zero(&prometheus, &observers, &pods);
-    rates_and_durations_are_what_the_apps_were_told(&prometheus, &observers, &pods);
+    let since = rates_and_durations_are_what_the_apps_were_told(&prometheus, &observers, &pods);
+    let pods = a_pod_that_is_replaced_costs_nothing(&prometheus, &observers, pods, since);
     what_the_app_says_of_itself_arrives_once(&prometheus, &pods);
+    every_documented_example_is_a_query(&prometheus);
     every_sample_served_is_scraped(&prometheus, &pods, &python);
-}
-
-/// Three workloads, each a sidecar before a real app.
-struct Pods {
-    canary: Sidecar,
-    primary: Sidecar,
-    broken: Sidecar,
-    /// The canary's app itself.
-    app: SocketAddr,
-    _apps: (Running, Nginx),
-    // Removed last, when nobody writes into it any more.
-    folder: TempDir,
-}
-
-impl Pods {
-    fn start(nginx: &Path, python: &Path, folder: TempDir) -> Self {
-        let path = folder.path();
-        let mut command = Command::new(python);
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/prometheus/app.py"));
-        let mut shop = Running::start("app", &mut command, path);
-        let app = shop.wait_for("it listens", |shop| {
-            shop.said().strip_prefix("listening on ")?.trim().parse().ok()
-        });
-        let nginx = Nginx::start(
-            nginx,
-            path,
-            "access_log off;",
-            "location /ok { return 200 fine; } location /fail { return 503 broken; }",
-        );
-        let identity = |workload: &str| format!("--workload {workload} --namespace {NAMESPACE}");
-        let metrics =
-            format!("{} --app-metrics http://{app}/metrics,name=shop", identity("podinfo"));
-        Self {
-            canary: Sidecar::start("canary", path, app, &metrics),
-            primary: Sidecar::start("primary", path, nginx.addr, &identity("podinfo-primary")),
-            broken: Sidecar::start("broken", path, nginx.addr, &identity("broken")),
-            app,
-            _apps: (shop, nginx),
-            folder,
-        }
-    }
-
-    fn targets(&self) -> [Target; 3] {
-        [(CANARY_POD, &self.canary), (PRIMARY_POD, &self.primary), (BROKEN_POD, &self.broken)]
-            .map(|(pod, sidecar)| Target { pod, namespace: NAMESPACE, stats: sidecar.stats })
-    }
 }
 
 fn an_idle_canary_has_a_rate_of_zero_rather_than_none(
@@ -137,76 +90,130 @@ fn who_only_fails_has_a_success_rate_of_zero(
     observers: &[Observer],
     pods: &Pods,
 ) {
-    send(pods.broken.inbound, &["/fail"; 5], 503);
-    let failed = "istio_requests_total{destination_workload=\"broken\",response_code=\"503\"}";
-    prometheus.wait_for(failed, 5.0);
     // A rate needs a step between two scrapes, and a counter's first value is none.
-    send(pods.broken.inbound, &["/fail"; 5], 503);
-    prometheus.wait_for(failed, 10.0);
+    for round in [1.0, 2.0] {
+        for broken in &pods.broken {
+            send(broken.inbound, &["/fail"; 5], 503);
+        }
+        let failed = "sum(podmeter_exchanges_total{kubernetes_pod_name=~\"broken.*\"})";
+        prometheus.wait_for(failed, 15.0 * round);
+    }
     for observer in observers {
         let rate = prometheus.value(&observer.success_rate(BROKEN)).unwrap();
         assert_eq!(rate.to_bits(), 0f64.to_bits(), "{}", observer.name);
     }
 }
 
+/// Gives the time from which on the canary's numbers are in proportion.
 fn rates_and_durations_are_what_the_apps_were_told(
     prometheus: &Prometheus,
     observers: &[Observer],
     pods: &Pods,
-) {
-    // The canary is told to fail one in ten and to be slow one in twenty; the primary to fail one
-    // in a hundred and never to be slow.
-    let round = || {
-        send(pods.canary.inbound, &["/ok"; 17], 200);
-        send(pods.canary.inbound, &["/slow"], 200);
-        send(pods.canary.inbound, &["/fail"; 2], 503);
+) -> f64 {
+    let canaries = pods.canary.iter().chain(&pods.others).map(|sidecar| sidecar.inbound);
+    let canaries: Vec<_> = canaries.collect();
+    let primary = || {
         send(pods.primary.inbound, &["/ok"; 99], 200);
         send(pods.primary.inbound, &["/fail"], 503);
     };
-    let both = "istio_requests_total{destination_workload=~\"podinfo.*\"}";
+    let all = "podmeter_exchanges_total{kubernetes_pod_name!~\"broken.*\"}";
     // Prometheus must have seen each series before, or its rate misses the step from nothing; and
     // if all stand in proportion then, it extrapolates all alike.
-    round();
-    let settled = format!("sum(min_over_time({both}[2500ms]))");
-    prometheus.wait_for(&settled, 120.0);
+    canaries.iter().copied().for_each(ask_canary);
+    primary();
+    prometheus.wait_for(&format!("sum(min_over_time({all}[2500ms]))"), 180.0);
     let before = prometheus.value("vector(time())").unwrap();
     std::thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(round);
+        for round in 0..10 {
+            let canaries = &canaries;
+            scope.spawn(move || {
+                // One replica after the other takes a turn.
+                ask_canary(canaries[round % 2]);
+                ask_canary(canaries[2]);
+                ask_canary(canaries[3]);
+                primary();
+            });
         }
     });
-    prometheus.wait_for(&format!("sum({both})"), 11.0 * 120.0);
-    // From a scrape between the first round and the others until now.
-    let interval = prometheus.value("vector(time())").unwrap() - before + 2.0;
-    let interval = format!("{}ms", (interval * 1000.0).round());
+    prometheus.wait_for(&format!("sum({all})"), 180.0 + 10.0 * 160.0);
+    let interval = interval_since(prometheus, before);
     let [canary, primary] = [CANARY, PRIMARY].map(|s| Subject { interval: &interval, ..s });
     for observer in observers {
+        canary_is(prometheus, observer, canary, 0.1);
+        if !OF_ANY_WORKLOAD.contains(&observer.name) {
+            continue;
+        }
         let name = observer.name;
-        let success = prometheus.value(&observer.success_rate(canary)).unwrap();
-        assert!((success - 90.0).abs() < 0.1, "{name}: {success} % of the canary's succeeded");
         let success = prometheus.value(&observer.success_rate(primary)).unwrap();
         assert!((success - 99.0).abs() < 0.1, "{name}: {success} % of the primary's succeeded");
-        // 300 ms is in the bucket from 250 to 500; the next one is for a machine out of breath.
-        let slow = prometheus.value(&observer.duration(canary)).unwrap();
-        assert!((250.0..=1000.0).contains(&slow), "{name}: the canary takes {slow} ms");
-        let quick = prometheus.value(&observer.duration(primary)).unwrap();
+        let quick = observer.unit * prometheus.value(&observer.duration(primary)).unwrap();
         assert!((0.0..250.0).contains(&quick), "{name}: the primary takes {quick} ms");
-        println!("{name} over {interval}: canary p99 {slow} ms, primary p99 {quick} ms");
     }
+    before
+}
+
+fn a_pod_that_is_replaced_costs_nothing(
+    prometheus: &Prometheus,
+    observers: &[Observer],
+    pods: Pods,
+    since: f64,
+) -> Pods {
+    let pods = pods.replace_a_canary();
+    let [first, third] = pods.canary.each_ref().map(|sidecar| sidecar.inbound);
+    // It is asked before Prometheus has ever seen it.
+    ask_canary(third);
+    let asked = format!("podmeter_exchanges_total{{kubernetes_pod_name=\"{THIRD_POD}\"}}");
+    prometheus.wait_for(&format!("sum(min_over_time({asked}[2500ms]))"), 20.0);
+    for canary in [first, third, first, third, first, third] {
+        ask_canary(canary);
+    }
+    prometheus.wait_for(&format!("sum({asked})"), 80.0);
+    let asked = format!("podmeter_exchanges_total{{kubernetes_pod_name=\"{CANARY_POD}\"}}");
+    prometheus.wait_for(&format!("sum({asked})"), 180.0);
+    let interval = interval_since(prometheus, since);
+    for observer in observers {
+        // What the new pod was asked before it was first seen may count in part.
+        canary_is(prometheus, observer, Subject { interval: &interval, ..CANARY }, 1.0);
+    }
+    pods
+}
+
+/// The canary is told to fail one in ten and to be slow one in twenty.
+fn ask_canary(addr: SocketAddr) {
+    send(addr, &["/ok"; 17], 200);
+    send(addr, &["/slow"], 200);
+    send(addr, &["/fail"; 2], 503);
+}
+
+/// And that is what an observer sees.
+fn canary_is(prometheus: &Prometheus, observer: &Observer, canary: Subject<'_>, within: f64) {
+    let name = observer.name;
+    let success = prometheus.value(&observer.success_rate(canary)).unwrap();
+    assert!((success - 90.0).abs() < within, "{name}: {success} % of the canary's succeeded");
+    // 300 ms is in the bucket from 250 to 500; the next one is for a machine out of breath.
+    let slow = observer.unit * prometheus.value(&observer.duration(canary)).unwrap();
+    assert!((250.0..=1000.0).contains(&slow), "{name}: the canary takes {slow} ms");
+    println!("{name} over {}: canary {success} %, p99 {slow} ms", canary.interval);
+}
+
+/// From a scrape before `time` until now.
+fn interval_since(prometheus: &Prometheus, time: f64) -> String {
+    let now = prometheus.value("vector(time())").unwrap();
+    format!("{}ms", ((now - time + 2.0) * 1000.0).round())
 }
 
 fn what_the_app_says_of_itself_arrives_once(prometheus: &Prometheus, pods: &Pods) {
     // The name without labels, so that a copy with other labels would be found.
-    prometheus.wait_for("shop_orders_total", 187.0);
+    prometheus.wait_for("shop_orders_total", 697.0);
     let [(labels, _)] = &*prometheus.query("shop_orders_total") else { panic!("not one") };
     assert_eq!(labels["payment"], "card");
     assert_eq!(labels["kubernetes_pod_name"], CANARY_POD);
-    prometheus.wait_for("shop_basket_items_sum", 3.0 * 187.0);
+    prometheus.wait_for("shop_basket_items_sum", 3.0 * 697.0);
     prometheus.wait_for("shop_open_tills", 2.5);
     let source = "podmeter_app_scrape_up{source=\"shop\"}";
     prometheus.wait_for(source, 1.0);
     let app = get(pods.app, "/metrics");
-    assert!(app.text().contains("\nshop_orders_total{payment=\"card\"} 187.0\n"));
+    assert!(app.text().contains("\nshop_orders_total{payment=\"card\"} 697.0\n"));
 
     let exemplars = prometheus.exemplars("shop_basket_items_bucket");
     let [series] = &*exemplars else { panic!("{exemplars:?}") };
@@ -215,8 +222,23 @@ fn what_the_app_says_of_itself_arrives_once(prometheus: &Prometheus, pods: &Pods
     assert_eq!(series["exemplars"][0]["value"], "3");
 }
 
+/// Prometheus refuses a query that it cannot read, and what passes here has an answer.
+fn every_documented_example_is_a_query(prometheus: &Prometheus) {
+    let document = include_str!("../docs/metrics.md");
+    let rows = document.lines().filter(|line| line.starts_with("| `"));
+    let examples = rows.filter_map(|row| row.strip_suffix("` |")?.rsplit_once("| `"));
+    let (mut all, mut answered) = (0, 0);
+    for (_, example) in examples {
+        all += 1;
+        answered += usize::from(!prometheus.query(example).is_empty());
+    }
+    println!("{answered} of {all} documented examples have an answer");
+    assert!(all > 80 && answered * 2 > all, "{answered} of {all}");
+}
+
 fn every_sample_served_is_scraped(prometheus: &Prometheus, pods: &Pods, python: &Path) {
-    for target in pods.targets() {
+    let one_of_each = [CANARY_POD, THIRD_POD, "gloo-1"];
+    for target in pods.targets().into_iter().filter(|target| one_of_each.contains(&target.pod)) {
         let served = Scrape::of(target.stats, Format::OPENMETRICS);
         python_reads(python, &served.text, Format::OPENMETRICS).unwrap();
         let lines = served.text.lines().filter(|line| !line.starts_with('#')).count();
@@ -230,7 +252,9 @@ fn every_sample_served_is_scraped(prometheus: &Prometheus, pods: &Pods, python: 
         let Some(remarks) = lint(&served.text) else { return };
         // Names are the field's, and what it thinks of them is not ours to change.
         for remark in &remarks {
-            let foreign = ["istio_", "envoy_"].iter().any(|prefix| remark.starts_with(prefix));
+            let foreign = ["istio_", "envoy_", "osm_", "response_", "tcp_"]
+                .iter()
+                .any(|prefix| remark.starts_with(prefix));
             assert!(foreign, "promtool says: {remark}");
         }
         println!("promtool remarks on {pod}: {remarks:#?}");
@@ -244,15 +268,7 @@ fn send(addr: SocketAddr, paths: &[&str], status: u16) {
     }
 }
 
-const NAMESPACE: &str = "shop";
-// As a ReplicaSet names its pods: the hash and five letters.
-const CANARY_POD: &str = "podinfo-6b7fd9-x2x9z";
-const PRIMARY_POD: &str = "podinfo-primary-5c8f7-k7w2p";
-const BROKEN_POD: &str = "broken-7d4f9-q8j5t";
-const CANARY: Subject<'_> = subject("podinfo");
-const PRIMARY: Subject<'_> = subject("podinfo-primary");
-const BROKEN: Subject<'_> = subject("broken");
-
-const fn subject(target: &'static str) -> Subject<'static> {
-    Subject { namespace: NAMESPACE, target, interval: "1m" }
-}
+/// What one pod can answer, and those of them that have a word for the primary.
+const OBSERVERS: [&str; 9] =
+    ["istio", "appmesh", "linkerd", "osm", "http", "contour", "gloo", "kuma", "knative"];
+const OF_ANY_WORKLOAD: [&str; 5] = ["istio", "appmesh", "linkerd", "osm", "http"];

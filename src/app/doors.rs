@@ -1,9 +1,9 @@
 //! The listeners that carry traffic: bound for every worker, and told what to do.
 
-use crate::config::{Config, NativeHistograms};
+use crate::config::{Config, CustomDialect, NativeHistograms};
 use crate::dialect;
 use crate::listen::{BindError, Interception, OwnPorts, Port, Reach, Way, bind_shared};
-use crate::meter::{Extras, Layout, Natives, Route, RouteId, Side};
+use crate::meter::{Detail, Extras, Layout, Natives, Route, RouteId, Side};
 use crate::observe::Rules;
 use crate::observe::host::{HostId, KnownHosts, SeenHosts};
 use crate::observe::path::Paths;
@@ -105,13 +105,18 @@ impl Doors {
         let others =
             sides.filter(|side| self.intercepting(*side).next().is_some()).map(Route::others);
         let services = &config.identity.services;
+        let custom = &config.custom_dialects.asked;
+        let detail = |side| {
+            let custom = custom.iter().map(|dialect| dialect.detail(side));
+            custom.fold(dialect::detail(&config.dialects, side), Detail::or)
+        };
         let layout = Layout {
             routes: forwards.chain(others).collect(),
             first_host: if services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-            inbound: dialect::detail(&config.dialects, Side::Inbound),
-            outbound: dialect::detail(&config.dialects, Side::Outbound),
-            durations: dialect::duration_bounds(),
-            sizes: dialect::size_bounds(),
+            inbound: detail(Side::Inbound),
+            outbound: detail(Side::Outbound),
+            durations: dialect::duration_bounds().and(custom.iter().map(CustomDialect::durations)),
+            sizes: dialect::size_bounds().and(custom.iter().map(CustomDialect::sizes)),
             held: dialect::held_bounds(),
             shards: config.workers,
             max_series: config.max_series,

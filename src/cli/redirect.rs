@@ -23,8 +23,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Apply(Box<Apply>),
-    /// Intercept nothing any more: take away all that `apply` has put in place.
-    Remove,
+    Remove(Remove),
     Show(Show),
 }
 
@@ -44,6 +43,14 @@ struct Apply {
     backend: Option<String>,
 
     /// Change nothing; print the rules as `nft -f` or `iptables-restore` would take them.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Intercept nothing any more: take away all that `apply` has put in place.
+#[derive(Debug, clap::Args)]
+struct Remove {
+    /// Change nothing; show what would be taken away.
     #[arg(long)]
     dry_run: bool,
 }
@@ -71,7 +78,8 @@ Examples:
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let answer = match &args.action {
         Action::Apply(apply) => applied(apply)?,
-        Action::Remove => {
+        Action::Remove(Remove { dry_run: true }) => would_be_removed().map_err(failed)?,
+        Action::Remove(Remove { dry_run: false }) => {
             redirect::remove().map_err(failed)?;
             "nothing is intercepted any more\n".to_owned()
         }
@@ -122,6 +130,13 @@ fn shown(args: &Show) -> Result<String, anyhow::Error> {
     }
     Ok(match shown {
         Some(shown) => format!("{shown}\n"),
+        None => "nothing is intercepted\n".to_owned(),
+    })
+}
+
+fn would_be_removed() -> Result<String, anyhow::Error> {
+    Ok(match redirect::show()? {
+        Some(shown) => format!("would be taken away, with any route that tproxy takes:\n{shown}\n"),
         None => "nothing is intercepted\n".to_owned(),
     })
 }

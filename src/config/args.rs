@@ -89,10 +89,15 @@ pub struct ProxyArgs {
     pub app_probes: Option<String>,
 
     /// Which metric families the traffic is shown as: any of `istio`, `envoy`, `linkerd`, `osm`,
-    /// `http` and `otel`, with commas between.
+    /// `http`, `otel` and those that the key `custom-dialects` of the file defines, with commas
+    /// between.
     #[arg(long, value_name = "NAMES", help_heading = LOOK)]
     #[serde(deserialize_with = "one_or_many")]
     pub dialect: Vec<String>,
+
+    /// Dialects that the file itself defines, by name; there is no flag for them.
+    #[arg(skip)]
+    pub custom_dialects: Option<serde_json::Value>,
 
     /// Which paths the families that have a path tell apart, with a comma between or repeated:
     /// templates such as `/users/{id}` and `/static/{file...}`, and `auto` for all others that the
@@ -323,6 +328,7 @@ impl ProxyArgs {
                 _ => {}
             }
         }
+        self.custom_dialects = self.custom_dialects.take().or(lower.custom_dialects);
     }
 
     /// The name of every setting, in the order of the help.
@@ -367,6 +373,8 @@ impl ProxyArgs {
             health_listen,
             app_probes,
             dialect,
+            // What is no flag has no slot.
+            custom_dialects: _,
             path_templates,
             envoy_cluster_name,
             envoy_label,

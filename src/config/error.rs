@@ -53,6 +53,14 @@ pub enum ConfigError {
         /// What it takes.
         expected: String,
     },
+    /// Something in the dialects that the file defines.
+    #[error("the key custom-dialects{place} cannot be used: {problem}")]
+    CustomDialects {
+        /// Where in them, beginning with a dot unless it is all of them.
+        place: String,
+        /// What is wrong there, and what to do.
+        problem: String,
+    },
     /// A host name without an address.
     #[error("--{setting} is {value}, but the host {host} could not be resolved: {reason}")]
     Unresolved {
@@ -220,6 +228,7 @@ impl ConfigError {
             | Self::Unresolved { setting, .. } => vec![setting],
             Self::TargetPortZero { .. } | Self::Loop { .. } => vec!["forward"],
             Self::ForwardToItself { setting, .. } => vec!["forward", setting],
+            Self::CustomDialects { .. } => Vec::new(),
             Self::NothingToCarry => vec!["inbound-listen"],
             Self::NothingToRedirect => vec!["include-inbound-ports"],
             Self::SamePort { .. } => vec!["inbound-port", "outbound-port"],

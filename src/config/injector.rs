@@ -26,6 +26,8 @@ pub struct InjectorConfig {
     pub listen: SocketAddr,
     /// Where the kubelet and Prometheus are answered; `None` is off.
     pub stats_listen: Option<SocketAddr>,
+    /// Whether somebody has said so. Nobody is told to end for want of what nobody asked for.
+    pub stats_listen_is_asked_for: bool,
     /// What is said to reviews.
     pub policy: Policy,
     /// Where the certificate comes from.
@@ -157,6 +159,7 @@ fn config(
     ask: &dyn Fn(&str) -> Option<OsString>,
     surroundings: Surroundings<'_>,
 ) -> Result<InjectorConfig, ConfigError> {
+    let stats_listen_is_asked_for = args.stats_listen.is_some();
     args.fill_from(InjectorArgs::defaults());
     let listener = |setting, value: &Option<String>| {
         address::listener(setting, text(value.as_deref()), EVERYWHERE, surroundings.resolve)
@@ -175,6 +178,7 @@ fn config(
     Ok(InjectorConfig {
         listen,
         stats_listen,
+        stats_listen_is_asked_for,
         policy: policy(&args)?,
         certificates: certificates(&args, ask)?,
         shutdown_delay: duration(

@@ -10,8 +10,8 @@ use super::address::{self, EVERYWHERE, LOOPBACK, Resolve, system_resolver};
 use super::error::{ConfigError, shown};
 use super::quantity::{count, duration, size};
 use super::{
-    AppProcess, Config, EnvoyNames, Extras, Identity, Limits, Log, LogFormat, NativeHistograms,
-    PathRules, ProxyArgs, app_metrics, app_probes, forward, redirect,
+    AppProcess, Config, CustomDialect, CustomDialects, EnvoyNames, Extras, Identity, Limits, Log,
+    LogFormat, NativeHistograms, PathRules, ProxyArgs, app_metrics, app_probes, forward, redirect,
 };
 use crate::dialect::Dialect;
 use crate::observe::path::Templates;
@@ -40,6 +40,7 @@ impl Config {
         let listener = |setting, value: Option<&str>, bare| {
             address::listener(setting, text(value), bare, resolve)
         };
+        let dialects = dialects(&args.dialect, args.custom_dialects.as_ref())?;
         let sources: Vec<&str> = args.app_metrics.iter().map(String::as_str).collect();
         let config = Self {
             forwards,
@@ -62,7 +63,8 @@ impl Config {
             )?,
             app_probes: app_probes::read(text(args.app_probes.as_deref()))?,
             app_process: app_process(text(args.app_process.as_deref()))?,
-            dialects: dialects(&args.dialect)?,
+            dialects: dialects.0,
+            custom_dialects: dialects.1,
             paths: paths(&args)?,
             envoy: EnvoyNames::read(
                 text(args.envoy_cluster_name.as_deref()),
@@ -136,23 +138,33 @@ fn probes_apart(text: &str) -> Result<bool, ConfigError> {
     }
 }
 
-fn dialects(texts: &[String]) -> Result<Vec<Dialect>, ConfigError> {
+/// The dialects that are asked for: built in, and defined by the file.
+fn dialects(
+    texts: &[String],
+    written: Option<&serde_json::Value>,
+) -> Result<(Vec<Dialect>, CustomDialects), ConfigError> {
+    let custom = CustomDialects::read(written)?;
     let expected = || {
-        let names: Vec<_> = Dialect::all().map(Dialect::as_str).collect();
+        let mut names: Vec<&str> = Dialect::all().map(Dialect::as_str).collect();
+        names.extend(custom.iter().map(|dialect| dialect.name.as_str()));
         format!("one or more of {}", names.join(", "))
     };
-    let mut dialects = Vec::new();
+    let (mut built_in, mut defined): (Vec<Dialect>, Vec<CustomDialect>) = (Vec::new(), Vec::new());
     for name in items(texts) {
-        let dialect = Dialect::named(name);
-        let dialect = dialect.ok_or_else(|| invalid("dialect", name, &expected()))?;
-        if !dialects.contains(&dialect) {
-            dialects.push(dialect);
+        let known = custom.iter().find(|dialect| dialect.name == name);
+        match (Dialect::named(name), known) {
+            (Some(dialect), _) if built_in.contains(&dialect) => {}
+            (Some(dialect), _) => built_in.push(dialect),
+            (None, Some(dialect)) if defined.contains(dialect) => {}
+            (None, Some(dialect)) => defined.push(dialect.clone()),
+            (None, None) => return Err(invalid("dialect", name, &expected())),
         }
     }
-    if dialects.is_empty() {
+    if built_in.is_empty() && defined.is_empty() {
         return Err(invalid("dialect", &texts.join(","), &expected()));
     }
-    Ok(dialects)
+    let defined = CustomDialects::asked(written, defined, &built_in)?;
+    Ok((built_in, defined))
 }
 
 fn paths(args: &ProxyArgs) -> Result<PathRules, ConfigError> {

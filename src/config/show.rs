@@ -48,7 +48,8 @@ impl From<&Config> for ProxyArgs {
             admin_listen: listener(config.admin_listen),
             health_listen: listener(config.health_listen),
             app_probes: app_probes::show(&config.app_probes),
-            dialect: config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).collect(),
+            dialect: dialects(config),
+            custom_dialects: config.custom_dialects.written().cloned(),
             path_templates: path_templates(&config.paths),
             envoy_cluster_name: text(&config.envoy.cluster),
             envoy_label: config
@@ -92,6 +93,11 @@ impl From<&Config> for ProxyArgs {
     }
 }
 
+fn dialects(config: &Config) -> Vec<String> {
+    let custom = config.custom_dialects.asked.iter().map(|dialect| dialect.name.clone());
+    config.dialects.iter().map(|dialect| dialect.as_str().to_owned()).chain(custom).collect()
+}
+
 fn path_templates(paths: &PathRules) -> Vec<String> {
     let auto = paths.learn.then(|| "auto".to_owned());
     let all: Vec<String> = paths.templates.iter().cloned().chain(auto).collect();
@@ -112,6 +118,9 @@ impl Serialize for Config {
         ];
         let mut args = ProxyArgs::from(self);
         let mut map = serializer.serialize_map(None)?;
+        if let Some(written) = self.custom_dialects.written() {
+            map.serialize_entry("custom-dialects", written)?;
+        }
         for (name, slot) in args.slots() {
             if let Some((_, count)) = counts.iter().find(|(counted, _)| *counted == name) {
                 map.serialize_entry(name, count)?;

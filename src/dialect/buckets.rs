@@ -205,6 +205,30 @@ impl Buckets {
         counted: &Bounds,
         totals: &Totals,
     ) {
+        let own = Own { bounds: self.bounds, texts: self.texts, unit: self.unit };
+        own.show(family, labels, counted, totals);
+    }
+}
+
+/// Bounds that a histogram is shown over, wherever they are from.
+pub(super) struct Own<'b> {
+    /// Upper bounds in nanoseconds or bytes, ascending.
+    pub(super) bounds: &'b [u64],
+    /// The same as `le` says them, in the family's unit.
+    pub(super) texts: &'b [&'b str],
+    /// Nanoseconds or bytes in one of the family's unit.
+    pub(super) unit: f64,
+}
+
+impl Own<'_> {
+    /// The same as [`Buckets::show`].
+    pub(super) fn show(
+        &self,
+        family: &mut FamilyBuilder<'static>,
+        labels: &Labels,
+        counted: &Bounds,
+        totals: &Totals,
+    ) {
         let native = counted.natives(self.unit).map(|(scale, natives)| {
             (totals.exponential(scale, natives.max_buckets), natives.beside)
         });

@@ -20,6 +20,8 @@ use std::sync::Arc;
 pub(super) struct BuiltIn {
     /// What `--dialect` calls it.
     pub(super) name: &'static str,
+    /// The names of its families; one that ends in `_` is the beginning of many.
+    pub(super) families: &'static [&'static str],
     /// The bounds of its latencies.
     pub(super) durations: &'static [&'static Buckets],
     /// The bounds of its sizes.
@@ -121,6 +123,16 @@ impl Dialect {
     /// The name that `--dialect` takes.
     pub fn as_str(self) -> &'static str {
         self.0
+    }
+
+    /// Whether a family of this name would be taken for one of the dialect's.
+    pub(crate) fn claims(self, family: &str) -> bool {
+        let dialect = BUILT_IN.iter().find(|dialect| self.is(dialect));
+        dialect.is_some_and(|dialect| {
+            let claims =
+                |name: &&str| family == *name || (name.ends_with('_') && family.starts_with(*name));
+            dialect.families.iter().any(claims)
+        })
     }
 
     pub(super) fn is(self, dialect: &BuiltIn) -> bool {

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "envoy",
+    families: &["envoy_"],
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[],
     inbound: Detail::NONE,

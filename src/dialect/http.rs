@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "http",
+    families: &["http_requests_total", "http_request_duration_seconds"],
     durations: &[&Buckets::CLIENT_SECONDS],
     sizes: &[],
     inbound: Detail { method: true, path: true, version: false },

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "istio",
+    families: &["istio_"],
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[&Buckets::BYTES],
     inbound: Detail::NONE,

@@ -11,7 +11,7 @@ use super::UNKNOWN;
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{Detail, HttpKey, Layout, Snapshot, Totals};
+use crate::meter::{Detail, HttpKey, Snapshot, Totals};
 use crate::observe::Flags;
 use crate::observe::grpc::{Call, GrpcStatus, Severity};
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use target::{Endpoint, Targets};
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "linkerd",
+    families: &["request_total", "response_total", "response_latency_ms", "tcp_"],
     durations: &[&Buckets::LINKERD_MILLISECONDS],
     sizes: &[],
     inbound: Detail::NONE,
@@ -51,11 +52,11 @@ impl Linkerd {
 
 impl Show for Linkerd {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let Recording { layout, snapshot, .. } = *recording;
+        let snapshot = recording.snapshot;
         if !snapshot.http.is_empty() {
             self.show_requests(snapshot, families);
-            self.show_latencies(layout, snapshot, families);
-            self.show_responses(snapshot, families);
+            self.show_latencies(recording, families);
+            self.show_responses(recording, families);
         }
         transport::show(&self.targets, snapshot, families);
     }
@@ -77,19 +78,17 @@ impl Linkerd {
         families.push(family.build());
     }
 
-    fn show_latencies(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        families: &mut Vec<Family<'static>>,
-    ) {
+    fn show_latencies(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let exchanges = recording.exchanges(|key, _| {
+            let endpoint = self.targets.endpoint(recording.snapshot, key.route, key.host);
+            (key.status != 0).then_some((endpoint, key.status))
+        });
         let mut shown: BTreeMap<(Endpoint, u16), Totals> = BTreeMap::new();
-        for (key, totals) in &snapshot.http {
-            let (times, is_unasked) = (&totals.answer_times, totals.requests() == 0);
-            if times.count() > 0 || is_unasked {
-                let endpoint = self.targets.endpoint(snapshot, key.route, key.host);
-                shown.entry((endpoint, key.status)).or_default().merge(times);
-                shown.entry((endpoint.of_nobody(), key.status)).or_default();
+        for ((endpoint, status), totals) in &exchanges {
+            // What nobody answered has no such time.
+            if totals.answer_times.count() > 0 || totals.requests() == 0 {
+                shown.entry((*endpoint, *status)).or_default().merge(&totals.answer_times);
+                shown.entry((endpoint.of_nobody(), *status)).or_default();
             }
         }
         let mut family = FamilyBuilder::new(
@@ -100,19 +99,22 @@ impl Linkerd {
         );
         for ((endpoint, status), totals) in shown {
             let labels = self.labels(endpoint, &[("status_code", &code(status))]);
-            let (buckets, counted) = (Buckets::LINKERD_MILLISECONDS, &layout.durations);
-            buckets.show(&mut family, &labels, counted, &totals);
+            let counted = &recording.layout.durations;
+            Buckets::LINKERD_MILLISECONDS.show(&mut family, &labels, counted, &totals);
         }
         families.push(family.build());
     }
 
-    fn show_responses(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    fn show_responses(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let exchanges = recording.exchanges(|key, _| {
+            let endpoint = self.targets.endpoint(recording.snapshot, key.route, key.host);
+            (key.status != 0).then(|| (endpoint, Class::of(key)))
+        });
         let mut shown: BTreeMap<(Endpoint, Class), u64> = BTreeMap::new();
-        for (key, totals) in snapshot.http.iter().filter(|(key, _)| key.status != 0) {
-            let endpoint = self.targets.endpoint(snapshot, key.route, key.host);
-            *shown.entry((endpoint, Class::of(key))).or_default() += totals.requests();
+        for ((endpoint, class), totals) in &exchanges {
+            *shown.entry((*endpoint, *class)).or_default() += totals.requests();
             // Whoever asks by address instead of name must find a series that began at zero, too.
-            shown.entry((endpoint.of_nobody(), Class::of(key))).or_default();
+            shown.entry((endpoint.of_nobody(), *class)).or_default();
         }
         let mut family = FamilyBuilder::new(
             "response_total",

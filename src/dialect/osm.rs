@@ -5,18 +5,18 @@
 //! `osm_request_duration_ms`), the bounds Envoy's. It counts when an answer begins; here the end of an
 //! exchange counts, as in every other dialect.
 
+use super::UNKNOWN;
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
 use super::service::Service;
-use super::{UNKNOWN, port_side};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{Detail, HttpKey, Layout, Side, Snapshot, Totals};
+use crate::meter::{Detail, HttpKey, Route, Side};
 use crate::observe::host::{HostId, SeenHosts};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "osm",
+    families: &["osm_"],
     durations: &[&Buckets::MILLISECONDS],
     sizes: &[],
     inbound: Detail::NONE,
@@ -77,45 +77,33 @@ impl Osm {
 
 impl Show for Osm {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let Recording { layout, snapshot, .. } = *recording;
-        if !snapshot.http.is_empty() {
-            self.show_requests(snapshot, families);
-            self.show_durations(layout, snapshot, families);
+        if !recording.snapshot.http.is_empty() {
+            self.show_requests(recording, families);
+            self.show_durations(recording, families);
         }
     }
 }
 
 impl Osm {
-    fn show_requests(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
-        let mut shown: BTreeMap<(Way, u16), u64> = BTreeMap::new();
-        for (key, totals) in &snapshot.http {
-            *shown.entry((way(snapshot, key), key.status)).or_default() += totals.requests();
-        }
+    fn show_requests(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let shown = recording.exchanges(|key, port| Some((way(key, port), key.status)));
         let mut family = FamilyBuilder::new(
             "osm_request_total",
             Kind::Counter,
             "Requests that were answered or given up, by status code.",
         );
-        for ((way, status), requests) in shown {
+        for ((way, status), totals) in shown {
             let code = match status {
                 HttpKey::OVERFLOW_STATUS => "overflow".to_owned(),
                 status => status.to_string(),
             };
-            family.counter(&self.labels(way, Some(&code)), requests);
+            family.counter(&self.labels(way, Some(&code)), totals.requests());
         }
         families.push(family.build());
     }
 
-    fn show_durations(
-        &self,
-        layout: &Layout,
-        snapshot: &Snapshot,
-        families: &mut Vec<Family<'static>>,
-    ) {
-        let mut shown: BTreeMap<Way, Totals> = BTreeMap::new();
-        for (key, totals) in &snapshot.http {
-            shown.entry(way(snapshot, key)).or_default().merge(&totals.durations);
-        }
+    fn show_durations(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let shown = recording.exchanges(|key, port| Some(way(key, port)));
         let mut family = FamilyBuilder::new(
             "osm_request_duration_ms",
             Kind::Histogram,
@@ -123,16 +111,18 @@ impl Osm {
         );
         for (way, totals) in shown {
             let labels = self.labels(way, None);
-            Buckets::MILLISECONDS.show(&mut family, &labels, &layout.durations, &totals);
+            let counted = &recording.layout.durations;
+            Buckets::MILLISECONDS.show(&mut family, &labels, counted, &totals.durations);
         }
         families.push(family.build());
     }
 }
 
-fn way(snapshot: &Snapshot, key: &HttpKey) -> Way {
-    match port_side(snapshot, key.route) {
-        Side::Inbound => (Side::Inbound, HostId::UNKNOWN),
-        Side::Outbound => (Side::Outbound, key.host),
+fn way(key: &HttpKey, port: Option<&Route>) -> Way {
+    match port.map(|port| port.side) {
+        Some(Side::Outbound) => (Side::Outbound, key.host),
+        // What overflowed counts as coming in, like most of it.
+        Some(Side::Inbound) | None => (Side::Inbound, HostId::UNKNOWN),
     }
 }
 

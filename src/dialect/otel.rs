@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) const DIALECT: BuiltIn = BuiltIn {
     name: "otel",
+    families: &["http_server_", "http_client_"],
     durations: &[&Buckets::OTEL_SECONDS],
     sizes: &[],
     inbound: Detail { method: true, path: true, version: true },

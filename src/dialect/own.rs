@@ -7,7 +7,7 @@ use super::buckets::Buckets;
 use super::built_in::Recording;
 use crate::clock::Nanos;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{Layout, Route, RouteTotals, Snapshot};
+use crate::meter::{Route, RouteTotals, Snapshot};
 use crate::observe::Spoken;
 use crate::process::Process;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub(super) fn show(recording: &Recording<'_>, families: &mut Vec<Family<'static>
     build.gauge(&Labels::from_pairs([("version", env!("CARGO_PKG_VERSION"))]), 1.0);
     families.push(build.build());
     show_process(vitals, families);
-    show_ports(layout, snapshot, families);
+    show_ports(snapshot, families);
     insight::show(layout, snapshot, families);
     websocket::show(layout, snapshot, families);
     show_interception(snapshot, families);
@@ -101,7 +101,7 @@ fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
     );
 }
 
-fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+fn show_ports(snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
     let ports: Vec<(Labels, &RouteTotals)> =
         snapshot.ports.iter().map(port_labels).zip(&snapshot.routes).collect();
     let mut connections = FamilyBuilder::new(
@@ -137,18 +137,10 @@ fn show_ports(layout: &Layout, snapshot: &Snapshot, families: &mut Vec<Family<'s
     }
     let mut active =
         FamilyBuilder::new("podmeter_connections_active", Kind::Gauge, "Connections open now.");
-    let mut held = FamilyBuilder::new(
-        "podmeter_proxy_duration_seconds",
-        Kind::Histogram,
-        "Time that an exchange spent inside podmeter: between reading and having passed on the \
-         end of its request's head and the end of its answer.",
-    );
     for (labels, port) in &ports {
         active.gauge(labels, port.connections_active as f64);
-        Buckets::HELD_SECONDS.show(&mut held, labels, &layout.held, &port.held);
     }
     families.push(active.build());
-    families.push(held.build());
 }
 
 /// What happens where connections are intercepted, and nowhere else.

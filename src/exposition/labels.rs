@@ -12,7 +12,7 @@ use super::names::escape;
 use super::value::read_bound;
 
 /// A label set of our own, escaped once and shared by all samples that carry it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Labels {
     text: Arc<str>,
     hash: u64,

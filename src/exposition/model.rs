@@ -307,6 +307,9 @@ pub struct Sample<'a> {
     pub(crate) quoted: bool,
     /// Whether it is a `+Inf` bucket that the source left to be understood, as protobuf may.
     pub(crate) implied: bool,
+    /// Whether it is the first of what its label set says at one time; told once its family is
+    /// settled, and of those that can have several such samples.
+    pub(crate) begins: bool,
 }
 
 #[derive(Debug, Clone, Default)]

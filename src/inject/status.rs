@@ -13,6 +13,7 @@ pub(super) struct Before {
     /// Annotations that were changed, or `null` for those that were added.
     annotations: Map<String, Value>,
     probes: Map<String, Value>,
+    /// An object without `was` where nothing was said.
     share_process_namespace: Option<Value>,
     /// What was there, and empty: of places that are taken away again when nothing is left in them.
     empty: Map<String, Value>,
@@ -47,8 +48,7 @@ impl Before {
         let was = spec.get(SHARE).cloned();
         if was != Some(Value::Bool(share)) {
             spec.insert(SHARE.to_owned(), Value::Bool(share));
-            // Null in the annotation is "it was not there"; a null that was there comes to the same.
-            self.share_process_namespace = Some(was.unwrap_or_default());
+            self.share_process_namespace = Some(was.map_or(json!({}), |was| json!({"was": was})));
         }
     }
 
@@ -103,8 +103,10 @@ pub(super) fn undo(pod: &Value) -> Option<Value> {
         }
         match before.get(SHARE) {
             None => {}
-            Some(Value::Null) => drop(spec.shift_remove(SHARE)),
-            Some(was) => drop(spec.insert(SHARE.to_owned(), was.clone())),
+            Some(was) => match was.get("was") {
+                Some(was) => drop(spec.insert(SHARE.to_owned(), was.clone())),
+                None => drop(spec.shift_remove(SHARE)),
+            },
         }
     }
     for (called, at) in PLACES {

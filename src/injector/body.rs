@@ -22,21 +22,21 @@ pub(super) enum NoBody {
     Broken(String),
 }
 
-/// A body, and its share of the room.
+/// A body, and its place in the room if it is a large one.
 #[derive(Debug)]
 pub(super) struct Read<'a> {
     pub(super) bytes: Vec<u8>,
-    /// Nothing at first, and merged with each further share.
-    share: Option<SemaphorePermit<'a>>,
+    place: Option<SemaphorePermit<'a>>,
 }
 
-/// Where all bodies are that are being read.
+/// The places for large bodies. One that has its place can come to its end, whatever becomes of the
+/// others; the small ones, nearly all of them, wait for nobody.
 #[derive(Debug)]
 pub(super) struct Room(Semaphore);
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Semaphore::new(ALL))
+        Self(Semaphore::new(LARGE_ONES))
     }
 }
 
@@ -53,7 +53,7 @@ impl Room {
             // It waits for leave to send it, and gets none.
             return Err(NoBody::TooLarge);
         }
-        let mut read = Read { bytes: Vec::new(), share: None };
+        let mut read = Read { bytes: Vec::new(), place: None };
         let whole = timeout(WITHIN, self.fill(&mut read, request.into_body(), is_long)).await;
         whole.unwrap_or(Err(NoBody::TooSlow))?;
         Ok(read)
@@ -80,15 +80,12 @@ impl Room {
                 break;
             }
             if is_long {
-                *read = Read { bytes: Vec::new(), share: None };
+                *read = Read { bytes: Vec::new(), place: None };
                 continue;
             }
-            let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
-            if let Ok(more) = self.0.acquire_many(bytes).await {
-                match &mut read.share {
-                    Some(share) => share.merge(more),
-                    none => *none = Some(more),
-                }
+            if received > SMALL && read.place.is_none() {
+                // The semaphore is never closed.
+                read.place = self.0.acquire().await.ok();
             }
             read.bytes.extend_from_slice(&data);
         }
@@ -102,8 +99,10 @@ pub(super) const MOST: usize = 4 << 20;
 const DRAINED: usize = 64 << 20;
 /// How long a body may take.
 const WITHIN: Duration = Duration::from_secs(10);
-/// Bytes of all bodies together.
-const ALL: usize = 8 * MOST;
+/// A body of so many bytes needs no place.
+const SMALL: usize = 64 << 10;
+/// How many larger ones may be on their way.
+const LARGE_ONES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -144,12 +143,32 @@ mod tests {
         }
     }
 
+    fn unfinished(bytes: usize) -> Request<Endless> {
+        Request::new(Endless(Some(Bytes::from(vec![b' '; bytes]))))
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_end_in_time_is_given_up_and_its_room_too() {
+    async fn a_body_that_does_not_end_in_time_is_given_up_and_its_place_too() {
         let room = Room::default();
-        let request = Request::new(Endless(Some(Bytes::from_static(b"{"))));
-        let outcome = room.read(request).await.map(|_| ());
+        let outcome = room.read(unfinished(MOST)).await.map(|_| ());
         assert_eq!(outcome, Err(NoBody::TooSlow));
-        assert_eq!(room.0.available_permits(), ALL);
+        assert_eq!(room.0.available_permits(), LARGE_ONES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_ones_that_do_not_end_keep_no_small_one_waiting() {
+        let room = Room::default();
+        let hold = async { tokio::join!(room.read(unfinished(MOST)), room.read(unfinished(MOST))) };
+        let more = async { tokio::join!(room.read(unfinished(MOST)), room.read(unfinished(MOST))) };
+        let start = tokio::time::Instant::now();
+        let small = async {
+            tokio::task::yield_now().await;
+            assert_eq!(room.0.available_permits(), 0);
+            let request = Request::new(Full::new(Bytes::from(vec![b' '; SMALL])));
+            assert_eq!(room.read(request).await.unwrap().bytes.len(), SMALL);
+            assert!(start.elapsed().is_zero());
+        };
+        let ((first, second), _, ()) = tokio::join!(hold, more, small);
+        assert!(first.is_err() && second.is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Speaks with the API server of the cluster: a few objects are read and written, and nothing else.
 //!
-//! Each question is a connection of its own. There is one every half minute, and so nothing has to
+//! Each question is a connection of its own. There are a few every ten seconds, and so nothing has to
 //! be known of connections that have gone stale, and a new token or authority is simply used.
 
 mod access;

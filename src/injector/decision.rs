@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::review::{Review, Subject, Verdict};
+use super::review::{Review, Subject, Verdict, one_line};
 use crate::config::Policy;
 use crate::inject::{Consent, Facts, Outcome, inject, patch};
 
@@ -21,6 +21,13 @@ pub struct Decision {
 
 /// What is said to a review.
 pub fn decide(review: &Review, policy: &Policy) -> Decision {
+    let mut decision = judge(review, policy);
+    // It may quote what a pod says.
+    decision.sentence = one_line(&decision.sentence);
+    decision
+}
+
+fn judge(review: &Review, policy: &Policy) -> Decision {
     let pod = match &review.subject {
         Subject::NewPod(pod) => pod,
         Subject::Other(reason) => {

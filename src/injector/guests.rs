@@ -31,7 +31,9 @@ pub(super) struct Guest {
 pub(super) enum Phase {
     /// It begins, or sends a head.
     Asking,
-    /// It is being answered.
+    /// It sends a body.
+    Sending,
+    /// It has sent all of a request, and is being answered.
     Answered,
     /// It waits for its next request.
     Idle,
@@ -66,8 +68,8 @@ impl Guest {
             let patience = match *phases.borrow_and_update() {
                 Phase::Asking => HEAD_WITHIN,
                 Phase::Idle => IDLE_FOR,
-                // The answer has a time limit of its own.
-                Phase::Answered => Duration::MAX,
+                // A body has a time limit of its own, and an answer is made at once.
+                Phase::Sending | Phase::Answered => Duration::MAX,
             };
             tokio::select! {
                 () = self.gone.cancelled() => return,
@@ -143,11 +145,12 @@ mod tests {
         let guests = Guests::default();
         let held: Vec<_> = (0..MOST_AT_EASE).map(|_| guests.welcome()).collect();
         held[0].enter(Phase::Answered);
-        held[1].enter(Phase::Idle);
-        let _one_more = guests.welcome();
+        held[1].enter(Phase::Sending);
+        held[2].enter(Phase::Idle);
+        let _more = (guests.welcome(), guests.welcome());
         let gone: Vec<bool> = held.iter().map(|guest| guest.gone.is_cancelled()).collect();
-        assert_eq!(gone.iter().filter(|gone| **gone).count(), 1);
-        assert!(gone[1]);
+        assert_eq!(gone.iter().filter(|gone| **gone).count(), 2);
+        assert!(gone[1] && gone[2]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -280,8 +280,9 @@ fn about(pause: Duration) -> Duration {
     pause.mul_f64(0.8 + any as f64 / 1000.0)
 }
 
-/// How often everything is looked at.
-const LOOK: Duration = Duration::from_secs(30);
+/// How often everything is looked at: so long may a configuration be without its bundle that somebody
+/// has made anew.
+const LOOK: Duration = Duration::from_secs(10);
 /// How long API servers may take to learn of a change of the configuration.
 const SETTLE: Duration = Duration::from_secs(60);
 const FIRST_AGAIN: Duration = Duration::from_secs(1);

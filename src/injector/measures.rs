@@ -47,6 +47,11 @@ impl Measures {
         durations.sum += took;
     }
 
+    /// A review came and could not be answered.
+    pub(super) fn failed(&self, reason: &'static str) {
+        *lock(&self.reviews).entry(("failed", reason, false)).or_default() += 1;
+    }
+
     /// Whether it is the first for this reason.
     pub(super) fn bad_request(&self, reason: &'static str) -> bool {
         let mut counts = lock(&self.bad_requests);

@@ -216,7 +216,7 @@ pub fn answer(uid: &str, verdict: &Verdict) -> Vec<u8> {
             response["status"] = json!({
                 "metadata": {},
                 "status": "Failure",
-                "message": as_message(why),
+                "message": one_line(why),
                 "reason": "Forbidden",
                 "code": 403,
             });
@@ -230,7 +230,8 @@ pub fn answer(uid: &str, verdict: &Verdict) -> Vec<u8> {
     review.to_string().into_bytes()
 }
 
-fn as_message(sentence: &str) -> String {
+/// A text on one line, whatever a stranger has put into it.
+pub(super) fn one_line(sentence: &str) -> String {
     let mut line = String::new();
     for c in sentence.chars() {
         if c.is_control() {
@@ -252,7 +253,7 @@ fn warn(response: &mut Value, warnings: &[String]) {
 
 /// A warning is a header of the API server's answer, which cuts longer ones short by itself.
 fn as_warning(sentence: &str) -> String {
-    let line = as_message(sentence);
+    let line = one_line(sentence);
     match line.char_indices().nth(WARNING_CHARS) {
         None => line,
         Some((end, _)) => format!("{}...", &line[..end]),
@@ -265,7 +266,7 @@ fn shape(error: &serde_json::Error) -> BadReview {
 
 /// A name as a sentence or a line of the log shows it.
 fn short(text: &str) -> String {
-    as_message(&text.chars().take(NAME_CHARS).collect::<String>())
+    one_line(&text.chars().take(NAME_CHARS).collect::<String>())
 }
 
 /// The longest name of a Kubernetes object (RFC 1123).

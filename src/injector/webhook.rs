@@ -105,6 +105,12 @@ impl Webhook {
             () = guest.has_to_go() => return,
             () = drain.stopped() => {}
         }
+        // A review may have come that nobody has looked at yet, and is not to be lost.
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = tokio::time::sleep(BREATH) => {}
+        }
         connection.as_mut().graceful_shutdown();
         let _ = timeout(LAST_WORDS, connection).await;
     }
@@ -118,11 +124,14 @@ impl Webhook {
     }
 
     async fn answer(&self, request: Request<Incoming>, guest: &Guest) -> Answer {
-        guest.enter(Phase::Answered);
-        let answer = match self.review(request).await {
+        guest.enter(Phase::Sending);
+        let answer = match self.review(request, guest).await {
             Ok(answer) => answer,
             Err(refusal) => {
                 let first = self.state.measures.bad_request(refusal.reason);
+                if refusal.was_review {
+                    self.state.measures.failed(refusal.reason);
+                }
                 let Refusal { status, sentence, .. } = &refusal;
                 // Said once for each reason: whoever can connect can send this.
                 if first {
@@ -137,7 +146,20 @@ impl Webhook {
         answer
     }
 
-    async fn review(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    /// The same as on the plain listener, for those who look here.
+    fn health(&self, path: &str) -> Answer {
+        let unready = if path == "/readyz" { self.state.unready() } else { None };
+        let mut answer = text(unready.unwrap_or("ok").to_owned());
+        if unready.is_some() {
+            *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        answer
+    }
+
+    async fn review(&self, request: Request<Incoming>, guest: &Guest) -> Result<Answer, Refusal> {
+        if let "/healthz" | "/readyz" = request.uri().path() {
+            return Ok(self.health(request.uri().path()));
+        }
         if request.uri().path() != PATH {
             let sentence = format!("not here; reviews are answered at {PATH}");
             return Err(Refusal::new(StatusCode::NOT_FOUND, "path", sentence));
@@ -158,6 +180,7 @@ impl Webhook {
             };
             Refusal::new(status, reason, error.to_string())
         })?;
+        guest.enter(Phase::Answered);
         let started = Instant::now();
         let review = Review::read(&read.bytes).map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, error.reason(), error.to_string())
@@ -183,25 +206,33 @@ struct Refusal {
     status: StatusCode,
     reason: &'static str,
     sentence: String,
+    /// It came to where reviews come, as they do.
+    was_review: bool,
 }
 
 impl Refusal {
     fn new(status: StatusCode, reason: &'static str, sentence: String) -> Self {
-        Self { status, reason, sentence }
+        let was_review = !["path", "method", "content_type"].contains(&reason);
+        Self { status, reason, sentence, was_review }
     }
 }
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
-        let mut answer = Response::new(Full::new(Bytes::from(refusal.sentence + "\n")));
+        let mut answer = text(refusal.sentence);
         *answer.status_mut() = refusal.status;
-        let text = HeaderValue::from_static("text/plain; charset=utf-8");
-        answer.headers_mut().insert(CONTENT_TYPE, text);
         if refusal.status == StatusCode::METHOD_NOT_ALLOWED {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
         }
         answer
     }
+}
+
+fn text(sentence: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(sentence + "\n")));
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, text);
+    answer
 }
 
 fn is_json(content_type: &HeaderValue) -> bool {

@@ -3,8 +3,8 @@
 //! Read into values, `[1,1,1,...]` takes more than ten times its bytes. A pod has few values for its
 //! bytes: the largest are largest by the texts in them.
 
-/// More values than the largest pod has. Read, they take some tens of megabytes.
-pub(super) const MOST: usize = 200_000;
+/// More values than the largest pod has. Read, they take a few megabytes.
+pub(super) const MOST: usize = 50_000;
 
 /// Whether `json` has more values than any pod.
 pub(super) fn is_heavy(json: &str) -> bool {

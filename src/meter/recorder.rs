@@ -30,8 +30,6 @@ pub struct Recorder {
     last_host: Option<(HostKey, Arc<HostSeries>)>,
     tcp: Option<Arc<TcpSeries>>,
     spoken: Option<Spoken>,
-    /// The app took the connection.
-    is_reached: bool,
     /// Why the connection is over, once it is.
     ending: Option<Ending>,
     tls: Option<Tls>,
@@ -41,6 +39,8 @@ pub struct Recorder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Counted(Side),
+    /// The same, and the app took the connection.
+    Reached(Side),
     /// It is, once it is known whether anybody answers on its port.
     Awaiting(Side, u16),
     /// What is carried without being metered.
@@ -51,7 +51,7 @@ impl Standing {
     /// Which way the connection goes.
     fn side(self) -> Side {
         match self {
-            Self::Counted(side) | Self::Awaiting(side, _) => side,
+            Self::Counted(side) | Self::Reached(side) | Self::Awaiting(side, _) => side,
             Self::Never => Side::Inbound,
         }
     }
@@ -106,7 +106,6 @@ impl Recorder {
             last_host: None,
             tcp: None,
             spoken: None,
-            is_reached: false,
             ending: None,
             tls: None,
         }
@@ -124,7 +123,9 @@ impl Recorder {
             self.cells = self.shard.route(self.route);
         }
         self.settle();
-        self.is_reached = true;
+        if let Standing::Counted(side) = self.standing {
+            self.standing = Standing::Reached(side);
+        }
         self.cells.connect_times.record(&self.shard.layout().durations, nanos);
     }
 
@@ -308,6 +309,7 @@ impl Drop for Recorder {
             self.cells.spoken_closed[spoken as usize].add(1);
         }
         let ending = self.ending.unwrap_or(Ending::GivenUp);
-        self.cells.endings[usize::from(self.is_reached)][ending as usize].add(1);
+        let is_reached = matches!(self.standing, Standing::Reached(_));
+        self.cells.endings[usize::from(is_reached)][ending as usize].add(1);
     }
 }

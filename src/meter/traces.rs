@@ -109,10 +109,8 @@ mod tests {
     use super::*;
 
     fn example(value: u64) -> Example {
-        let id = match value.is_multiple_of(2) {
-            true => TraceId::short(!value),
-            false => TraceId::long(value, !value),
-        };
+        let is_short = value.is_multiple_of(2);
+        let id = if is_short { TraceId::short(!value) } else { TraceId::long(value, !value) };
         let trace = Trace::new(id, NonZeroU64::new(value + 1).unwrap());
         Example { value, at: Nanos(value), trace }
     }

@@ -263,7 +263,7 @@ impl Http2 {
                 Direction::Response => {
                     stream.response_bytes += bytes;
                     if !data.content.is_empty() {
-                        stream.first_data.get_or_insert(passed.written);
+                        stream.first_data.comes(passed.written);
                     }
                 }
             }

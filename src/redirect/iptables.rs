@@ -77,8 +77,7 @@ pub(super) fn apply(chains: &[Chain]) -> Result<(), RedirectError> {
 /// Removes our chains where the programs are installed and find any.
 pub(super) fn remove_if_here() -> Result<(), RedirectError> {
     for family in Family::BOTH.into_iter().filter(|family| family.is_here()) {
-        // Where they cannot be read there are none: their module is not loaded.
-        let Ok(saved) = save(family) else { continue };
+        let saved = saved_if_any(family)?;
         if !saved.is_empty() {
             restore(family, &text::replace(&[], family, &saved))?;
         }
@@ -87,17 +86,17 @@ pub(super) fn remove_if_here() -> Result<(), RedirectError> {
 }
 
 /// The rules in our chains, if there are any.
-pub(super) fn show() -> Option<Shown> {
+pub(super) fn show() -> Result<Option<Shown>, RedirectError> {
     let mut shown = Shown::new(Backend::Iptables);
     for family in Family::BOTH.into_iter().filter(|family| family.is_here()) {
-        let Ok(saved) = save(family) else { continue };
+        let saved = saved_if_any(family)?;
         let prefix = if family == Family::V4 { "" } else { "ip6 " };
         for rule in saved.rules() {
             let chain = format!("{prefix}{} {}", rule.table, rule.chain);
             shown.push(&chain, ShownRule { rule: rule.text.clone(), packets: rule.packets });
         }
     }
-    (!shown.chains.is_empty()).then_some(shown)
+    Ok((!shown.chains.is_empty()).then_some(shown))
 }
 
 /// What the programs would be given where nothing is there yet.
@@ -109,6 +108,15 @@ pub(super) fn script(chains: &[Chain]) -> String {
         let _ = write!(script, "# {} --noflush\n{text}", family.restore());
     }
     script
+}
+
+/// What is there, unless nobody may know.
+fn saved_if_any(family: Family) -> Result<Saved, RedirectError> {
+    match save(family) {
+        Err(RedirectError::NotPermitted) => Err(RedirectError::NotPermitted),
+        // Where they cannot be read there are none: their module is not loaded.
+        saved => Ok(saved.unwrap_or_default()),
+    }
 }
 
 fn save(family: Family) -> Result<Saved, RedirectError> {
@@ -146,10 +154,18 @@ fn restore(family: Family, text: &str) -> Result<(), RedirectError> {
 
 fn failed(program: &'static str, stderr: &[u8]) -> RedirectError {
     let said = String::from_utf8_lossy(stderr);
-    if said.contains("you must be root") || said.contains("Operation not permitted") {
+    let refusals = ["you must be root", "Operation not permitted", "Permission denied"];
+    if refusals.iter().any(|refusal| said.contains(refusal)) {
         return RedirectError::NotPermitted;
     }
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said = if said.is_empty() { "it does not say why".to_owned() } else { said };
+    let mut said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    if said.is_empty() {
+        "it does not say why".clone_into(&mut said);
+    } else if said.contains("unable to initialize table") {
+        // It does not tell a table that is not there from one that it may not open.
+        said.push_str(RAW);
+    }
     RedirectError::Program { program, said }
 }
+
+const RAW: &str = " (kernels without nftables want the capability NET_RAW besides NET_ADMIN)";

@@ -139,3 +139,76 @@ async fn get(
         Err(format!("{address} answered {status}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    fn probe(port: u16, check: Check) -> Probe {
+        let timeout = Duration::from_secs(30);
+        let probe = AppProbe { path: "/x".to_owned(), port, check, timeout };
+        Probe { probe, asking: Mutex::default() }
+    }
+
+    fn plain() -> Check {
+        let target = Uri::from_static("/healthy?a=b");
+        let header = (HeaderName::from_static("x-a"), HeaderValue::from_static("1"));
+        Check::Get { tls: false, target, headers: vec![header.clone(), header] }
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_at_once_are_one_question_to_the_app() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let probe = probe(address.port(), plain());
+        let app = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
+            }
+            socket.write_all(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            String::from_utf8(asked).unwrap()
+        };
+        let agent = HeaderValue::from_static("kube-probe/1.31");
+        let ask = || probe.ask(address.ip(), Some(&agent));
+        // A second connection would wait for an answer until the time was up.
+        let (asked, one, two, three) = tokio::join!(app, ask(), ask(), ask());
+        assert_eq!((one, two, three), (Ok(()), Ok(()), Ok(())));
+        assert!(asked.starts_with("GET /healthy?a=b HTTP/1.1\r\n"), "{asked}");
+        assert_eq!(asked.matches("x-a: 1\r\n").count(), 2, "{asked}");
+        assert!(asked.contains("user-agent: kube-probe/1.31\r\n"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn an_app_that_is_gone_or_ill_is_said_to_be() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connects = probe(address.port(), Check::Connect);
+        assert_eq!(connects.ask(address.ip(), None).await, Ok(()));
+        drop(listener.accept().await.unwrap());
+        let answers = probe(address.port(), plain());
+        let app = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest).await;
+        };
+        let ((), verdict) = tokio::join!(app, answers.ask(address.ip(), None));
+        assert!(verdict.unwrap_err().contains("answered 404"));
+        drop(listener);
+        assert!(connects.ask(address.ip(), None).await.unwrap_err().contains("cannot connect"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_app_that_hangs_is_given_up_when_the_kubelet_would() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let verdict = probe(address.port(), plain()).ask(address.ip(), None).await;
+        assert!(verdict.unwrap_err().contains("did not answer within 30s"));
+    }
+}

@@ -206,16 +206,16 @@ fn one_replica_has_no_disruption_budget() {
 }
 
 #[test]
-fn settings_of_the_sidecar_become_flags() {
-    let Some(helm) = Helm::find("settings_of_the_sidecar_become_flags") else { return };
+fn settings_of_the_sidecar_become_the_injectors() {
+    let Some(helm) = Helm::find("settings_of_the_sidecar_become_the_injectors") else { return };
     let settings = json!({ "dialect": "istio,http", "workers": 2, "native-sidecar": false });
     let values = json!({ "image": { "repository": "registry/podmeter", "tag": "1.2" }, "sidecar": { "settings": settings } });
     let arguments = arguments(&helm.template(&values));
     for expected in [
         "--image=registry/podmeter:1.2",
-        "--dialect=istio,http",
-        "--workers=2",
-        "--native-sidecar=false",
+        "--set=dialect=istio,http",
+        "--set=workers=2",
+        "--set=native-sidecar=false",
     ] {
         assert!(arguments.contains(&expected.to_owned()), "{expected}: {arguments:?}");
     }
@@ -259,7 +259,7 @@ fn selects(selector: &Value, labels: &Value) -> bool {
 }
 
 /// The command line of the injector.
-fn arguments(rendered: &Rendered) -> Vec<String> {
+pub(crate) fn arguments(rendered: &Rendered) -> Vec<String> {
     let deployments = rendered.of("Deployment");
     let is_injector = |deployment: &&&Value| who(deployment).ends_with("-injector");
     let injector = deployments.iter().find(is_injector).unwrap();

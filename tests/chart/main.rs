@@ -25,7 +25,10 @@ mod sidecar;
 mod skip;
 
 mod alerts;
+mod examples;
 mod helm;
+mod image;
+mod injected;
 mod injector;
 mod monitors;
 mod observed;

@@ -84,8 +84,8 @@ fn the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once() {
 }
 
 /// Sidecars of several workloads before one nginx, and pods that must not be scraped.
-struct World {
-    helm: Helm,
+pub(crate) struct World {
+    pub(crate) helm: Helm,
     observers: Vec<Observer>,
     canary: Sidecar,
     primary: Sidecar,
@@ -98,7 +98,7 @@ struct World {
 }
 
 impl World {
-    fn start(test: &str) -> Option<Self> {
+    pub(crate) fn start(test: &str) -> Option<Self> {
         let helm = Helm::find(test)?;
         let found = (program("prometheus"), program("nginx"), reference_data());
         let (Some(_), Some(nginx), Some(data)) = found else {
@@ -115,12 +115,17 @@ impl World {
              location /numbers { return 200 \"annotated_metric 7\\n\"; }",
         );
         let sidecar = |name: &str, workload: &str, namespace: &str| {
-            let flags = format!("--workload {workload} --namespace {namespace} --app {workload}");
+            let flags = format!(
+                "--workload {workload} --workload-kind Deployment --namespace {namespace} \
+                 --app {workload} --dialect istio,envoy,linkerd,osm,http"
+            );
             Sidecar::start(name, path, nginx.addr, &flags)
         };
         Some(Self {
             helm,
-            observers: ["istio", "appmesh"].map(|name| Observer::read(&data, name)).into(),
+            observers: ["istio", "appmesh", "linkerd", "osm", "http"]
+                .map(|name| Observer::read(&data, name))
+                .into(),
             canary: sidecar("canary", "podinfo", "test"),
             primary: sidecar("primary", "podinfo-primary", "test"),
             namesake: sidecar("namesake", "podinfo", "prod"),
@@ -130,14 +135,14 @@ impl World {
         })
     }
 
-    fn prometheus(&self, configuration: &Value) -> Prometheus {
+    pub(crate) fn prometheus(&self, configuration: &Value) -> Prometheus {
         let path = program("prometheus").unwrap();
         // JSON is YAML.
-        Prometheus::with(&path, self.folder.path(), &configuration.to_string())
+        Prometheus::classic(&path, self.folder.path(), &configuration.to_string())
     }
 
     /// The pods of the cluster, with one container for the app and one for the sidecar.
-    fn pods(&self) -> Vec<Pod> {
+    pub(crate) fn pods(&self) -> Vec<Pod> {
         let status = &[("podmeter.io/status", "injected"), ("prometheus.io/scrape", "true")][..];
         let pod = |namespace, name, labels, sidecar: SocketAddr| Pod {
             namespace,
@@ -176,8 +181,31 @@ impl World {
         pods
     }
 
+    /// The pods with the sidecar, with the annotations that lead a plain Prometheus to it.
+    pub(crate) fn annotated_pods(&self) -> Vec<Pod> {
+        let mut pods = self.pods();
+        pods.truncate(4);
+        for pod in &mut pods {
+            // Each has the sidecar's number of its own here, as all have one address.
+            let number: &str = pod.ports[1].addr.port().to_string().leak();
+            pod.annotations = Box::leak(Box::new([
+                ("prometheus.io/scrape", "true"),
+                ("prometheus.io/port", number),
+                ("prometheus.io/path", "/stats/prometheus"),
+            ]));
+        }
+        pods
+    }
+
+    /// A folder of this name, for a while.
+    pub(crate) fn folder(&self, name: &str) -> std::path::PathBuf {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        folder
+    }
+
     /// Sends requests until Prometheus has seen them rise twice; one in four of the canary's fails.
-    fn serve(&self, prometheus: &Prometheus) {
+    pub(crate) fn serve(&self, prometheus: &Prometheus) {
         for round in 1..=2 {
             for (sidecar, fails) in
                 [(&self.canary, 1), (&self.primary, 0), (&self.namesake, 4), (&self.legacy, 2)]
@@ -203,7 +231,7 @@ fn port(
     Port { container, is_init, name, number, addr }
 }
 
-fn each_sidecar_is_up_once(prometheus: &Prometheus) {
+pub(crate) fn each_sidecar_is_up_once(prometheus: &Prometheus) {
     let up = "count(up{container=\"podmeter-proxy\"} == 1)";
     prometheus.wait_for(up, 4.0);
     let scraped = prometheus.query("up{container=\"podmeter-proxy\"}");
@@ -216,7 +244,13 @@ fn each_sidecar_is_up_once(prometheus: &Prometheus) {
 }
 
 fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) {
-    let canary = Subject { namespace: "test", target: "podinfo", interval: "1m" };
+    let canary = Subject {
+        namespace: "test",
+        target: "podinfo",
+        service: "podinfo",
+        route: "",
+        interval: "1m",
+    };
     for observer in &world.observers {
         for query in [observer.success_rate(canary), observer.duration(canary)] {
             let pods: BTreeSet<String> = selectors(&query)
@@ -277,6 +311,11 @@ fn panels_answer(prometheus: &Prometheus) {
             if ["canary", "primary"].contains(&role) && is_about_requests {
                 assert_eq!(answer.len(), 1, "{}: {query}", panel["title"]);
             }
+            let first_bytes = panel["title"].as_str().unwrap().starts_with("Time to first byte");
+            assert!(!first_bytes || answer.len() == 1, "{}: {query}", panel["title"]);
+            let faults = panel["title"].as_str().unwrap().starts_with("Whose fault");
+            // The app's, the client's and podmeter's, also before there is any.
+            assert!(!faults || answer.len() == 3, "{}: {query}: {answer:?}", panel["title"]);
             if ["Up", "CPU", "Memory", "Connections"].contains(&panel["title"].as_str().unwrap()) {
                 assert_eq!(answer.len(), 2, "{}: {query}: {answer:?}", panel["title"]);
             }

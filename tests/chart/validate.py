@@ -5,6 +5,7 @@ Kubernetes' own kinds are held against the published schemas of each version, in
 resource definitions against the schema in their definition.
 """
 
+import functools
 import json
 import pathlib
 import sys
@@ -12,6 +13,10 @@ import sys
 import jsonschema
 import kubernetes_validate
 import yaml
+from kubernetes_validate import utils
+
+# It reads megabytes anew for each object otherwise.
+utils.schema_contents = functools.cache(utils.schema_contents)
 
 
 def closed(schema):

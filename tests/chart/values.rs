@@ -1,8 +1,13 @@
 //! Values: which are refused, with what words, and that every one is documented.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::helm::{Helm, case, chart};
+use crate::process::reference_data;
+use crate::schemas::{complaints, everything};
+use crate::skip::skip;
 
 #[test]
 fn nonsense_is_refused_with_the_name_of_the_value() {
@@ -86,6 +91,51 @@ fn every_value_has_a_place_in_the_schema() {
     let schema = std::fs::read(chart().join("values.schema.json")).unwrap();
     let schema: Value = serde_json::from_slice(&schema).unwrap();
     has_a_place(&defaults[0][0], &schema, "");
+}
+
+#[test]
+fn a_value_taken_away_is_missed_in_words_or_not_needed() {
+    let name = "a_value_taken_away_is_missed_in_words_or_not_needed";
+    let Some(helm) = Helm::find(name) else { return };
+    let Some(data) = reference_data() else { return skip(name, "it needs the reference data") };
+    let defaults = helm.run("yaml_of.py", &json!([chart().join("values.yaml")]));
+    let mut names = Vec::new();
+    groups_and_leaves(&defaults[0][0], "", &mut names);
+    let cases: Vec<Value> = names.iter().map(|name| case(&without(name))).collect();
+    let mut objects = Vec::new();
+    for (answer, name) in helm.templates(&cases).into_iter().zip(&names) {
+        match answer {
+            // Not with a word about templates, which are nobody's business.
+            Err(error) => assert!(error.contains("missing property"), "{name}: {error}"),
+            Ok(rendered) => objects.extend(rendered.objects),
+        }
+    }
+    let mut seen = HashSet::new();
+    objects.retain(|object| seen.insert(object.to_string()));
+    assert_eq!(complaints(&helm, &data, &objects, &["1.37"]), Vec::<String>::new());
+}
+
+/// Values in which this one is `null`, which Helm takes for "not there", and all parts are.
+fn without(name: &str) -> Value {
+    let mut values = everything();
+    let mut place = &mut values;
+    for part in name.split('.') {
+        place = &mut place[part];
+    }
+    *place = Value::Null;
+    values
+}
+
+/// The name of every value, and of every group of them.
+fn groups_and_leaves(value: &Value, path: &str, found: &mut Vec<String>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        groups_and_leaves(value, &path, found);
+        // A label's name may have dots, and is no value's.
+        if !path.contains('/') {
+            found.push(path);
+        }
+    }
 }
 
 /// Name and default of each value that is not a group of others.

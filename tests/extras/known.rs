@@ -95,8 +95,8 @@ impl Known {
         let vitals = Vitals {
             draining: false,
             uptime: Duration::from_secs(61),
-            workers: 1,
             now: Nanos(0),
+            workers: 1,
             process: Process::default(),
         };
         let snapshot = self.meter.snapshot();

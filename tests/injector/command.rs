@@ -1,5 +1,7 @@
 //! The command line: what is refused, and how.
 
+use super::hook::Files;
+use super::process::Running;
 use std::process::Command;
 
 fn refused(flags: &[&str]) -> String {
@@ -33,6 +35,32 @@ fn a_configuration_that_cannot_be_is_one_sentence_and_exit_code_2() {
     assert!(kubeconfig.contains("--kubeconfig is ") && kubeconfig.contains("could not be read"));
     let misspelt = refused(&["--tls-cert", "a", "--tls-key", "b", "--set", "dialekt=istio"]);
     assert!(misspelt.contains("dialekt"), "{misspelt}");
+}
+
+#[test]
+fn a_stats_listener_that_nobody_asked_for_stops_nothing() {
+    // Whoever has the port, one of these does not get it, and both answer.
+    let files = Files::new();
+    let (cert, key) = (files.cert(), files.key());
+    let flags = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let start = |name: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_podmeter"));
+        command.args(["injector", "--listen", "127.0.0.1:0"]).args(flags).args(more);
+        Running::start(name, &mut command, files.folder.path())
+    };
+    let mut programs = [start("one", &[]), start("two", &[])];
+    for program in &mut programs {
+        program.wait_for("it answers", |program| {
+            program.said().contains("answering reviews").then_some(())
+        });
+    }
+    let said: String = programs.iter().map(Running::said).collect();
+    assert!(
+        said.contains("nobody can ask how the webhook is: --stats-listen 0.0.0.0:15014"),
+        "{said}"
+    );
+    let mut asked = start("asked", &["--stats-listen", "15014"]);
+    assert_eq!(asked.ended().code(), Some(1), "{}", asked.said());
 }
 
 #[test]

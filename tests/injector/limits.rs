@@ -29,7 +29,7 @@ fn a_body_that_no_pod_has_is_refused_and_the_next_is_answered() {
     heavy["request"]["object"]["metadata"]["a"] = json!(vec![0; 1_000_000]);
     let answer = client().post(heavy.to_string().as_bytes()).unwrap();
     assert_eq!(answer.status, 400);
-    assert!(answer.text().contains("more than 200000 values"), "{}", answer.text());
+    assert!(answer.text().contains("more than 50000 values"), "{}", answer.text());
 
     // As large as an object can be that the API server takes.
     let mut long = creation(&pod());
@@ -105,6 +105,8 @@ fn it_becomes_unready_first_and_answers_what_has_come() {
         other => Err(format!("{other:?}")),
     });
     assert_eq!(http::get(hook.status, "/healthz").status, 200);
+    assert_eq!(connect().ask("GET /healthz", "", b"").unwrap().status, 200);
+    assert_eq!(connect().ask("GET /readyz", "", b"").unwrap().text(), "stopping\n");
     // Those that did not learn of it yet are answered, on old connections and new ones.
     kept.post(&review()).unwrap().response();
     connect().post(&review()).unwrap().response();

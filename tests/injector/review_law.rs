@@ -24,6 +24,9 @@ pub(crate) fn check(body: &[u8]) -> Result<(), String> {
             return Err("a name would break a line of the log".to_owned());
         }
         let decision = decide(&review, &policy);
+        if decision.sentence.contains(['\n', '\r']) {
+            return Err("a sentence would break a line of the log".to_owned());
+        }
         let answer: Value = serde_json::from_slice(&answer(&review.uid, &decision.verdict))
             .map_err(|error| format!("the answer is no JSON: {error}"))?;
         let response = &answer["response"];

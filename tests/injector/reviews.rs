@@ -272,6 +272,8 @@ fn what_is_no_review_is_answered_with_a_sentence() {
     // None of it has harmed the webhook, nor the connection.
     assert!(!scene.create(|_| {})["patch"].is_null());
     assert!(scene.hook.metric(&["bad_requests_total"]) > 8.0);
+    let failed = scene.hook.metric(&["reviews_total", "outcome=\"failed\""]);
+    assert!((failed - 6.0).abs() < 0.1, "{failed}");
 }
 
 /// A review that a fuzzer might have made: one of ours, with bytes and values changed.

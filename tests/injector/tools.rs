@@ -1,5 +1,6 @@
 //! The webhook as other programs see it: curl, openssl, promtool.
 
+use super::api_server::ApiServer;
 use super::client::{creation, pod};
 use super::hook::{Files, Hook, NAME};
 use super::process::program;
@@ -46,6 +47,33 @@ fn curl_and_openssl_agree_on_it() {
         assert_eq!(greeted.status.success(), works, "{version}: {greeted:?}");
         assert_eq!(said.contains("Verify return code: 0 (ok)") && works, works, "{said}");
     }
+}
+
+#[test]
+fn openssl_finds_what_we_make_ourselves_strictly_right() {
+    let Some(openssl) = program("openssl") else {
+        let test = "openssl_finds_what_we_make_ourselves_strictly_right";
+        return skip::skip(test, "there is no openssl");
+    };
+    let server = ApiServer::start();
+    let hook =
+        Hook::with_authority("hook", &server, &["--cert-lifetime", "1h", "--ca-lifetime", "3h"]);
+    hook.await_ready();
+    let ca = server.path().join("ca.crt");
+    std::fs::write(&ca, server.bundle()).unwrap();
+    let greeted = Command::new(openssl)
+        .args(["s_client", "-connect", &hook.addr.to_string(), "-servername", NAME])
+        .args(["-x509_strict", "-purpose", "sslserver", "-verify_return_error"])
+        .args(["-verify_hostname", NAME, "-CAfile"])
+        .arg(&ca)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&greeted.stdout);
+    assert!(greeted.status.success(), "{greeted:?}");
+    assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
+    // Versions differ in their spaces.
+    assert!(said.replace(' ', "").contains("subject=CN=podmeterinjector"), "{said}");
 }
 
 #[test]

@@ -9,13 +9,17 @@ pub(crate) struct Observer {
     pub(crate) name: &'static str,
     success_rate: String,
     duration: String,
+    /// Milliseconds in one of what the query for the duration gives.
+    pub(crate) unit: f64,
 }
 
-/// Which workload to ask about; nobody needs more than these in the two observers here.
+/// Which workload to ask about.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) target: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) route: &'a str,
     pub(crate) interval: &'a str,
 }
 
@@ -31,9 +35,20 @@ impl Observer {
             name,
             success_rate: query("request-success-rate"),
             duration: query("request-duration"),
+            unit: match observer["request_duration_query_unit"].as_str().unwrap() {
+                seconds if seconds.starts_with("seconds") => 1e3,
+                _ => 1.0,
+            },
         };
-        let example = Subject { namespace: "default", target: "podinfo", interval: "1m" };
         for rendered in observer["rendered_examples"].as_array().unwrap() {
+            let variable = |name| rendered["variables"][name].as_str().unwrap_or_default();
+            let example = Subject {
+                namespace: variable("Namespace"),
+                target: variable("Target"),
+                service: variable("Service"),
+                route: variable("Route"),
+                interval: variable("Interval"),
+            };
             let ours = match rendered["test"].as_str().unwrap() {
                 test if test.ends_with("SuccessRate") => this.success_rate(example),
                 _ => this.duration(example),
@@ -55,7 +70,7 @@ impl Observer {
         [above.to_owned(), below.strip_suffix(" * 100").unwrap().to_owned()]
     }
 
-    /// The 99th percentile in milliseconds.
+    /// The 99th percentile in the observer's unit.
     pub(crate) fn duration(&self, subject: Subject<'_>) -> String {
         render(&self.duration, subject)
     }
@@ -66,6 +81,8 @@ fn render(template: &str, subject: Subject<'_>) -> String {
     let rendered = template
         .replace("{{ namespace }}", subject.namespace)
         .replace("{{ target }}", subject.target)
+        .replace("{{ service }}", subject.service)
+        .replace("{{ route }}", subject.route)
         .replace("{{ interval }}", subject.interval);
     assert!(!rendered.contains("{{"), "{rendered}");
     let mut collapsed = String::new();

@@ -12,6 +12,7 @@
 mod inbound;
 mod laws;
 mod life;
+mod old_kernels;
 mod outbound;
 mod probes;
 mod rules;
@@ -23,6 +24,7 @@ mod unprivileged;
 mod http;
 #[path = "../support/own_namespaces.rs"]
 mod own_namespaces;
+#[expect(dead_code, reason = "each suite uses a part of it")]
 #[path = "../support/pod.rs"]
 mod pod;
 #[expect(dead_code, reason = "each suite uses a part of it")]

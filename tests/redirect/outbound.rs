@@ -95,6 +95,36 @@ fn what_stays_in_the_pod_or_is_excluded_or_is_no_tcp_is_left_alone() {
 }
 
 #[test]
+fn what_leaves_by_an_excluded_interface_is_left_alone() {
+    for backend in ["nftables", "iptables"] {
+        let Some(pod) = pod("excluded interface") else { return };
+        for line in [
+            &format!("ip link add net1 type veth peer name second netns {}", pod.node),
+            "ip addr add 10.79.0.2/24 dev net1",
+            "ip link set net1 up",
+            &format!("ip -n {} addr add 10.79.0.1/24 dev second", pod.node),
+            &format!("ip -n {} link set second up", pod.node),
+        ] {
+            pod.root(line);
+        }
+        let other = pod.nginx_on_node(&["9000"]);
+        let flags = format!("apply --backend {backend} --redirect-outbound");
+        pod.redirect(&format!("{flags} --exclude-interfaces net1"));
+        let _sidecar = pod.sidecar("--outbound-listen 15001");
+        let outbound = ["podmeter_connections_total{", "direction=\"outbound\""];
+        app_asks(&pod, "http://10.79.0.1:9000/", "a");
+        assert_eq!(sum(&pod, &outbound), 0, "{backend}");
+        app_asks(&pod, "http://10.77.0.1:9000/", "a");
+        assert_eq!(sum(&pod, &outbound), 1, "{backend}");
+        // Named no more, it is one like the other.
+        pod.redirect(&flags);
+        app_asks(&pod, "http://10.79.0.1:9000/", "a");
+        assert_eq!(sum(&pod, &outbound), 2, "{backend}");
+        assert_eq!(other.log().len(), 3);
+    }
+}
+
+#[test]
 fn a_connection_to_nobody_is_reset_and_one_that_is_no_http_is_metered_by_its_address() {
     let Some(pod) = pod("no http") else { return };
     pod.redirect("apply --redirect-outbound");

@@ -6,6 +6,7 @@ use std::process::Output;
 
 use crate::pod;
 use crate::pod::{POD, TestPod};
+use crate::process::program;
 
 /// Flags that between them make every kind of rule.
 const PLANS: [&str; 6] = [
@@ -168,6 +169,48 @@ fn what_is_shown_is_what_the_kernel_has_with_how_often_it_was_used() {
         let rules = shown["chains"][0]["rules"].as_array().unwrap();
         let rule = rules.last().unwrap();
         assert_eq!((rule["rule"].as_str(), rule["packets"].as_u64()), (Some(last), Some(1)));
+        pod.redirect("remove");
+    }
+}
+
+#[test]
+fn what_removing_would_take_away_is_shown_and_stays() {
+    let Some(pod) = pod("dry removal") else { return };
+    assert_eq!(pod.redirect("remove --dry-run"), "nothing is intercepted\n");
+    for backend in ["nftables", "iptables"] {
+        pod.redirect(&format!("apply --backend {backend} --mode tproxy"));
+        let before = everything(&pod);
+        let (said, shown) = (pod.redirect("remove --dry-run"), pod.redirect("show"));
+        assert_eq!(everything(&pod), before, "a dry run changed something");
+        assert!(said.starts_with("would be taken away") && said.ends_with(&shown), "{said}");
+        pod.redirect("remove");
+        assert_eq!(pod.redirect("show"), "nothing is intercepted\n");
+    }
+}
+
+/// The second process there is, by the name of the first thread of a machine's kernel or another,
+/// and the program after it.
+const MACHINE: &str = r#""./$1" 300 & beside=$!
+until test "$(cat /proc/2/comm 2>/dev/null)" = "$1"; do :; done
+"$2" redirect apply; status=$?; kill $beside; exit $status"#;
+
+#[test]
+fn in_the_machines_own_namespace_it_warns_and_goes_ahead() {
+    let Some(pod) = pod("machine") else { return };
+    std::fs::write(pod.folder.path().join("machine.sh"), MACHINE).unwrap();
+    let podmeter = pod.podmeter.display();
+    for (second, warns) in [("kthreadd", true), ("another", false)] {
+        std::fs::copy(program("sleep").unwrap(), pod.folder.path().join(second)).unwrap();
+        let output = pod.try_root(&format!(
+            "unshare --pid --fork --mount-proc sh machine.sh {second} {podmeter}"
+        ));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        let warning = "podmeter: warning: this is the network of the whole machine";
+        assert_eq!(said.starts_with(warning), warns, "{second}: {said}");
+        assert_eq!(said.lines().count(), usize::from(warns), "{said}");
+        assert!(String::from_utf8_lossy(&output.stdout).ends_with(", with nftables\n"));
+        assert!(pod.redirect("show").starts_with("nftables\n"));
         pod.redirect("remove");
     }
 }

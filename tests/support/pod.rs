@@ -128,6 +128,19 @@ impl TestPod {
         running
     }
 
+    /// What a container is to the kernel: a user and group, and no capabilities but those that are
+    /// added, written `+net_admin`. Those an ordinary user does not get, as in Kubernetes.
+    pub(crate) fn container(&self, user: u32, group: u32, added: &[String]) -> Command {
+        let capabilities = ["-all".to_owned()].iter().chain(added).cloned().collect::<Vec<_>>();
+        let capabilities = capabilities.join(",");
+        let mut command = self.command(&self.name);
+        let (user, group) = (user.to_string(), group.to_string());
+        command.args(["setpriv", "--reuid", &user, "--regid", &group, "--clear-groups"]);
+        command.args(["--no-new-privs", &format!("--bounding-set={capabilities}")]);
+        command.arg("--inh-caps=-all");
+        command
+    }
+
     /// Any other app in the pod, as root: some are installed where nobody else may look.
     pub(crate) fn app(&self, name: &str, line: &[&str]) -> Running {
         let mut command = self.command(&self.name);

@@ -35,6 +35,11 @@ impl Prometheus {
         Self::launch(program, folder, configuration, "exemplar-storage,native-histograms")
     }
 
+    /// Starts one with this configuration that takes classic histograms, as one does by default.
+    pub(crate) fn classic(program: &Path, folder: &Path, configuration: &str) -> Self {
+        Self::launch(program, folder, configuration, "exemplar-storage")
+    }
+
     fn launch(program: &Path, folder: &Path, configuration: &str, features: &str) -> Self {
         let config = folder.join("prometheus.yml");
         std::fs::write(&config, configuration).unwrap();

@@ -1,6 +1,6 @@
 //! The real podmeter binary in front of an app, on ports that the kernel picked.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -19,9 +19,22 @@ pub(crate) struct Sidecar {
 impl Sidecar {
     /// Starts one in front of `app`; `flags` are parted by white space.
     pub(crate) fn start(name: &str, folder: &Path, app: SocketAddr, flags: &str) -> Self {
+        let any = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        Self::start_at(name, folder, app, any, flags)
+    }
+
+    /// The same, with its stats where they are expected.
+    pub(crate) fn start_at(
+        name: &str,
+        folder: &Path,
+        app: SocketAddr,
+        stats: SocketAddr,
+        flags: &str,
+    ) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_podmeter"));
         command.env_clear().args(["proxy", "--forward", &format!("127.0.0.1:0={app}")]);
-        for listener in ["stats", "admin", "health"] {
+        command.arg(format!("--stats-listen={stats}"));
+        for listener in ["admin", "health"] {
             command.args([format!("--{listener}-listen"), "127.0.0.1:0".to_owned()]);
         }
         command.args(["--log-format", "json"]).args(flags.split_whitespace());

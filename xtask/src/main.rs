@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test` and `cargo xtask bench`.
+//! The project's own tasks: `cargo xtask test`, `bench`, `image` and `e2e`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a task prints is its result")]
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,8 @@
 use std::process::ExitCode;
 
 mod bench;
+mod e2e;
+mod image;
 mod packages;
 mod test;
 mod workspace;
@@ -26,8 +28,16 @@ fn main() -> ExitCode {
             Ok(options) => bench::run(&options),
             Err(error) => return refuse(&error.to_string()),
         },
-        Some((command, rest)) if command == "test" => {
-            return refuse(&format!("test takes no arguments, but was given {}", rest.join(" ")));
+        Some((command, rest)) if command == "e2e" => match e2e::Options::parse(rest) {
+            Ok(options) => e2e::run(&options),
+            Err(error) => return refuse(&error.to_string()),
+        },
+        Some((command, rest)) if command == "image" && rest.is_empty() => image::check(),
+        Some((command, rest)) if ["test", "image"].contains(&command.as_str()) => {
+            return refuse(&format!(
+                "{command} takes no arguments, but was given {}",
+                rest.join(" ")
+            ));
         }
         Some((command, _)) if ["help", "-h", "--help"].contains(&command.as_str()) => {
             println!("{USAGE}");
@@ -65,4 +75,13 @@ usage: cargo xtask test
 
        cargo xtask bench interception [--rounds N] [--seconds S] [--connections N,..]
            As root: what interception adds to a request, beside --forward, in a
-           network namespace that is removed again.";
+           network namespace that is removed again.
+
+       cargo xtask image
+           As root: builds the container image by the Dockerfile, without a
+           registry, looks into it, and runs it.
+
+       cargo xtask e2e [--image IMAGE] [--keep]
+           Installs the chart in the cluster that the variable KUBECONFIG names,
+           has pods injected, looks at their metrics, and cleans up; needs kubectl,
+           helm, and podmeter's image where the cluster finds it.";

@@ -19,6 +19,7 @@ enum Gives {
 /// What `cargo xtask test` needs.
 pub(crate) const FOR_TESTS: &[Package] = &[
     programs("prometheus", &["prometheus", "promtool"]),
+    programs("prometheus-alertmanager", &["amtool"]),
     NGINX,
     WRK,
     HAPROXY,
@@ -50,6 +51,16 @@ pub(crate) const FOR_BENCH: &[Package] = &[
     H2LOAD,
     IPROUTE,
     programs("util-linux", &["setpriv", "taskset", "prlimit"]),
+];
+
+/// What `cargo xtask image` needs.
+pub(crate) const FOR_IMAGE: &[Package] = &[
+    programs("musl-tools", &["musl-gcc"]),
+    programs("buildah", &["buildah"]),
+    programs("busybox-static", &["busybox"]),
+    programs("curl", &["curl"]),
+    programs("util-linux", &["unshare"]),
+    IPROUTE,
 ];
 
 const IPROUTE: Package = programs("iproute2", &["ip"]);

@@ -21,7 +21,7 @@ Whether objects of another project's kind are made: "true" or "". Takes (dict "r
 
 {{/* Namespace and labels of what the Prometheus Operator reads. Takes (dict "root" $ "component" NAME). */}}
 {{- define "podmeter.operator.metadata" -}}
-namespace: {{ .root.Values.prometheusOperator.namespace | default .root.Release.Namespace }}
+namespace: "{{ .root.Values.prometheusOperator.namespace | default .root.Release.Namespace }}"
 labels:
   {{- include "podmeter.labels" (merge (dict "more" .root.Values.prometheusOperator.labels) .) | nindent 2 }}
 {{- end }}

@@ -30,9 +30,9 @@
 
 {{/* What an object is selected by: may never change for a Deployment that exists. Takes (dict "root" $ "component" NAME). */}}
 {{- define "podmeter.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "podmeter.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/name: "{{ include "podmeter.name" .root }}"
+app.kubernetes.io/instance: "{{ .root.Release.Name }}"
+app.kubernetes.io/component: "{{ .component }}"
 {{- end }}
 
 {{/*
@@ -45,7 +45,7 @@ select by it.
 {{- $_ := set $own "app.kubernetes.io/part-of" "podmeter" }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
-{{- toYaml (merge $own (.more | default dict) .root.Values.commonLabels) }}
+{{- toYaml (merge $own (.more | default dict) (.root.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{- define "podmeter.image" -}}

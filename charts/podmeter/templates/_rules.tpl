@@ -75,21 +75,21 @@
       annotations:
         summary: "The injector's certificate ends in {{`{{ $value | humanizeDuration }}`}}"
         description: 'Nobody has renewed it. With failurePolicy Ignore, pods start without a sidecar from then on.'
-    - alert: PodmeterInjectorFailing
-      expr: sum by (namespace) (increase(podmeter_injector_reviews_total{outcome="failed"}[15m])) > 0
+    - alert: PodmeterInjectorNotBelieved
+      expr: sum by (namespace) (increase(podmeter_injector_tls_failures_total[15m])) > 0
       for: {{ $rules.for }}
       labels:
         {{- include "podmeter.ruleLabels" (list . "warning") | nindent 8 }}
       annotations:
-        summary: 'The injector could not look at {{`{{ $value | humanize }}`}} pods in 15 minutes'
-        description: 'Its log says why, one line for each.'
+        summary: 'The injector was hung up on {{`{{ $value | humanize }}`}} times in 15 minutes'
+        description: "Most likely by API servers that do not believe its certificate, so that pods start without a sidecar. Compare the webhook's caBundle with the Secret."
     - alert: PodmeterSidecarRefused
       expr: sum by (namespace, reason) (increase(podmeter_injector_reviews_total{outcome="refused"}[15m])) > 0
       labels:
         {{- include "podmeter.ruleLabels" (list . "warning") | nindent 8 }}
       annotations:
-        summary: "Pods run without a sidecar: an annotation of theirs cannot be understood"
-        description: 'Reason {{`{{ $labels.reason }}`}}. The sentence is in the warnings of kubectl and in the log of the injector.'
+        summary: "Pods run without a sidecar that ask for what cannot be"
+        description: 'Reason {{`{{ $labels.reason }}`}}. Mostly a misspelt annotation. The sentence is in the warnings of kubectl and in the log of the injector.'
 {{- if eq .Values.certificates.mode "self" }}
     - alert: PodmeterCaBundleOutOfStep
       expr: min by (namespace) (podmeter_injector_ca_bundle_in_step) == 0
@@ -107,5 +107,5 @@
 {{- end }}
 
 {{- define "podmeter.ruleLabels" -}}
-{{- toYaml (merge (dict "severity" (last .)) (first .).Values.rules.labels) }}
+{{- toYaml (merge (dict "severity" (last .)) ((first .).Values.rules.labels | default dict)) }}
 {{- end }}

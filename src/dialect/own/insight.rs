@@ -56,6 +56,12 @@ fn show_times(
         Kind::Histogram,
         "Time from a request's first byte to the first byte of its answer.",
     );
+    let mut both = FamilyBuilder::new(
+        "podmeter_proxy_duration_seconds",
+        Kind::Histogram,
+        "Time that an exchange spent inside podmeter: between reading and having passed on the \
+         end of its request's head and the end of its answer.",
+    );
     let mut held = FamilyBuilder::new(
         "podmeter_held_seconds",
         Kind::Histogram,
@@ -65,12 +71,13 @@ fn show_times(
     for (route, port) in ports {
         let labels = port_labels(route);
         Buckets::FIRST_BYTE_SECONDS.show(&mut first, &labels, &layout.durations, &port.first_bytes);
+        Buckets::HELD_SECONDS.show(&mut both, &labels, &layout.held, &port.held);
         for (from, totals) in FROM.into_iter().zip(&port.held_each) {
             let labels = port_labels_and(route, &[("from", from)]);
             Buckets::HELD_SECONDS.show(&mut held, &labels, &layout.held, totals);
         }
     }
-    families.extend([first, held].map(FamilyBuilder::build));
+    families.extend([first, both, held].map(FamilyBuilder::build));
 }
 
 fn show_connections(ports: &[(&Route, &RouteTotals)], families: &mut Vec<Family<'static>>) {

@@ -131,6 +131,13 @@ pub(super) fn settle_groups(
             .filter_map(|key| all[key.index].take())
             .collect();
     }
+    let kept = keys.iter().filter(|key| !key.dropped);
+    let mut last = None;
+    for (sample, key) in piece.samples.iter_mut().zip(kept) {
+        let point = Some((key.group, key.time));
+        sample.begins = last != point;
+        last = point;
+    }
     Groups { verdict, repeat_in_time }
 }
 

@@ -148,6 +148,7 @@ pub(super) fn sample<'a>(
             suffix,
             quoted: labels.quoted,
             implied: false,
+            begins: false,
         },
         remark,
     })

@@ -34,7 +34,7 @@ fn family(family: Family<'_>) -> Family<'static> {
 
 /// Exemplars and times are of the moment, and not kept.
 fn sample(sample: Sample<'_>) -> Sample<'static> {
-    let Sample { labels, value, extra, hash, bound, suffix, quoted, implied } = sample;
+    let Sample { labels, value, extra, hash, bound, suffix, quoted, implied, begins } = sample;
     let native = extra.and_then(|extra| extra.native).map(|native| {
         let Native { schema, zero_threshold, sum, observations, alone, .. } = *native;
         let exemplars = Vec::new();
@@ -43,7 +43,7 @@ fn sample(sample: Sample<'_>) -> Sample<'static> {
     });
     let extra = native.map(|native| Box::new(Extra { native: Some(native), ..Extra::default() }));
     let (labels, value) = (text(labels), number(&value));
-    Sample { labels, value, extra, hash, bound, suffix, quoted, implied }
+    Sample { labels, value, extra, hash, bound, suffix, quoted, implied, begins }
 }
 
 /// Writes a bound that the sample has by number into its labels.

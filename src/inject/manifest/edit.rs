@@ -10,7 +10,7 @@ mod place;
 use self::place::{after_comments, before_comments, line_after, only_space_before};
 use super::node::{Id, Kind, Tree};
 use super::value::is_merge;
-use super::write::{Style, Writer, json, text};
+use super::write::{Origin, Style, Writer, json, text};
 use crate::inject::patch::aligned;
 use granit_parser::ScalarStyle;
 use serde_json::{Map, Value};
@@ -149,6 +149,7 @@ impl Editor<'_> {
         if node.anchored {
             return None;
         }
+        let origin = Some(Origin { tree: self.tree, text: self.source, id: value });
         let colon = self.colon(key)?;
         let is_block = match node.kind {
             Kind::Mapping { flow, .. } | Kind::Sequence { flow, .. } => !flow,
@@ -173,7 +174,7 @@ impl Editor<'_> {
                 };
                 let mut writer = Writer::new(self.style);
                 if is_block {
-                    writer.behind_key(now, column, None);
+                    writer.behind_key(now, column, origin);
                 } else {
                     writer.out = format!(" {}", json(now));
                 }
@@ -183,7 +184,7 @@ impl Editor<'_> {
                 // The line keeps its comment, and what it has from now on stands below.
                 self.edits.push((colon..node.end.max(colon), String::new()));
                 let mut writer = Writer::new(self.style);
-                writer.behind_key(now, column, None);
+                writer.behind_key(now, column, origin);
                 let below = writer.out.strip_prefix(self.style.newline)?.to_owned();
                 let at = line_after(self.source, node.end.max(colon));
                 self.insert(at, below);
@@ -296,6 +297,14 @@ impl Editor<'_> {
     fn applied(mut self) -> Option<String> {
         // Stable, so that what is added at one place stays in its order, before what is replaced there.
         self.edits.sort_by_key(|(range, _)| (range.start, !range.is_empty()));
+        // What goes in one piece is one edit.
+        self.edits.dedup_by(|(next, new), (range, old)| {
+            let one = old.is_empty() && new.is_empty() && range.end == next.start;
+            if one {
+                range.end = next.end;
+            }
+            one
+        });
         if let Some((range, new)) = self.edits.last_mut()
             && new.is_empty()
             && range.end == self.source.len()

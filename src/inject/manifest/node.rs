@@ -192,8 +192,9 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// A parser's sentence, fit for a line.
+/// A parser's sentence, fit for a line, without the place that is told apart.
 fn one_line(text: &str) -> String {
+    let text = text.rsplit_once(" at char ").map_or(text, |(text, _)| text);
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -142,3 +142,32 @@ impl fmt::Debug for Access {
         f.debug_struct("Access").field("server", &self.server).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::generate_simple_self_signed;
+
+    #[test]
+    fn a_pods_account_is_read_anew_for_each_request() {
+        let account = tempfile::tempdir().unwrap();
+        let access = Access::of_pod("10.96.0.1", 443, account.path());
+        assert_eq!(access.server.authority(), "10.96.0.1:443");
+        assert!(access.authorization().unwrap_err().contains("the token in "));
+        assert!(access.tls().unwrap_err().contains("its authorities in "));
+        let write = |name: &str, text: &str| fs::write(account.path().join(name), text).unwrap();
+        for token in ["one", "two"] {
+            write("token", &format!("{token}\n"));
+            let header = access.authorization().unwrap().unwrap();
+            assert_eq!(header, format!("Bearer {token}"));
+            assert!(header.is_sensitive());
+        }
+        write("ca.crt", "nothing of the kind");
+        assert!(access.tls().unwrap_err().contains("no authority to believe"));
+        let authority = generate_simple_self_signed(["a".to_owned()]).unwrap().cert.pem();
+        write("ca.crt", &authority);
+        let (_, name) = access.tls().unwrap().unwrap();
+        assert_eq!(name, ServerName::try_from("10.96.0.1").unwrap());
+        assert!(!format!("{access:?}").contains("two"));
+    }
+}

@@ -1,6 +1,6 @@
 //! What is kept of a request until its answer is complete, and of the answer.
 
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
 use crate::observe::path::Path;
@@ -57,9 +57,9 @@ pub(super) struct Answer {
     /// What it said of gRPC in its head or its body.
     pub(super) grpc_status: GrpcStatus,
     pub(super) bytes: u64,
-    pub(super) first_byte: Option<Nanos>,
+    pub(super) first_byte: Awaited,
     /// The same for its body.
-    pub(super) first_data: Option<Nanos>,
+    pub(super) first_data: Awaited,
     /// The app announced that it is its last.
     pub(super) last: bool,
 }

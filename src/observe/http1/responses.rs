@@ -6,7 +6,7 @@ use super::gather::{Gathered, gather, skip_empty_lines};
 use super::head::{self, ResponseHead};
 use super::pending::Pending;
 use super::{Http1, Lost, Requests, Responses, count_messages};
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::web::WebBody;
 use crate::observe::grpc::{Call, ContentKind, GrpcStatus};
 use crate::observe::host::HostId;
@@ -31,7 +31,7 @@ impl Http1 {
         let mut rest = bytes;
         while !rest.is_empty() {
             if let Responses::Body(_) = self.responses {
-                self.answer.first_data.get_or_insert(passed.written);
+                self.answer.first_data.comes(passed.written);
             }
             match &mut self.responses {
                 Responses::Head => rest = self.response_head(rest, passed, tcp, sink),
@@ -145,7 +145,7 @@ impl Http1 {
             Gathered::Incomplete if is_half_line => return &[],
             Gathered::Incomplete => {
                 if head::could_be_status_line(&self.partial_response) {
-                    self.answer.first_byte.get_or_insert(passed.written);
+                    self.answer.first_byte.comes(passed.written);
                     return &[];
                 }
                 let bytes = std::mem::take(&mut self.partial_response).len();
@@ -189,10 +189,10 @@ impl Http1 {
         tcp: &mut TcpMeter,
         sink: &mut impl Sink,
     ) -> &'a [u8] {
-        self.answer.first_byte.get_or_insert(passed.written);
+        self.answer.first_byte.comes(passed.written);
         self.answer.bytes += length as u64;
         if matches!(head.status, 100 | 102..=199) {
-            self.answer.first_byte = None;
+            self.answer.first_byte = Awaited::STILL;
             return rest;
         }
         if self.queue.is_empty() {
@@ -302,8 +302,8 @@ impl Http1 {
             flags,
             started: pending.started,
             ended: passed.written,
-            first_byte: answer.first_byte,
-            first_data: answer.first_data,
+            first_byte: answer.first_byte.time(),
+            first_data: answer.first_data.time(),
             held: pending.held + passed.held(),
             held_request: pending.held,
             request_bytes: pending.bytes,

@@ -5,7 +5,7 @@ use super::field::Head;
 use super::frame::{self, END_HEADERS, END_STREAM, FrameHead, PADDED, WITH_PRIORITY};
 use super::streams::Stream;
 use super::{Http2, MAX_NEW_PATHS, MAX_STREAMS, MAX_WEB_CALLS};
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::path::Path;
 use crate::observe::{Direction, Method, Passed, Reason, Sink};
@@ -160,8 +160,8 @@ impl Http2 {
         let is_probe = head.is_kubelet && self.rules.probes_apart;
         let stream = Stream {
             started: block.since.0,
-            first_byte: None,
-            first_data: None,
+            first_byte: Awaited::STILL,
+            first_data: Awaited::STILL,
             held: passed.held(),
             request_bytes: block.wire_bytes,
             response_bytes: 0,
@@ -228,7 +228,7 @@ impl Http2 {
             return Err(Reason::MalformedResponse);
         } else {
             stream.status = head.status;
-            stream.first_byte = Some(block.since.1);
+            stream.first_byte.comes(block.since.1);
         }
         if stream.content != ContentKind::Other && head.grpc_status != GrpcStatus::NONE {
             stream.grpc_status = head.grpc_status;

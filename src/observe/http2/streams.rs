@@ -1,6 +1,6 @@
 //! The streams of a connection that are not over: what is kept of each, and how it is found.
 
-use crate::clock::Nanos;
+use crate::clock::{Awaited, Nanos};
 use crate::observe::Method;
 use crate::observe::grpc::{ContentKind, GrpcStatus, Messages};
 use crate::observe::host::HostId;
@@ -14,8 +14,8 @@ use std::sync::LazyLock;
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     pub(super) started: Nanos,
-    pub(super) first_byte: Option<Nanos>,
-    pub(super) first_data: Option<Nanos>,
+    pub(super) first_byte: Awaited,
+    pub(super) first_data: Awaited,
     pub(super) held: u64,
     pub(super) request_bytes: u64,
     pub(super) response_bytes: u64,

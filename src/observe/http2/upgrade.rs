@@ -2,6 +2,7 @@
 
 use super::Http2;
 use super::streams::Stream;
+use crate::clock::Awaited;
 use crate::observe::Rules;
 use crate::observe::grpc::{ContentKind, GrpcStatus};
 use crate::observe::http1::Asked;
@@ -68,8 +69,8 @@ impl Http2 {
         this.newest = 1;
         let stream = Stream {
             started: request.started,
-            first_byte: None,
-            first_data: None,
+            first_byte: Awaited::STILL,
+            first_data: Awaited::STILL,
             held: request.held,
             request_bytes: request.request_bytes,
             response_bytes: request.response_bytes,

@@ -17,7 +17,7 @@ The one endpoint of a PodMonitor or ServiceMonitor for sidecars. Takes (dict "ro
       replacement: podmeter-proxy
     - action: replace
       targetLabel: job
-      replacement: {{ .service }}
+      replacement: "{{ .service }}"
     {{- else }}
     # Istio's sidecars have a port of the same name.
     - action: keep
@@ -58,4 +58,12 @@ The one endpoint of a PodMonitor or ServiceMonitor for sidecars. Takes (dict "ro
 {{- $first := mul (regexFind "^[0-9]+" (first .)) (get $milliseconds (regexFind "[a-z]+$" (first .))) -}}
 {{- $last := mul (regexFind "^[0-9]+" (last .)) (get $milliseconds (regexFind "[a-z]+$" (last .))) -}}
 {{- gt $first $last | ternary (last .) (first .) -}}
+{{- end }}
+
+{{/* What every monitor for sidecars says of a scrape as a whole. */}}
+{{- define "podmeter.scrape" -}}
+scrapeClassicHistograms: {{ .Values.monitors.classicHistograms }}
+{{- with .Values.monitors.sampleLimit }}
+sampleLimit: {{ int . }}
+{{- end }}
 {{- end }}

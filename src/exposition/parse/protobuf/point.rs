@@ -37,6 +37,7 @@ impl Point<'_, '_> {
             suffix,
             quoted: self.quoted,
             implied: false,
+            begins: false,
         });
     }
 

@@ -119,11 +119,11 @@ fn group<'p, 'a>(
     start: usize,
     alone: bool,
 ) -> Option<(Cow<'p, [Sample<'a>]>, usize)> {
-    let of = |sample: &Sample<'_>| {
-        let time = sample.timestamp().and_then(Timestamp::millis);
-        (group_of(kind, sample, &piece.bounds), time)
-    };
     if let Some(block) = &piece.block {
+        let of = |sample: &Sample<'_>| {
+            let time = sample.timestamp().and_then(Timestamp::millis);
+            (group_of(kind, sample, &piece.bounds), time)
+        };
         let mut samples = block.samples_from(start);
         let (mut end, first) = samples.next()?;
         let mut point = vec![first];
@@ -141,8 +141,7 @@ fn group<'p, 'a>(
         return Some((Cow::Owned(point), end));
     }
     let samples = piece.samples.get(start..).filter(|rest| !rest.is_empty())?;
-    let first = of(&samples[0]);
-    let more = samples.iter().skip(1).take_while(|sample| !alone && of(sample) == first).count();
+    let more = samples.iter().skip(1).take_while(|sample| !alone && !sample.begins).count();
     Some((Cow::Borrowed(&samples[..=more]), start + more + 1))
 }
 

@@ -1,0 +1,183 @@
+//! The recording as the families that the configuration defines.
+
+use super::UNKNOWN;
+use super::buckets::Own;
+use super::built_in::{Recording, Show, Subject};
+use super::service::Service;
+use crate::config::{CustomDialect, CustomFamily, CustomKind, Fact, Identity, Measure};
+use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
+use crate::meter::{HttpKey, HttpTotals, Route, Side, Totals};
+use crate::observe::grpc::Call;
+use crate::observe::host::SeenHosts;
+use crate::observe::path::Paths;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Shows one dialect of the configuration.
+#[derive(Debug)]
+pub(super) struct Custom {
+    facts: Facts,
+    families: Vec<(CustomFamily, Mutex<Known>)>,
+}
+
+/// What is known of exchanges and of the pod, as text.
+#[derive(Debug)]
+struct Facts {
+    identity: Identity,
+    seen: Option<Arc<SeenHosts>>,
+    paths: Option<Arc<Paths>>,
+}
+
+/// What has been shown of a family, so that a key's labels are made once.
+#[derive(Debug, Default)]
+struct Known {
+    /// The label set of each key, unless the family leaves it out.
+    keys: HashMap<HttpKey, Option<usize>>,
+    places: HashMap<Labels, usize>,
+    sets: Vec<Labels>,
+}
+
+impl Custom {
+    pub(super) fn new(dialect: &CustomDialect, subject: &Subject<'_>) -> Self {
+        let facts = Facts {
+            identity: subject.identity.clone(),
+            seen: subject.seen.map(Arc::clone),
+            paths: subject.paths.map(Arc::clone),
+        };
+        let families = dialect.families.iter();
+        Self { facts, families: families.map(|f| (f.clone(), Mutex::default())).collect() }
+    }
+}
+
+impl Show for Custom {
+    fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        for (family, known) in &self.families {
+            // A poisoned cache of label texts is still a cache of label texts.
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            for key in recording.snapshot.http.keys() {
+                let port = recording.snapshot.ports.get(usize::from(key.route.0));
+                known.meet(*key, || self.facts.labels(family, key, port));
+            }
+            let shown = recording.exchanges(|key, _| known.keys.get(key).copied().flatten());
+            let kind = match family.kind {
+                CustomKind::Counter => Kind::Counter,
+                CustomKind::Histogram(_) => Kind::Histogram,
+            };
+            let mut builder = FamilyBuilder::new(family.name.clone(), kind, family.help.clone());
+            for (place, totals) in &shown {
+                add(&mut builder, family, &known.sets[*place], recording, totals);
+            }
+            if !shown.is_empty() {
+                families.push(builder.build());
+            }
+        }
+    }
+}
+
+/// Adds one series to a family.
+fn add(
+    builder: &mut FamilyBuilder<'static>,
+    family: &CustomFamily,
+    labels: &Labels,
+    recording: &Recording<'_>,
+    totals: &HttpTotals,
+) {
+    let measured: &Totals = match family.measure {
+        Measure::Requests => {
+            builder.counter(labels, totals.requests());
+            return;
+        }
+        Measure::Duration => &totals.durations,
+        Measure::FirstByte => &totals.answer_times,
+        Measure::RequestBytes => &totals.request_bytes,
+        Measure::ResponseBytes => &totals.response_bytes,
+    };
+    let sum = measured.sum() as f64 / family.unit as f64;
+    match &family.kind {
+        // The name says that it is a counter; that it may be a fraction is for the value to say.
+        CustomKind::Counter => {
+            builder.gauge(labels, sum);
+        }
+        CustomKind::Histogram(bounds) => {
+            let layout = recording.layout;
+            let counted =
+                if family.measure.is_duration() { &layout.durations } else { &layout.sizes };
+            let own: Vec<u64> = bounds.iter().map(|bound| bound.value).collect();
+            let texts: Vec<_> = bounds.iter().map(|bound| bound.text.as_str()).collect();
+            let own = Own { bounds: &own, texts: &texts, unit: family.unit as f64 };
+            own.show(builder, labels, counted, measured);
+        }
+    }
+}
+
+impl Known {
+    fn meet(&mut self, key: HttpKey, labels: impl FnOnce() -> Option<Labels>) {
+        let Entry::Vacant(unknown) = self.keys.entry(key) else { return };
+        let sets = &mut self.sets;
+        let place = labels().map(|labels| {
+            *self.places.entry(labels.clone()).or_insert_with(|| {
+                sets.push(labels);
+                sets.len() - 1
+            })
+        });
+        unknown.insert(place);
+    }
+}
+
+impl Facts {
+    /// The labels of a key; `None` where the family is not about it.
+    fn labels(&self, family: &CustomFamily, key: &HttpKey, port: Option<&Route>) -> Option<Labels> {
+        let side = port.map_or(Side::Inbound, |port| port.side);
+        let say = |fact| self.say(fact, key, side, port);
+        let is_about = family.of.takes(side)
+            && family.only.iter().all(|condition| condition.holds(say))
+            && !family.without.iter().any(|condition| condition.holds(say));
+        let labels = family.labels.iter().map(|(name, text)| (name.as_str(), text.fill(say)));
+        // An empty label is an absent one.
+        is_about.then(|| Labels::from_pairs(labels.filter(|(_, value)| !value.is_empty())))
+    }
+
+    fn say(&self, fact: Fact, key: &HttpKey, side: Side, port: Option<&Route>) -> String {
+        let who = &self.identity;
+        let overflowed = key.status == HttpKey::OVERFLOW_STATUS;
+        let name = match fact {
+            Fact::Status | Fact::StatusClass if overflowed => return "overflow".to_owned(),
+            Fact::Method => return key.method.name().unwrap_or("OTHER").to_owned(),
+            Fact::Path => {
+                let name = self.paths.as_ref().and_then(|paths| paths.name(key.path));
+                return name.unwrap_or_else(|| "other".to_owned());
+            }
+            Fact::Status => return key.status.to_string(),
+            Fact::StatusClass => return format!("{}xx", key.status / 100),
+            Fact::Protocol => return key.call.protocol().to_owned(),
+            Fact::HttpVersion => return key.version.as_str().to_owned(),
+            Fact::GrpcStatus => match key.call {
+                Call::Http => return String::new(),
+                Call::Grpc(status) => return status.as_str().to_owned(),
+            },
+            Fact::Flags => return key.flags.as_str().to_owned(),
+            Fact::Direction => return side.as_str().to_owned(),
+            Fact::Port => {
+                return port.map(|port| port.target.port().to_string()).unwrap_or_default();
+            }
+            Fact::Host => match side {
+                Side::Inbound => who.services.get(usize::from(key.host.0)).cloned(),
+                Side::Outbound => self.seen.as_ref().and_then(|seen| seen.name(key.host)),
+            },
+            Fact::Service => {
+                let namespace = who.namespace.as_deref().unwrap_or(UNKNOWN);
+                who.services.first().map(|host| Service::new(host, namespace).name)
+            }
+            Fact::Workload => who.workload.clone(),
+            Fact::WorkloadKind => who.workload_kind.clone(),
+            Fact::Namespace => who.namespace.clone(),
+            Fact::Pod => who.pod.clone(),
+            Fact::App => who.app.clone(),
+            Fact::Version => who.version.clone(),
+            Fact::Revision => who.revision.clone(),
+            Fact::Cluster => who.cluster.clone(),
+        };
+        name.unwrap_or_else(|| UNKNOWN.to_owned())
+    }
+}
