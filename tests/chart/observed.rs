@@ -292,7 +292,7 @@ fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) 
         target: "podinfo",
         service: "podinfo",
         route: "",
-        interval: "1m",
+        interval: "5m",
     };
     for observer in &world.observers {
         for query in [observer.success_rate(canary), observer.duration(canary)] {
