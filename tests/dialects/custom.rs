@@ -3,7 +3,7 @@
 use super::{exchange, identity, meter, samples};
 use clap::Parser;
 use podmeter::clock::Nanos;
-use podmeter::config::{Config, ProxyArgs};
+use podmeter::config::{Config, CustomDialect, ProxyArgs};
 use podmeter::dialect::{self, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
@@ -62,8 +62,8 @@ fn shown(record: impl FnOnce(&dyn Fn(Side, &dyn Fn(&mut Exchange)), HostId)) -> 
         ],
         inbound: custom[0].detail(Side::Inbound),
         outbound: custom[0].detail(Side::Outbound),
-        durations: dialect::duration_bounds().and(custom.iter().map(|one| one.durations())),
-        sizes: dialect::size_bounds().and(custom.iter().map(|one| one.sizes())),
+        durations: dialect::duration_bounds().and(custom.iter().map(CustomDialect::durations)),
+        sizes: dialect::size_bounds().and(custom.iter().map(CustomDialect::sizes)),
         ..known.layout().clone()
     };
     let meter = Meter::new(layout.clone());
@@ -127,7 +127,7 @@ fn each_family_says_what_it_was_told_to_of_whom_it_was_told_to() {
         buckets.chain(ends).collect::<Vec<_>>()
     };
     let users = "/users/{id}";
-    let mut expected = vec![
+    let mut expected = [
         latency("0xx", users, "GET", ["0", "1", "1", "1", "2.5", "1"]),
         latency("2xx", "other", "GET", ["0", "0", "0", "0", "0", "0"]),
         latency("2xx", users, "GET", ["0", "1", "2", "2", "5.000001", "2"]),

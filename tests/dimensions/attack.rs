@@ -19,6 +19,7 @@ const BATCH: usize = 50;
 const BATCHES: usize = 200;
 
 #[test]
+#[expect(clippy::float_cmp, reason = "counts are whole")]
 fn a_flood_of_urls_hosts_and_methods_costs_only_detail() {
     let name = "a_flood_of_urls_hosts_and_methods_costs_only_detail";
     let Some(nginx) = program("nginx") else { return skip(name, "it needs nginx") };

@@ -66,7 +66,7 @@ fn by(prometheus: &Prometheus, label: &str, query: &str) -> Vec<(String, f64)> {
     series
 }
 
-fn of_each<'a>(series: &'a [(String, f64)]) -> Vec<&'a str> {
+fn of_each(series: &[(String, f64)]) -> Vec<&str> {
     series.iter().map(|(label, _)| label.as_str()).collect()
 }
 
