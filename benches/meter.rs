@@ -76,6 +76,23 @@ fn record(criterion: &mut Criterion) {
             recorder.event(black_box(exchange([200, 404, 500, 503][turn])));
         });
     });
+    // Beside it in one run: what it costs that every dialect is asked for, with method, path and version.
+    let every: Vec<_> = Dialect::all().collect();
+    for (name, asked) in [("istio", &every[..1]), ("every dialect", &every[..])] {
+        let meter = Meter::new(Layout {
+            inbound: dialect::detail(asked, Side::Inbound),
+            outbound: dialect::detail(asked, Side::Outbound),
+            ..layout()
+        });
+        let Some(shard) = meter.shard(0) else { return };
+        let mut recorder = Recorder::new(&shard, RouteId(0));
+        criterion.bench_function(&format!("record one exchange, {name} asked for"), |bencher| {
+            bencher.iter(|| {
+                recorder.event(black_box(Event::Began { host: HostId(0) }));
+                recorder.event(black_box(exchange(200)));
+            });
+        });
+    }
     // Beside it in one run: what native histograms and a trace add.
     for (name, layout, trace) in [
         ("record one exchange, native bounds too", native(), None),

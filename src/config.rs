@@ -39,8 +39,8 @@ pub use self::app_metrics::{
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::custom::{
-    Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, LabelText, Measure,
-    Of,
+    Bound, Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, LabelText,
+    Measure, Of,
 };
 pub use self::envoy::EnvoyNames;
 pub use self::error::ConfigError;

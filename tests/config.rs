@@ -384,7 +384,7 @@ fn the_documentation_lists_every_setting_with_its_variable_key_and_default() {
                 let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
                 format!("`{}` ", items.join(","))
             }
-            // A table wants what parts its columns escaped.
+            // In a table of Markdown, a bar is one only behind a backslash.
             Value::String(text) => format!("`{}` ", text.replace('|', "\\|")),
             other => format!("`{other}` "),
         };

@@ -17,8 +17,12 @@ use podmeter::process::Process;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[path = "dialects/custom.rs"]
+mod custom;
 #[path = "dialects/envoy_names.rs"]
 mod envoy_names;
+#[path = "dialects/istio_reference.rs"]
+mod istio_reference;
 #[path = "dialects/linkerd.rs"]
 mod linkerd;
 #[path = "dialects/osm.rs"]

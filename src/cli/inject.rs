@@ -14,7 +14,7 @@ use serde_json::Value;
 /// Add the sidecar to manifests.
 ///
 /// Reads YAML or JSON, writes it to standard output with the sidecar in every Pod, Deployment,
-/// `StatefulSet`, `DaemonSet`, `ReplicaSet`, `ReplicationController`, Job, `CronJob` and Argo Rollout, also
+/// StatefulSet, DaemonSet, ReplicaSet, ReplicationController, Job, CronJob and Argo Rollout, also
 /// in lists, and tells on standard error what it did with each. Everything else goes through as it
 /// is. Injecting twice is injecting once.
 ///
@@ -115,7 +115,7 @@ fn tell(report: &Report, out: bool) {
     };
     // Where standard error is gone there is nobody left to tell.
     let _ = writeln!(io::stderr(), "{object}: {done}");
-    for warning in warnings {
+    for warning in warnings.iter().filter(|_| !out) {
         let _ = writeln!(io::stderr(), "{object}: warning: {warning}");
     }
 }

@@ -7,7 +7,7 @@ mod family;
 mod label;
 mod map;
 
-pub use self::family::{CustomFamily, CustomKind, Measure, Of};
+pub use self::family::{Bound, CustomFamily, CustomKind, Measure, Of};
 pub use self::label::{Condition, Fact, LabelText};
 
 use super::error::ConfigError;
@@ -43,7 +43,7 @@ impl CustomDialect {
 
     /// The bounds of its latencies, in nanoseconds.
     pub fn durations(&self) -> Vec<u64> {
-        self.bounds(|measure| measure.is_duration())
+        self.bounds(Measure::is_duration)
     }
 
     /// The bounds of its sizes, in bytes.

@@ -1,5 +1,6 @@
 //! The bucket bounds of each dialect: as they are counted and as they are written.
 
+use crate::config::Bound;
 use crate::exposition::{Exemplar, FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
 use crate::meter::{Bounds, Example, Totals};
 
@@ -197,31 +198,14 @@ impl Buckets {
         unit: 1e9,
     };
 
-    /// Adds `totals`, which were counted over `counted`, to a family as one histogram.
-    pub(super) fn show(
-        &self,
-        family: &mut FamilyBuilder<'static>,
-        labels: &Labels,
-        counted: &Bounds,
-        totals: &Totals,
-    ) {
-        let own = Own { bounds: self.bounds, texts: self.texts, unit: self.unit };
-        own.show(family, labels, counted, totals);
+    /// Bounds of the configuration, which hold for as long as the program runs.
+    pub(super) fn of(bounds: &[Bound], unit: u64) -> Self {
+        let (bounds, texts): (Vec<u64>, Vec<&'static str>) =
+            bounds.iter().map(|bound| (bound.value, &*bound.text.clone().leak())).unzip();
+        Self { bounds: bounds.leak(), texts: texts.leak(), unit: unit as f64 }
     }
-}
 
-/// Bounds that a histogram is shown over, wherever they are from.
-pub(super) struct Own<'b> {
-    /// Upper bounds in nanoseconds or bytes, ascending.
-    pub(super) bounds: &'b [u64],
-    /// The same as `le` says them, in the family's unit.
-    pub(super) texts: &'b [&'b str],
-    /// Nanoseconds or bytes in one of the family's unit.
-    pub(super) unit: f64,
-}
-
-impl Own<'_> {
-    /// The same as [`Buckets::show`].
+    /// Adds `totals`, which were counted over `counted`, to a family as one histogram.
     pub(super) fn show(
         &self,
         family: &mut FamilyBuilder<'static>,

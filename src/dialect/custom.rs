@@ -1,7 +1,7 @@
 //! The recording as the families that the configuration defines.
 
 use super::UNKNOWN;
-use super::buckets::Own;
+use super::buckets::Buckets;
 use super::built_in::{Recording, Show, Subject};
 use super::service::Service;
 use crate::config::{CustomDialect, CustomFamily, CustomKind, Fact, Identity, Measure};
@@ -18,7 +18,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) struct Custom {
     facts: Facts,
-    families: Vec<(CustomFamily, Mutex<Known>)>,
+    families: Vec<Shown>,
+}
+
+/// One family, and how it is shown.
+#[derive(Debug)]
+struct Shown {
+    family: CustomFamily,
+    /// A counter has none.
+    buckets: Option<Buckets>,
+    known: Mutex<Known>,
 }
 
 /// What is known of exchanges and of the pod, as text.
@@ -45,14 +54,13 @@ impl Custom {
             seen: subject.seen.map(Arc::clone),
             paths: subject.paths.map(Arc::clone),
         };
-        let families = dialect.families.iter();
-        Self { facts, families: families.map(|f| (f.clone(), Mutex::default())).collect() }
+        Self { facts, families: dialect.families.iter().map(Shown::new).collect() }
     }
 }
 
 impl Show for Custom {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        for (family, known) in &self.families {
+        for Shown { family, buckets, known } in &self.families {
             // A poisoned cache of label texts is still a cache of label texts.
             let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
             for key in recording.snapshot.http.keys() {
@@ -60,13 +68,24 @@ impl Show for Custom {
                 known.meet(*key, || self.facts.labels(family, key, port));
             }
             let shown = recording.exchanges(|key, _| known.keys.get(key).copied().flatten());
-            let kind = match family.kind {
-                CustomKind::Counter => Kind::Counter,
-                CustomKind::Histogram(_) => Kind::Histogram,
-            };
+            let kind = if buckets.is_some() { Kind::Histogram } else { Kind::Counter };
             let mut builder = FamilyBuilder::new(family.name.clone(), kind, family.help.clone());
             for (place, totals) in &shown {
-                add(&mut builder, family, &known.sets[*place], recording, totals);
+                let labels = &known.sets[*place];
+                let Some(measured) = measured(family, totals) else {
+                    builder.counter(labels, totals.requests());
+                    continue;
+                };
+                let layout = recording.layout;
+                let is_duration = family.measure.is_duration();
+                let counted = if is_duration { &layout.durations } else { &layout.sizes };
+                match buckets {
+                    Some(buckets) => buckets.show(&mut builder, labels, counted, measured),
+                    // That it is a counter is said already; this one may be a fraction.
+                    None => {
+                        builder.gauge(labels, measured.sum() as f64 / family.unit as f64);
+                    }
+                }
             }
             if !shown.is_empty() {
                 families.push(builder.build());
@@ -75,39 +94,24 @@ impl Show for Custom {
     }
 }
 
-/// Adds one series to a family.
-fn add(
-    builder: &mut FamilyBuilder<'static>,
-    family: &CustomFamily,
-    labels: &Labels,
-    recording: &Recording<'_>,
-    totals: &HttpTotals,
-) {
-    let measured: &Totals = match family.measure {
-        Measure::Requests => {
-            builder.counter(labels, totals.requests());
-            return;
-        }
+/// What a family adds up of exchanges; `None` where it counts them.
+fn measured<'a>(family: &CustomFamily, totals: &'a HttpTotals) -> Option<&'a Totals> {
+    Some(match family.measure {
+        Measure::Requests => return None,
         Measure::Duration => &totals.durations,
         Measure::FirstByte => &totals.answer_times,
         Measure::RequestBytes => &totals.request_bytes,
         Measure::ResponseBytes => &totals.response_bytes,
-    };
-    let sum = measured.sum() as f64 / family.unit as f64;
-    match &family.kind {
-        // The name says that it is a counter; that it may be a fraction is for the value to say.
-        CustomKind::Counter => {
-            builder.gauge(labels, sum);
-        }
-        CustomKind::Histogram(bounds) => {
-            let layout = recording.layout;
-            let counted =
-                if family.measure.is_duration() { &layout.durations } else { &layout.sizes };
-            let own: Vec<u64> = bounds.iter().map(|bound| bound.value).collect();
-            let texts: Vec<_> = bounds.iter().map(|bound| bound.text.as_str()).collect();
-            let own = Own { bounds: &own, texts: &texts, unit: family.unit as f64 };
-            own.show(builder, labels, counted, measured);
-        }
+    })
+}
+
+impl Shown {
+    fn new(family: &CustomFamily) -> Self {
+        let buckets = match &family.kind {
+            CustomKind::Counter => None,
+            CustomKind::Histogram(bounds) => Some(Buckets::of(bounds, family.unit)),
+        };
+        Self { family: family.clone(), buckets, known: Mutex::default() }
     }
 }
 

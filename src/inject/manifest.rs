@@ -191,6 +191,7 @@ fn object(
         Kind::Elsewhere(reason) => Done::Skipped(reason),
         Kind::Other => Done::Skipped(UNSUPPORTED.to_owned()),
     };
+    warnings.extend(kinds::misplaced(object, kind));
     reports.push(Report { object: kinds::called(object, kind), done, warnings });
 }
 

@@ -51,7 +51,7 @@ impl Facts {
     }
 }
 
-/// The workload behind a pod's owner: the Deployment or Rollout of a `ReplicaSet`, the `CronJob` of
+/// The workload behind a pod's owner: the Deployment or Rollout of a ReplicaSet, the CronJob of
 /// a Job.
 fn owner_of<'a>(
     kind: &str,

@@ -49,11 +49,11 @@ impl Bounds {
         Self::new(bounds.clone(), bounds, 0, &[])
     }
 
-    /// The same with further ones, before any of native histograms.
+    /// The same with further ones, before there are any for native histograms.
     #[must_use]
     pub fn and(&self, more: impl IntoIterator<Item = Vec<u64>>) -> Self {
         let more: Vec<u64> = more.into_iter().flatten().collect();
-        Self::union([self.classic(), &more])
+        Self::union([&*self.table.classic, &more])
     }
 
     /// The same, and those of native histograms of this resolution, in units of so many of what is

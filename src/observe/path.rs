@@ -170,8 +170,9 @@ mod tests {
         assert_eq!(ask(&paths, "/users/ann", 404).as_deref(), Some("/users/{name}"));
         assert_eq!(ask(&paths, "/orders/7", 200).as_deref(), Some("/orders/{id}"));
         assert_eq!(ask(&paths, "/orders/8", 500).as_deref(), Some("/orders/{id}"));
-        assert_eq!(ask(&paths, "/admin.php", 404), None);
-        assert_eq!(paths.len(), 2);
+        assert_eq!(ask(&paths, "/admin.php", 404).as_deref(), Some("/admin.php"));
+        assert_eq!(ask(&paths, "/gone", 0), None);
+        assert_eq!(paths.len(), 3);
     }
 
     #[test]

@@ -53,9 +53,12 @@ fn the_build_of_the_image_is_given_all_that_it_reads() {
 fn sources(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("tests") {
             sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            // No part of the program.
+            && !path.ends_with("tests.rs")
+        {
             found.push(path);
         }
     }

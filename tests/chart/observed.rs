@@ -83,6 +83,48 @@ fn the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once() {
     panels_answer(&prometheus);
 }
 
+#[test]
+fn every_family_that_is_asked_for_is_one_of_the_sidecars() {
+    let name = "every_family_that_is_asked_for_is_one_of_the_sidecars";
+    let Some(world) = World::start(name) else { return };
+    let rendered = world.helm.template(&json!({ "prometheus": { "enabled": true } }));
+    let mut asked = String::new();
+    for group in rendered.the("PrometheusRule")["spec"]["groups"].as_array().unwrap() {
+        for rule in group["rules"].as_array().unwrap() {
+            asked += rule["expr"].as_str().unwrap();
+        }
+    }
+    asked += &std::fs::read_to_string(chart().join("files/dashboard.json")).unwrap();
+    for template in rendered.of("MetricTemplate") {
+        asked += template["spec"]["query"].as_str().unwrap();
+    }
+    // One whose source has a line that nobody can read, and whose app speaks no HTTP, as far as anybody knows.
+    let app = world.nginx.addr;
+    let flags = format!("--opaque-ports {} --app-metrics http://{app}/mixed", app.port());
+    let other = Sidecar::start("other", world.folder.path(), app, &flags);
+    get(other.inbound, "/ok");
+    get(world.canary.inbound, "/ok");
+    let said = [world.canary.stats, other.stats]
+        .map(|stats| get(stats, "/stats/prometheus").text().to_owned())
+        .concat();
+    let families: BTreeSet<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_whitespace().next())
+        .collect();
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+    let mut found = BTreeSet::new();
+    for word in asked.split(|c: char| !is_part(c)) {
+        let is_ours = ["podmeter_", "istio_"].iter().any(|prefix| word.starts_with(prefix));
+        if is_ours && !word.starts_with("podmeter_injector_") && word != "podmeter_" {
+            let parts = ["_bucket", "_sum", "_count"];
+            let whole = parts.iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word);
+            assert!(families.contains(word) || families.contains(whole), "{word}: {families:?}");
+            found.insert(whole);
+        }
+    }
+    assert!(found.len() > 12, "{found:?}");
+}
+
 /// Sidecars of several workloads before one nginx, and pods that must not be scraped.
 pub(crate) struct World {
     pub(crate) helm: Helm,
@@ -112,7 +154,8 @@ impl World {
             path,
             "access_log off;",
             "location /ok { return 200 fine; } location /fail { return 503 broken; } \
-             location /numbers { return 200 \"annotated_metric 7\\n\"; }",
+             location /numbers { return 200 \"annotated_metric 7\\n\"; } \
+             location /mixed { return 200 \"fine 1\\nbroken{ 2\\n\"; }",
         );
         let sidecar = |name: &str, workload: &str, namespace: &str| {
             let flags = format!(

@@ -108,6 +108,17 @@ fn all_workers_of_an_app_count_together_and_one_that_dies_stays_counted() {
 }
 
 #[test]
+fn these_families_are_documented_and_no_others() {
+    let rows = include_str!("../../docs/metrics.md").lines();
+    let rows: Vec<&str> = rows.filter(|row| row.starts_with("| `process_")).collect();
+    assert_eq!(rows.len(), FAMILIES.len());
+    for (row, name) in rows.iter().zip(FAMILIES) {
+        let kind = if name == CPU { "counter" } else { "gauge" };
+        assert!(row.starts_with(&format!("| `{name}` | {kind} | ")), "{row}");
+    }
+}
+
+#[test]
 fn a_real_prometheus_answers_the_usual_questions_of_cpu_and_memory() {
     let test = "a_real_prometheus_answers_the_usual_questions_of_cpu_and_memory";
     let Some(prometheus) = program("prometheus") else {

@@ -1,6 +1,8 @@
 //! Streams of manifests: what has no pods goes through to the byte, and of the rest all that is
 //! not told to change.
 
+use std::fmt::Write;
+
 use podmeter::inject::manifest::{Change, Done, transform};
 use podmeter::inject::{Facts, Outcome, Sidecar, Workload, inject};
 use proptest::prelude::*;
@@ -119,6 +121,22 @@ fn documents_beside_a_pod_stay_as_they_are() {
 }
 
 #[test]
+fn what_is_rewritten_in_place_looks_like_what_was_there() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    # how\n    prometheus.io/scrape: 'true'\n    \
+                prometheus.io/port: '9102'   # ours\nspec:\n  containers:\n  - name: a\n    readinessProbe:\n      # a\n      \
+                tcpSocket:\n        port: 80\n      # b\n      periodSeconds: 5\n    livenessProbe: {tcpSocket: {port: 80}, periodSeconds: 3} # c\n";
+    let done = injected(text, &Sidecar::default()).text;
+    for part in [
+        "    prometheus.io/port: '15090'   # ours\n    prometheus.io/path: /stats/prometheus\n    podmeter.io/status: '{",
+        "      # a\n      httpGet:\n        path: /app-health/a/readyz\n        port: 15021\n      # b\n",
+        "    livenessProbe: {httpGet: {path: /app-health/a/livez, port: 15021}, periodSeconds: 3} # c\n",
+    ] {
+        assert!(done.contains(part), "{part}\n{done}");
+    }
+    assert_eq!(uninjected(&done), text);
+}
+
+#[test]
 fn json_stays_json_and_keeps_its_layout() {
     let compact = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a","x":1.50}]}}"#;
     let pretty = "{\n    \"apiVersion\": \"v1\",\n    \"kind\": \"Pod\",\n    \"metadata\": {\n        \
@@ -151,8 +169,8 @@ fn lists_hold_objects_of_any_kind_and_lists() {
     let done = injected(text, &Sidecar::default());
     let told: Vec<_> = done.reports.iter().map(|report| report.object.as_str()).collect();
     assert_eq!(told, ["service/s", "pod/a", "pod/b"]);
-    assert_eq!(done.text.matches("name: podmeter-proxy").count(), 1, "{}", done.text);
-    assert_eq!(done.text.matches("\"podmeter-proxy\"").count(), 1, "{}", done.text);
+    assert_eq!(done.text.matches("\n    - name: podmeter-proxy\n").count(), 1, "{}", done.text);
+    assert_eq!(done.text.matches(" {name: podmeter-proxy,").count(), 1, "{}", done.text);
     assert!(done.text.contains("# the app\n"));
     assert_eq!(uninjected(&done.text), text);
 
@@ -206,7 +224,7 @@ fn an_alias_bomb_is_refused() {
             .to_owned();
     for level in 1..12 {
         let below = format!("*x{}", level - 1);
-        text += &format!("x{level}: &x{level} [{}]\n", vec![below; 9].join(", "));
+        writeln!(text, "x{level}: &x{level} [{}]", vec![below; 9].join(", ")).unwrap();
     }
     let error = transform(&text, &|_, _| Change::Skip(String::new())).unwrap_err();
     assert!(error.to_string().contains("4MiB"), "{error}");

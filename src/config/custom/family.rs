@@ -109,10 +109,8 @@ impl CustomFamily {
         let is_histogram =
             is_histogram.ok_or_else(|| place.wrong("say kind: counter or histogram"))?;
         let measure = map.one_of("measures", &MEASURES)?;
-        let measure = measure.unwrap_or(match is_histogram {
-            true => Measure::Duration,
-            false => Measure::Requests,
-        });
+        let usual = if is_histogram { Measure::Duration } else { Measure::Requests };
+        let measure = measure.unwrap_or(usual);
         if is_histogram && measure == Measure::Requests {
             return Err(place.wrong("requests are counted, so say kind: counter"));
         }

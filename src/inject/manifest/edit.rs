@@ -25,8 +25,10 @@ pub(super) fn edited(
 ) -> Option<String> {
     let newline = if source.contains("\r\n") { "\r\n" } else { "\n" };
     let style = Style { newline, list_offset: 0 };
-    let mut editor = Editor { tree, source, style, edits: Vec::new() };
-    editor.change(tree.root()?, before, after)?;
+    let root = tree.root()?;
+    let is_json = matches!(tree.node(root).kind, Kind::Mapping { flow: true, .. });
+    let mut editor = Editor { tree, source, style, is_json, edits: Vec::new() };
+    editor.change(root, before, after)?;
     editor.applied()
 }
 
@@ -34,6 +36,8 @@ struct Editor<'a> {
     tree: &'a Tree<'a>,
     source: &'a str,
     style: Style,
+    /// Whether all of the document is in brackets.
+    is_json: bool,
     edits: Vec<(Range<usize>, String)>,
 }
 
@@ -113,7 +117,13 @@ impl Editor<'_> {
         }
         let count = entries.len();
         for (last, key, value) in added {
-            let at = if let Some(last) = last {
+            let next = last.map_or(0, |last| last + 1);
+            let goes = |at: &usize| !kept[*at] && !is_merge(self.tree, entries[*at].0);
+            let at = if let Some(gone) = (next..count.min(next + 1)).find(goes) {
+                // It takes the place of what goes, below the comments that stand above that.
+                let start = self.tree.node(entries[gone].0).start;
+                only_space_before(self.source, start).unwrap_or(start)
+            } else if let Some(last) = last {
                 let end = line_after(self.source, self.end(entries[last].1));
                 if last + 1 == count { after_comments(self.source, end, column) } else { end }
             } else {

@@ -1,5 +1,6 @@
 //! Where an object has the pods that it makes.
 
+use crate::inject::settings::PREFIX;
 use crate::inject::{Consent, Facts, Workload};
 use serde_json::Value;
 
@@ -72,6 +73,21 @@ pub(super) fn facts(object: &Value, kind: &str) -> Facts {
         _ => None,
     };
     Facts { consent: Consent::Given, workload }
+}
+
+/// What is to be said of settings on a workload itself, which the cluster never looks at.
+pub(super) fn misplaced(object: &Value, kind: &str) -> Option<String> {
+    if kind == "Pod" {
+        return None;
+    }
+    let metadata = &object["metadata"];
+    let mut keys = ["labels", "annotations"]
+        .into_iter()
+        .filter_map(|field| metadata[field].as_object())
+        .flat_map(|map| map.keys())
+        .filter(|key| key.starts_with(PREFIX));
+    let key: String = keys.next()?.chars().filter(|c| !c.is_control()).take(120).collect();
+    Some(format!("{key} has no effect here; it belongs into the metadata of the pod template"))
 }
 
 /// How an object is called in what is told: `deployment/web`.

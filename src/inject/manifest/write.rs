@@ -198,6 +198,28 @@ fn looks_odd(string: &str) -> bool {
         || [".inf", ".nan", "-.inf", "+.inf"].contains(&&*string.to_ascii_lowercase())
 }
 
+/// A value on one line between brackets, without quotes where nobody needs them.
+pub(super) fn loose(value: &Value) -> String {
+    let simple = |string: &str| {
+        let safe = |b: u8| b.is_ascii_alphanumeric() || b"/_.-".contains(&b);
+        if string.bytes().all(safe) { text(string) } else { quoted(string) }
+    };
+    match value {
+        Value::String(string) => simple(string),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(loose).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entry =
+                |(key, value): (&String, &Value)| format!("{}: {}", simple(key), loose(value));
+            let entries: Vec<_> = entries.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A value as JSON on one line, which is YAML, too.
 pub(super) fn json(value: &Value) -> String {
     match value {

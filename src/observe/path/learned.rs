@@ -4,7 +4,7 @@
 
 use super::PathId;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Templates and their numbers.
@@ -17,9 +17,9 @@ pub(super) struct Learned {
     places: Box<[OnceLock<Known>]>,
     hasher: RandomState,
     taken: AtomicUsize,
+    /// Whether no more may be learned, by each kind of [`Answer`].
+    is_full: [AtomicBool; 3],
     order: Mutex<Order>,
-    /// How often templates were answered, but without success, by their hash.
-    sighted: Box<[AtomicU8]>,
 }
 
 #[derive(Debug)]
@@ -32,19 +32,19 @@ struct Known {
 #[derive(Debug, Default)]
 struct Order {
     places: Vec<usize>,
-    /// How many of them were learned without success.
-    failed: usize,
+    /// How many of them were learned by each kind of [`Answer`].
+    by: [usize; 3],
 }
 
 /// What an answer says of the path that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     /// There is something.
-    Success,
+    Success = 0,
     /// There may be.
-    Failure,
-    /// There is nothing, or nobody looked.
-    Nothing,
+    Failure = 1,
+    /// There is nothing.
+    Missing = 2,
 }
 
 impl Learned {
@@ -56,8 +56,8 @@ impl Learned {
             places: (0..places).map(|_| OnceLock::new()).collect(),
             hasher: RandomState::new(),
             taken: AtomicUsize::new(0),
+            is_full: Default::default(),
             order: Mutex::default(),
-            sighted: (0..SIGHTINGS).map(|_| AtomicU8::new(0)).collect(),
         }
     }
 
@@ -74,19 +74,18 @@ impl Learned {
         self.seek(template).ok()
     }
 
-    /// The number of a template whose request was answered; it gets one if the answer says that
-    /// there is such a path, or others have said so often enough.
+    /// The number of a template whose request was answered; it gets one unless others of its kind
+    /// have taken all that there are for them.
     pub(super) fn answered(&self, template: &str, status: u16) -> PathId {
         if let Ok(known) = self.seek(template) {
             return known;
         }
-        let answer = Answer::of(status);
-        let is_welcome = match answer {
-            Answer::Success => true,
-            Answer::Failure => self.sighted_often(template),
-            Answer::Nothing => false,
-        };
-        if is_welcome && self.has_room() { self.learn(template, answer) } else { PathId::OTHER }
+        match Answer::of(status) {
+            Some(answer) if !self.is_full[answer as usize].load(Relaxed) => {
+                self.learn(template, answer)
+            }
+            _ => PathId::OTHER,
+        }
     }
 
     pub(super) fn name(&self, id: PathId) -> Option<String> {
@@ -118,10 +117,9 @@ impl Learned {
             Err(place) => place,
         };
         let number = u16::try_from(order.places.len()).unwrap_or(u16::MAX);
-        // Who asks for what the app never grants must not take the places of what it does.
-        let is_failed = answer == Answer::Failure;
-        let too_many = is_failed && order.failed >= usize::from(self.most) / 4;
-        if number >= self.most || too_many {
+        let taken = order.by[answer as usize];
+        if number >= self.most || taken >= answer.share(usize::from(self.most)) {
+            self.is_full[answer as usize].store(true, Relaxed);
             return PathId::OTHER;
         }
         let id = PathId(self.first + number);
@@ -129,21 +127,9 @@ impl Learned {
         // Nobody else sets places, as the lock is held.
         let _ = self.places[place].set(known);
         order.places.push(place);
-        order.failed += usize::from(is_failed);
+        order.by[answer as usize] += 1;
         self.taken.store(order.places.len(), Relaxed);
         id
-    }
-
-    /// Counts one more answer, and whether there were enough by now.
-    fn sighted_often(&self, template: &str) -> bool {
-        // The same in every process: who makes two share a counter could as well ask for both.
-        let mix = |hash: u32, b: u8| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193);
-        let hash = template.bytes().fold(0x811c_9dc5, mix);
-        let sighted = &self.sighted[hash as usize % SIGHTINGS];
-        let before = sighted.load(Relaxed);
-        // One that is lost between two threads is seen the next time.
-        sighted.store(before.saturating_add(1), Relaxed);
-        before + 1 >= OFTEN
     }
 
     fn hash(&self, template: &str) -> usize {
@@ -154,20 +140,26 @@ impl Learned {
 }
 
 impl Answer {
-    fn of(status: u16) -> Self {
+    fn of(status: u16) -> Option<Self> {
         match status {
-            101 | 200..=399 => Self::Success,
-            // Not found, gone, and what says nothing of the path: asked too often, not at home.
-            0 | 404 | 410 | 429 => Self::Nothing,
-            _ => Self::Failure,
+            // Nobody has said anything.
+            0 => None,
+            101 | 200..=399 => Some(Self::Success),
+            404 | 410 => Some(Self::Missing),
+            _ => Some(Self::Failure),
+        }
+    }
+
+    /// How many of the places may be taken like this. Who asks for ever new paths that do not exist,
+    /// or that nobody may see, takes none from those that do.
+    fn share(self, most: usize) -> usize {
+        match self {
+            Self::Success => most,
+            Self::Failure => most.div_ceil(4),
+            Self::Missing => most.div_ceil(8),
         }
     }
 }
-
-/// Counters of what is not known yet; two templates that share one are taken for one.
-const SIGHTINGS: usize = 1024;
-/// Answers without success until a path is believed to exist.
-const OFTEN: u8 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -187,27 +179,21 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_only_fails_gets_its_place_the_third_time() {
-        let learned = Learned::new(0, 10);
-        assert_eq!(learned.answered("/a", 500), PathId::OTHER);
-        assert_eq!(learned.answered("/a", 503), PathId::OTHER);
-        assert_eq!(learned.answered("/a", 500), PathId(0));
-    }
-
-    #[test]
     fn what_is_not_found_or_always_fails_leaves_room_for_what_is_there() {
-        let learned = Learned::new(0, 8);
+        let learned = Learned::new(0, 16);
         for n in 0..10_000 {
-            for status in [404, 0, 401, 500, 500, 500] {
-                learned.answered(&format!("/junk{n}"), status);
+            for status in [0, 404, 401, 500] {
+                learned.answered(&format!("/junk{n}/{status}"), status);
             }
         }
-        assert_eq!(learned.len(), 2);
-        for n in 0..6 {
-            assert_eq!(learned.answered(&format!("/real{n}"), 200), PathId(2 + n));
+        assert_eq!(learned.find("/junk0/404"), Some(PathId(0)));
+        assert_eq!(learned.find("/junk0/500"), Some(PathId(2)));
+        assert_eq!(learned.len(), 2 + 4);
+        for n in 0..10 {
+            assert_eq!(learned.answered(&format!("/real{n}"), 200), PathId(6 + n));
         }
         assert_eq!(learned.answered("/one-too-many", 200), PathId::OTHER);
-        assert_eq!(learned.find("/real5"), Some(PathId(7)));
+        assert_eq!(learned.find("/real9"), Some(PathId(15)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Editor;
 use super::place::{line_start, only_space_before};
 use crate::inject::manifest::node::{Id, Kind};
-use crate::inject::manifest::write::{json, pretty, quoted};
+use crate::inject::manifest::write::{json, loose, pretty, quoted};
 use crate::inject::patch::aligned;
 use serde_json::Value;
 
@@ -90,7 +90,11 @@ impl Editor<'_> {
                 continue;
             }
             let value = self.written(part.value, layout, column);
-            let written = part.key.map_or(value.clone(), |key| format!("{}: {value}", quoted(key)));
+            let written = match part.key {
+                Some(key) if layout.is_none() => format!("{}: {value}", self.short(&key.into())),
+                Some(key) => format!("{}: {value}", quoted(key)),
+                None => value,
+            };
             if let Some(last) = last {
                 let end = self.end(places[last].1);
                 self.edits.push((end..end, format!("{between}{written}")));
@@ -123,10 +127,15 @@ impl Editor<'_> {
         Some(())
     }
 
+    /// A value on one line: as JSON is written, or as people write YAML.
+    fn short(&self, value: &Value) -> String {
+        if self.is_json { json(value) } else { loose(value) }
+    }
+
     fn written(&self, value: &Value, layout: Option<(usize, usize)>, column: usize) -> String {
         match layout {
             Some((_, step)) => pretty(value, column, step, self.style.newline),
-            None => json(value),
+            None => self.short(value),
         }
     }
 
