@@ -119,7 +119,7 @@ fn native() -> Layout {
 }
 
 fn trace() -> Trace {
-    Trace { id: TraceId { high: 1, low: 2, is_short: false }, span: NonZeroU64::MIN }
+    Trace::new(TraceId::long(1, 2), NonZeroU64::MIN)
 }
 
 fn show(criterion: &mut Criterion) {

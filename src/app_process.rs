@@ -44,7 +44,7 @@ struct Known {
     /// Somebody is at it.
     is_being_read: bool,
     /// What the log was told of it.
-    logged: Option<Option<String>>,
+    logged: Option<String>,
     /// Families that a source of the app has.
     the_apps: BTreeSet<String>,
     /// Sources that have been heard, by their numbers.
@@ -120,13 +120,11 @@ impl AppProcesses {
             Ok(chosen) => Ok(self.reading(&tasks, &chosen, &mut known.tally)),
             Err(unseen) => Err(unseen.to_string()),
         };
-        let why = reading.as_ref().err().cloned();
-        if known.logged.as_ref() != Some(&why) {
-            match &why {
-                None => tracing::info!("the app's processes are seen, and told where it does not"),
-                Some(why) => tracing::debug!("nothing is said of the app's processes: {why}"),
-            }
-            known.logged = Some(why);
+        // Where it cannot be seen it never is, in most pods; so that is nothing to be warned of.
+        let state = reading.as_ref().err().map_or(SEEN, String::as_str);
+        if known.logged.as_deref() != Some(state) {
+            tracing::debug!("the app's processes: {state}");
+            known.logged = Some(state.to_owned());
         }
         known.last = Some((now, reading));
         known.is_being_read = false;
@@ -229,4 +227,5 @@ impl Look for Proc {
 const KEPT: Duration = Duration::from_secs(1);
 /// Processes that are told of; who has more is added up or left out beyond them.
 const MOST_TOLD: usize = 1000;
+const SEEN: &str = "they are seen";
 const WAITS: &str = "a source of the app has not answered yet, which may say it itself";

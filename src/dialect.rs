@@ -105,7 +105,8 @@ impl Dialects {
     /// The same for an operator's eye: name and value, under the names that Envoy's own admin
     /// listener has for them.
     pub fn statistics(&self, snapshot: &Snapshot, vitals: &Vitals) -> Vec<(String, String)> {
-        let recording = self.recording(&self.layout, snapshot, vitals);
+        let layout = self.layout.showing(Extras::default());
+        let recording = self.recording(&layout, snapshot, vitals);
         let mut families = Vec::new();
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);

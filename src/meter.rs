@@ -90,8 +90,8 @@ impl Layout {
     }
 
     /// When it was since 1970, if that is shown.
-    pub fn time(&self, at: Nanos) -> Option<Duration> {
-        self.extras.time(at)
+    pub fn time(&self, at: Option<Nanos>) -> Option<Duration> {
+        self.extras.time(at?)
     }
 }
 

@@ -35,6 +35,7 @@ fn a_bad_command_line_is_one_line_and_exit_code_2() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "most of it is one table")]
 fn a_bad_value_is_named_with_what_the_setting_takes() {
     let forward = "LISTEN=TARGET, such as 8080=8081 or 0.0.0.0:8080=127.0.0.1:8081";
     let listen = "an address and port such as 0.0.0.0:15099, a port alone, or off";

@@ -75,8 +75,8 @@ pub(super) fn choose(
     }
     if owners.is_empty() {
         let hidden = looked.iter().filter(|(_, has)| *has == Has::Unknown).map(|(pid, _)| *pid);
-        let hidden = hidden.filter(|pid| !is_pause(*pid, tasks)).collect();
-        owners = by_user(&listeners, hidden, own, look)?;
+        let hidden: Vec<u32> = hidden.filter(|pid| !is_pause(*pid, tasks)).collect();
+        owners = by_user(&listeners, &hidden, own, look)?;
     }
     let mut chosen = family.with_children(owners);
     chosen.retain(|pid| !ours.contains(pid));
@@ -86,7 +86,7 @@ pub(super) fn choose(
 /// The processes of the user that the sockets belong to.
 fn by_user(
     listeners: &[&Listener],
-    hidden: Vec<u32>,
+    hidden: &[u32],
     own: u32,
     look: &impl Look,
 ) -> Result<BTreeSet<u32>, Unseen> {
@@ -163,7 +163,9 @@ mod tests {
 
     /// A pod, each process as its number, parent, name, user, container, and the sockets that it
     /// has open, if we may look.
-    struct Pod(Vec<(u32, u32, &'static str, u32, &'static str, Option<&'static [u64]>)>);
+    struct Pod(Vec<Process>);
+
+    type Process = (u32, u32, &'static str, u32, &'static str, Option<&'static [u64]>);
 
     impl Look for Pod {
         fn has(&self, pid: u32, inodes: &[u64]) -> Has {
@@ -186,7 +188,7 @@ mod tests {
     impl Pod {
         /// The app listens on port 8080 as user 1000.
         fn choose(&self) -> Result<Vec<u32>, Unseen> {
-            let task = |&(pid, parent, name, ..): &(u32, u32, &str, u32, &str, _)| Task {
+            let task = |&(pid, parent, name, ..): &Process| Task {
                 pid,
                 parent,
                 name: name.to_owned(),
@@ -208,10 +210,8 @@ mod tests {
     }
 
     const US: u32 = 50;
-    const PAUSE: (u32, u32, &str, u32, &str, Option<&[u64]>) =
-        (1, 0, "pause", 65_535, "/../pause", None);
-    const PODMETER: (u32, u32, &str, u32, &str, Option<&[u64]>) =
-        (US, 0, "podmeter", 1337, "/", Some(&[3]));
+    const PAUSE: Process = (1, 0, "pause", 65_535, "/../pause", None);
+    const PODMETER: Process = (US, 0, "podmeter", 1337, "/", Some(&[3]));
 
     #[test]
     fn who_has_the_socket_is_the_app_with_all_its_children() {

@@ -49,14 +49,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 async fn until_ready(url: &AppMetrics, deadline: Instant) -> Result<(), FetchError> {
+    let mut said = None;
     loop {
-        let asked = fetch_once(url, MAX_BYTES, &Scraper::at(deadline)).await;
-        match asked {
+        let late = Instant::now() >= deadline;
+        match fetch_once(url, MAX_BYTES, &Scraper::at(deadline)).await {
             Ok(_) => return Ok(()),
-            // What it said last is why.
-            Err(error) if Instant::now() >= deadline => return Err(error),
-            Err(_) => sleep(BREATH.min(deadline - Instant::now())).await,
+            // What was said while there was time is why.
+            Err(error) if late => return Err(said.unwrap_or(error)),
+            Err(error) => said = Some(error),
         }
+        sleep(BREATH.min(deadline.saturating_duration_since(Instant::now()))).await;
     }
 }
 

@@ -232,7 +232,8 @@ impl Buckets {
             sum: totals.sum() as f64 / self.unit,
             count: totals.count(),
         };
-        family.point(labels, point);
+        let created = totals.created().and_then(|created| counted.extras().time(created));
+        family.since(created).point(labels, point);
     }
 
     /// Requests that stand for buckets, to who may see them.
@@ -244,7 +245,7 @@ impl Buckets {
         let examples = totals.examples(self.bounds).into_iter();
         let shown = examples.filter_map(|(bucket, example)| {
             let Example { value, at, trace } = example;
-            let span = format!("{:016x}", trace.span);
+            let span = format!("{:016x}", trace.span());
             let id = trace.id.to_text();
             let labels = Labels::from_pairs([("trace_id", id), ("span_id", span)]);
             Some((bucket, Exemplar::new(&labels, value as f64 / self.unit, extras.time(at)?)))

@@ -88,6 +88,7 @@ impl Show for Http {
         );
         for (key, totals) in &shown {
             let labels = cache.entry(*key).or_insert_with(|| self.labels(*key));
+            requests.since(recording.layout.time(totals.created()));
             requests.counter(labels, totals.requests());
             let counted = &recording.layout.durations;
             Buckets::CLIENT_SECONDS.show(&mut durations, labels, counted, &totals.durations);

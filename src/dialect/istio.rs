@@ -104,7 +104,7 @@ impl Istio {
             "Requests that were answered or given up.",
         );
         for (labels, totals) in &series {
-            requests.since(layout.time(totals.created)).counter(labels, totals.requests());
+            requests.since(layout.time(totals.created())).counter(labels, totals.requests());
         }
         families.push(requests.build());
 
@@ -112,7 +112,6 @@ impl Istio {
             |name, help, buckets: &Buckets, counted, of: fn(&HttpTotals) -> &Totals| {
                 let mut family = FamilyBuilder::new(name, Kind::Histogram, help);
                 for (labels, totals) in &series {
-                    family.since(layout.time(totals.created));
                     buckets.show(&mut family, labels, counted, of(totals));
                 }
                 families.push(family.build());

@@ -9,6 +9,7 @@ use super::bounds::Bounds;
 use super::cell::Cell;
 use super::native::{Exponential, Scale};
 use super::traces::{Example, Traces};
+use crate::clock::Nanos;
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
@@ -68,6 +69,8 @@ pub struct Totals {
     sum: u64,
     /// Requests that stand for buckets, in no order.
     examples: Vec<Example>,
+    /// Since when there is such a series, if that is known.
+    created: Option<Nanos>,
 }
 
 impl Totals {
@@ -86,6 +89,9 @@ impl Totals {
         self.sum = self.sum.wrapping_add(other.sum);
         self.add_counts(other.counts.iter().copied());
         self.examples.extend(&other.examples);
+        if let Some(created) = other.created {
+            self.began(created);
+        }
     }
 
     fn add_counts(&mut self, others: impl Iterator<Item = (u32, u64)>) {
@@ -110,6 +116,16 @@ impl Totals {
             self.counts.extend(next);
         }
         self.counts.extend(known.chain(others));
+    }
+
+    /// There is such a series since then, or has been before.
+    pub(super) fn began(&mut self, created: Nanos) {
+        self.created = Some(self.created.map_or(created, |known| known.min(created)));
+    }
+
+    /// Since when there is such a series, if that is known.
+    pub fn created(&self) -> Option<Nanos> {
+        self.created
     }
 
     /// How many values there are.

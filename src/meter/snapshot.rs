@@ -36,8 +36,6 @@ pub struct Snapshot {
 /// The exchanges of one key.
 #[derive(Clone, Debug)]
 pub struct HttpTotals {
-    /// Since when there is such a series.
-    pub created: Nanos,
     /// Latencies in nanoseconds; their number is the number of requests.
     pub durations: Totals,
     /// Nanoseconds until the answer's body began, or the answer ended without one; of answers
@@ -153,7 +151,7 @@ impl Snapshot {
         for shard in shards {
             for (key, series) in shard.http.iter() {
                 let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
-                totals.created = totals.created.min(series.created);
+                totals.began(series.created);
                 totals.durations.add(&series.durations);
                 totals.answer_times.add(&series.answer_times);
                 totals.request_bytes.add(&series.request_bytes);
@@ -255,13 +253,23 @@ impl Snapshot {
 impl HttpTotals {
     fn new(layout: &Layout) -> Self {
         Self {
-            created: Nanos(u64::MAX),
             durations: Totals::new(&layout.durations),
             answer_times: Totals::new(&layout.durations),
             request_bytes: Totals::new(&layout.sizes),
             response_bytes: Totals::new(&layout.sizes),
             latest: Some(Nanos(0)),
         }
+    }
+
+    fn began(&mut self, created: Nanos) {
+        let all = [&mut self.durations, &mut self.answer_times];
+        let all = all.into_iter().chain([&mut self.request_bytes, &mut self.response_bytes]);
+        all.for_each(|totals| totals.began(created));
+    }
+
+    /// Since when there is such a series, if that is known.
+    pub fn created(&self) -> Option<Nanos> {
+        self.durations.created()
     }
 
     /// How many requests there were.
@@ -271,7 +279,6 @@ impl HttpTotals {
 
     /// Adds the exchanges of another key.
     pub fn merge(&mut self, other: &Self) {
-        self.created = self.created.min(other.created);
         self.durations.merge(&other.durations);
         self.answer_times.merge(&other.answer_times);
         self.request_bytes.merge(&other.request_bytes);

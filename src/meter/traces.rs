@@ -30,7 +30,7 @@ pub struct Example {
 impl Example {
     /// Whether it was over later; of two at one time, readers see the same.
     pub(super) fn is_newer_than(&self, other: &Self) -> bool {
-        let key = |this: &Self| (this.at, this.value, this.trace.id.low, this.trace.span);
+        let key = |this: &Self| (this.at, this.value, this.trace.id.low(), this.trace.span());
         key(self) > key(other)
     }
 }
@@ -66,12 +66,13 @@ impl Traces {
 
 impl Entry {
     fn write(&self, example: Example) {
-        let Example { value, at, trace: Trace { id, span } } = example;
+        let Example { value, at, trace } = example;
+        let (id, span) = (trace.id, trace.span());
         let version = self.version.load(Relaxed);
         self.version.store(version.wrapping_add(1), Relaxed);
         // Nobody sees the words change before the version has.
         fence(Release);
-        let words = [value, at.0, id.high, id.low, id.is_short.into(), span.get()];
+        let words = [value, at.0, id.high(), id.low(), id.is_short().into(), span];
         for (place, word) in self.words.iter().zip(words) {
             place.store(word, Relaxed);
         }
@@ -86,8 +87,11 @@ impl Entry {
                 self.words.each_ref().map(|word| word.load(Relaxed));
             fence(Acquire);
             if before.is_multiple_of(2) && self.version.load(Relaxed) == before {
-                let id = TraceId { high, low, is_short: is_short != 0 };
-                let trace = Trace { id, span: NonZeroU64::new(span)? };
+                let id = match is_short {
+                    0 => TraceId::long(high, low),
+                    _ => TraceId::short(low),
+                };
+                let trace = Trace::new(id, NonZeroU64::new(span)?);
                 return Some(Example { value, at: Nanos(at), trace });
             }
             std::hint::spin_loop();
@@ -105,9 +109,10 @@ mod tests {
     use super::*;
 
     fn example(value: u64) -> Example {
-        let id = TraceId { high: value, low: !value, is_short: value.is_multiple_of(2) };
-        let span = NonZeroU64::new(value + 1).unwrap();
-        Example { value, at: Nanos(value), trace: Trace { id, span } }
+        let is_short = value.is_multiple_of(2);
+        let id = if is_short { TraceId::short(!value) } else { TraceId::long(value, !value) };
+        let trace = Trace::new(id, NonZeroU64::new(value + 1).unwrap());
+        Example { value, at: Nanos(value), trace }
     }
 
     #[test]

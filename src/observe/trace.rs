@@ -10,28 +10,62 @@ use std::num::NonZeroU64;
 pub struct Trace {
     /// The trace.
     pub id: TraceId,
-    /// The span.
-    pub span: NonZeroU64,
+    // Bytes, as numbers would ask for more room in what is kept of each stream.
+    span: [u8; 8],
 }
 
 /// The number of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceId {
-    /// The upper half.
-    pub high: u64,
-    /// The lower half.
-    pub low: u64,
-    /// It was told in 64 bits, as older tracers do, and is looked for in that spelling.
-    pub is_short: bool,
+    high: [u8; 8],
+    low: [u8; 8],
+    is_short: bool,
+}
+
+impl Trace {
+    /// The request of a span.
+    pub fn new(id: TraceId, span: NonZeroU64) -> Self {
+        Self { id, span: span.get().to_ne_bytes() }
+    }
+
+    /// The number of the span.
+    pub fn span(self) -> u64 {
+        u64::from_ne_bytes(self.span)
+    }
 }
 
 impl TraceId {
+    /// One of 128 bits, by its halves.
+    pub fn long(high: u64, low: u64) -> Self {
+        Self { high: high.to_ne_bytes(), low: low.to_ne_bytes(), is_short: false }
+    }
+
+    /// One that was told in 64 bits, as older tracers do, and is looked for in that spelling.
+    pub fn short(low: u64) -> Self {
+        Self { is_short: true, ..Self::long(0, low) }
+    }
+
+    /// Its upper half.
+    pub fn high(self) -> u64 {
+        u64::from_ne_bytes(self.high)
+    }
+
+    /// Its lower half.
+    pub fn low(self) -> u64 {
+        u64::from_ne_bytes(self.low)
+    }
+
+    /// Whether it was told in 64 bits.
+    pub fn is_short(self) -> bool {
+        self.is_short
+    }
+
     /// As it is spelt everywhere: hexadecimal digits, lower case.
     pub fn to_text(self) -> String {
         if self.is_short {
-            return format!("{:016x}", self.low);
+            return format!("{:016x}", self.low());
         }
-        format!("{:016x}{:016x}", self.high, self.low)
+        format!("{:016x}{:016x}", self.high(), self.low())
     }
 }
 
@@ -129,7 +163,7 @@ impl Told {
             return trace;
         }
         let (id, span) = (self.id?, self.span?);
-        (self.sampled || self.debug).then_some(Trace { id, span })
+        (self.sampled || self.debug).then_some(Trace::new(id, span))
     }
 }
 
@@ -150,7 +184,7 @@ fn traceparent(value: &[u8]) -> Option<Context> {
     let id = trace_id(&value[3..35])?;
     let span = span_id(&value[36..52])?;
     let sampled = hex(&value[53..])? & 1 == 1;
-    Some(Context(sampled.then_some(Trace { id, span })))
+    Some(Context(sampled.then_some(Trace::new(id, span))))
 }
 
 /// `traceid-spanid[-state[-parentspanid]]`, or the state alone. Without a state, whether it is
@@ -167,16 +201,16 @@ fn b3(value: &[u8]) -> Option<Context> {
         Some(b"0") | None => false,
         Some(_) => return None,
     };
-    Some(Context(sampled.then_some(Trace { id, span })))
+    Some(Context(sampled.then_some(Trace::new(id, span))))
 }
 
 fn trace_id(text: &[u8]) -> Option<TraceId> {
     let id = match text.len() {
-        16 => TraceId { high: 0, low: hex(text)?, is_short: true },
-        32 => TraceId { high: hex(&text[..16])?, low: hex(&text[16..])?, is_short: false },
+        16 => TraceId::short(hex(text)?),
+        32 => TraceId::long(hex(&text[..16])?, hex(&text[16..])?),
         _ => return None,
     };
-    (id.high != 0 || id.low != 0).then_some(id)
+    (id.high() != 0 || id.low() != 0).then_some(id)
 }
 
 fn span_id(text: &[u8]) -> Option<NonZeroU64> {
@@ -202,7 +236,7 @@ mod tests {
             let name = TraceName::of(name.as_bytes()).unwrap();
             told.take(name.with(value.as_bytes()));
         }
-        told.trace().map(|trace| (trace.id.to_text(), trace.span.get()))
+        told.trace().map(|trace| (trace.id.to_text(), trace.span()))
     }
 
     const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

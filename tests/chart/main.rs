@@ -33,5 +33,6 @@ mod injector;
 mod monitors;
 mod observed;
 mod operator;
+mod pages;
 mod schemas;
 mod values;

@@ -15,8 +15,7 @@ use crate::process::python;
 use crate::skip::skip;
 
 fn trace(number: u64) -> Trace {
-    let id = TraceId { high: 1, low: number, is_short: false };
-    Trace { id, span: NonZeroU64::new(number + 1).unwrap() }
+    Trace::new(TraceId::long(1, number), NonZeroU64::new(number + 1).unwrap())
 }
 
 /// Four requests at the same time, in three buckets of istio's, and one that nobody traces.

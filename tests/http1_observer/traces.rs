@@ -6,7 +6,7 @@ const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 fn trace(told: &Told, index: usize) -> Option<(String, u64)> {
-    told.exchange(index).trace.map(|trace| (trace.id.to_text(), trace.span.get()))
+    told.exchange(index).trace.map(|trace| (trace.id.to_text(), trace.span()))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::wire::*;
 const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 fn trace(told: &Told, index: usize) -> Option<(String, u64)> {
-    told.exchange(index).trace.map(|trace| (trace.id.to_text(), trace.span.get()))
+    told.exchange(index).trace.map(|trace| (trace.id.to_text(), trace.span()))
 }
 
 fn of(span: u64) -> Option<(String, u64)> {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// `document` after the steps of `patch`, in order.
-pub(crate) fn apply(document: &Value, patch: &Value) -> Value {
+/// `document` after the given steps, in order.
+pub(crate) fn apply(document: &Value, steps: &Value) -> Value {
     let mut document = document.clone();
-    for step in patch.as_array().unwrap() {
+    for step in steps.as_array().unwrap() {
         let path = step["path"].as_str().unwrap();
         let (parent, key) = path.rsplit_once('/').expect("no step is about the whole document");
         let key = key.replace("~1", "/").replace("~0", "~");

@@ -14,9 +14,9 @@ use crate::{process, read, skip};
 
 #[test]
 fn manifests_of_other_meshes_come_out_valid_and_go_back_as_they_were() {
-    let test = "manifests_of_other_meshes_come_out_valid_and_go_back_as_they_were";
+    let this = "manifests_of_other_meshes_come_out_valid_and_go_back_as_they_were";
     let Some(data) = process::reference_data() else {
-        return skip::skip(test, "no reference data");
+        return skip::skip(this, "no reference data");
     };
     let mut injected = 0;
     for file in manifests(&data) {
@@ -49,12 +49,12 @@ fn manifests_of_other_meshes_come_out_valid_and_go_back_as_they_were() {
 
 #[test]
 fn every_kubernetes_from_1_29_on_takes_what_comes_out() {
-    let test = "every_kubernetes_from_1_29_on_takes_what_comes_out";
+    let this = "every_kubernetes_from_1_29_on_takes_what_comes_out";
     let Some(python) = process::python() else {
-        return skip::skip(test, "PODMETER_PYTHON is not set");
+        return skip::skip(this, "PODMETER_PYTHON is not set");
     };
     let Some(data) = process::reference_data() else {
-        return skip::skip(test, "no reference data");
+        return skip::skip(this, "no reference data");
     };
     let folder = tempfile::tempdir().unwrap();
     let settings =
@@ -210,6 +210,23 @@ fn a_bad_command_line_a_missing_file_and_a_broken_one_differ() {
         assert!(said(&output).contains(sentence), "{}", said(&output));
         assert_eq!(said(&output).lines().count(), 1);
         assert_eq!(out(&output), "");
+    }
+}
+
+#[test]
+fn waiting_ends_with_what_was_waited_for_or_says_why_not() {
+    let wait = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_podmeter")).arg("wait").args(args).output().unwrap()
+    };
+    assert_eq!(wait(&["1ms"]).status.code(), Some(0));
+    let nobody = format!("http://{}/healthz/ready", process::free_port());
+    let output = wait(&["--until-ready", &nobody, "10ms"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).starts_with(&format!("podmeter: {nobody}: ")), "{}", said(&output));
+    for args in [&["soon"][..], &["--until-ready", "ftp://x", "1s"], &[]] {
+        let output = wait(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
     }
 }
 

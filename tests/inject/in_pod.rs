@@ -173,12 +173,11 @@ fn contained(pod: &TestPod, container: &Value) -> Command {
     let fields = BTreeMap::from(POD_FIELDS);
     for variable in container["env"].as_array().into_iter().flatten() {
         let name = variable["name"].as_str().unwrap();
-        let value = match variable["value"].as_str() {
-            Some(value) => value.replace("$$", "$"),
-            None => {
-                let path = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str().unwrap();
-                (*fields.get(path).unwrap_or_else(|| panic!("{path} is no field"))).to_owned()
-            }
+        let value = if let Some(value) = variable["value"].as_str() {
+            value.replace("$$", "$")
+        } else {
+            let path = variable["valueFrom"]["fieldRef"]["fieldPath"].as_str().unwrap();
+            (*fields.get(path).unwrap_or_else(|| panic!("{path} is no field"))).to_owned()
         };
         command.env(name, value);
     }

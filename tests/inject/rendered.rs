@@ -39,12 +39,12 @@ fn entries(
     for (key, value) in value.as_object().unwrap() {
         comment(column, picks, lines);
         let key = format!("{}{}:", " ".repeat(column), scalar(&Value::from(&**key), picks));
-        below(key, value, column, lists, picks, lines);
+        below(&key, value, column, lists, picks, lines);
     }
 }
 
 fn below(
-    head: String,
+    head: &str,
     value: &Value,
     column: usize,
     lists: bool,
@@ -71,7 +71,7 @@ fn below(
             }
         }
         Value::Object(_) | Value::Array(_) => {
-            lines.push(format!("{head} {}{trailing}", flow(value)))
+            lines.push(format!("{head} {}{trailing}", flow(value)));
         }
         Value::Null if picks.of(3) == 0 => lines.push(format!("{head}{trailing}")),
         _ => lines.push(format!("{head} {}{trailing}", scalar(value, picks))),
@@ -94,7 +94,7 @@ fn item_entries(
             " ".repeat(column + 2)
         };
         let head = format!("{lead}{}:", scalar(&Value::from(&**key), picks));
-        below(head, value, column + 2, lists, picks, lines);
+        below(&head, value, column + 2, lists, picks, lines);
     }
 }
 

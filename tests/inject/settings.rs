@@ -3,14 +3,14 @@
 use podmeter::inject::{Facts, Outcome, Sidecar, Workload, inject, settings};
 use serde_json::{Value, json};
 
-fn with(annotations: Value) -> Value {
+fn with(annotations: &Value) -> Value {
     json!({"metadata": {"annotations": annotations}, "spec": {"containers": [
         {"name": "web", "ports": [{"name": "http", "containerPort": 8080}]}
     ]}})
 }
 
 #[track_caller]
-fn pod(annotations: Value) -> Value {
+fn pod(annotations: &Value) -> Value {
     match inject(&with(annotations), &Facts::default(), &Sidecar::default()) {
         Outcome::Injected(injected) => injected.pod,
         other => panic!("{other:?}"),
@@ -18,7 +18,7 @@ fn pod(annotations: Value) -> Value {
 }
 
 #[track_caller]
-fn refusal(annotations: Value) -> String {
+fn refusal(annotations: &Value) -> String {
     match inject(&with(annotations), &Facts::default(), &Sidecar::default()) {
         Outcome::Refused(refusal) => refusal.to_string(),
         other => panic!("{other:?}"),
@@ -40,7 +40,7 @@ fn args(container: &Value) -> Vec<&str> {
 
 #[test]
 fn an_annotation_is_a_flag_of_the_proxy_or_of_the_rules() {
-    let pod = pod(json!({
+    let pod = pod(&json!({
         "podmeter.io/dialect": "envoy",
         "podmeter.io/max-connections": "77",
         "podmeter.io/exclude-inbound-ports": "22,25",
@@ -84,7 +84,7 @@ fn an_annotation_is_a_flag_of_the_proxy_or_of_the_rules() {
 
 #[test]
 fn listeners_that_move_take_the_rules_and_the_declared_ports_along() {
-    let pod = pod(json!({
+    let pod = pod(&json!({
         "podmeter.io/inbound-listen": "16006",
         "podmeter.io/stats-listen": "16090",
         "podmeter.io/health-listen": "16021",
@@ -102,11 +102,11 @@ fn listeners_that_move_take_the_rules_and_the_declared_ports_along() {
 
 #[test]
 fn a_forward_needs_no_init_container() {
-    let pod = pod(json!({"podmeter.io/forward": "8080=8081"}));
+    let pod = pod(&json!({"podmeter.io/forward": "8080=8081"}));
     assert_eq!(pod["spec"]["initContainers"].as_array().unwrap().len(), 1);
     assert_eq!(args(init(&pod))[..2], ["proxy", "--forward=8080=8081"]);
     let both = json!({"podmeter.io/forward": "18080=8081", "podmeter.io/redirect": "true"});
-    let both = self::pod(both);
+    let both = self::pod(&both);
     assert!(args(proxy(&both)).contains(&"--inbound-listen=0.0.0.0:15006"));
     assert!(
         args(init(&both))
@@ -117,7 +117,7 @@ fn a_forward_needs_no_init_container() {
 
 #[test]
 fn tproxy_takes_root_and_one_capability() {
-    let pod = pod(json!({"podmeter.io/inbound-mode": "tproxy"}));
+    let pod = pod(&json!({"podmeter.io/inbound-mode": "tproxy"}));
     assert!(args(init(&pod)).contains(&"--mode=tproxy"));
     let security = &proxy(&pod)["securityContext"];
     assert_eq!((&security["runAsUser"], &security["runAsGroup"]), (&json!(0), &json!(1337)));
@@ -126,7 +126,7 @@ fn tproxy_takes_root_and_one_capability() {
 
 #[test]
 fn an_ordinary_container_comes_first_and_the_rules_come_last() {
-    let mut pod = with(json!({"podmeter.io/native-sidecar": "false"}));
+    let mut pod = with(&json!({"podmeter.io/native-sidecar": "false"}));
     pod["spec"]["initContainers"] = json!([{"name": "migrate"}]);
     pod["spec"]["terminationGracePeriodSeconds"] = json!(60);
     let facts = Facts { workload: Some(Workload::new("Deployment", "web")), ..Facts::default() };
@@ -162,7 +162,7 @@ fn an_ordinary_container_comes_first_and_the_rules_come_last() {
 
 #[test]
 fn the_pod_says_who_it_is() {
-    let mut pod = with(json!({}));
+    let mut pod = with(&json!({}));
     pod["metadata"]["labels"] = json!({"app": "shop", "app.kubernetes.io/version": "v2"});
     let facts = Facts { workload: Some(Workload::new("Deployment", "shop")), ..Facts::default() };
     let Outcome::Injected(injected) = inject(&pod, &facts, &Sidecar::default()) else { panic!() };
@@ -191,7 +191,7 @@ fn scrape_annotations_point_at_the_proxy_which_merges_what_they_pointed_at() {
         annotations.remove("podmeter.io/status");
         Value::Object(annotations)
     };
-    let scraped = pod(json!({"prometheus.io/scrape": "true", "prometheus.io/port": "9102",
+    let scraped = pod(&json!({"prometheus.io/scrape": "true", "prometheus.io/port": "9102",
         "prometheus.io/path": "stats,x", "prometheus.io/scheme": "https"}));
     assert_eq!(
         annotations(&scraped),
@@ -201,7 +201,7 @@ fn scrape_annotations_point_at_the_proxy_which_merges_what_they_pointed_at() {
     let source = "--app-metrics=https://127.0.0.1:9102/stats%2Cx,insecure-skip-verify=true";
     assert!(args(proxy(&scraped)).contains(&source), "{:?}", args(proxy(&scraped)));
 
-    let bare = pod(json!({"prometheus.io/scrape": "true"}));
+    let bare = pod(&json!({"prometheus.io/scrape": "true"}));
     assert!(args(proxy(&bare)).contains(&"--app-metrics=http://127.0.0.1:8080/metrics"));
     for (given, source) in [
         (json!({"prometheus.io/scrape": "false", "prometheus.io/port": "9102"}), None),
@@ -214,7 +214,7 @@ fn scrape_annotations_point_at_the_proxy_which_merges_what_they_pointed_at() {
         (json!({"prometheus.io/scrape": "true", "podmeter.io/app-metrics": ":7/m"}), Some(":7/m")),
         (json!({"podmeter.io/prometheus-annotations": "add"}), None),
     ] {
-        let after = pod(given.clone());
+        let after = pod(&given);
         let told =
             args(proxy(&after)).into_iter().find_map(|arg| arg.strip_prefix("--app-metrics="));
         assert_eq!(told, source, "{given}");
@@ -228,7 +228,7 @@ fn scrape_annotations_point_at_the_proxy_which_merges_what_they_pointed_at() {
 
 #[test]
 fn probes_that_would_lie_are_asked_through_the_proxy() {
-    let mut pod = with(json!({"podmeter.io/exclude-inbound-ports": "9"}));
+    let mut pod = with(&json!({"podmeter.io/exclude-inbound-ports": "9"}));
     pod["spec"]["containers"] = json!([
         {"name": "web", "ports": [{"name": "http", "containerPort": 8080}],
          "livenessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 7, "timeoutSeconds": 4},
@@ -304,7 +304,7 @@ fn what_cannot_be_is_refused_in_the_words_of_whoever_set_it() {
         (json!({"podmeter.io/backend": "ebpf"}), "podmeter.io/backend is \"ebpf\""),
         (json!({"podmeter.io/app-metrics": "ftp://x"}), "podmeter.io/app-metrics is"),
     ] {
-        let said = refusal(annotations);
+        let said = refusal(&annotations);
         assert!(said.contains(sentence), "{said}");
         assert_eq!(said.lines().count(), 1);
     }
@@ -315,20 +315,20 @@ fn what_cannot_be_is_refused_in_the_words_of_whoever_set_it() {
 #[test]
 fn an_annotation_beats_a_flag_and_an_empty_one_the_flag_too() {
     let sidecar = Sidecar::new([("workers", "2"), ("max-series", "5")]).unwrap();
-    let pod = with(json!({"podmeter.io/workers": "3", "podmeter.io/max-series": ""}));
+    let pod = with(&json!({"podmeter.io/workers": "3", "podmeter.io/max-series": ""}));
     let Outcome::Injected(injected) = inject(&pod, &Facts::default(), &sidecar) else { panic!() };
     assert_eq!(args(proxy(&injected.pod)), ["proxy", "--workers=3", "--drain-timeout=25s"]);
 }
 
 #[test]
 fn nothing_in_an_argument_is_taken_for_a_variable_by_kubernetes() {
-    let pod = pod(json!({"podmeter.io/app-metrics": "http://127.0.0.1:1/$(HOME)"}));
+    let pod = pod(&json!({"podmeter.io/app-metrics": "http://127.0.0.1:1/$(HOME)"}));
     assert!(args(proxy(&pod)).contains(&"--app-metrics=http://127.0.0.1:1/$$(HOME)"));
 }
 
 #[test]
 fn amounts_give_way_to_what_is_said() {
-    let resources = |annotations| proxy(&pod(annotations))["resources"].clone();
+    let resources = |annotations: Value| proxy(&pod(&annotations))["resources"].clone();
     assert_eq!(
         resources(json!({})),
         json!({"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "256Mi"}})

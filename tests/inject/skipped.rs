@@ -3,7 +3,7 @@
 use podmeter::inject::{Consent, Facts, Outcome, Sidecar, Workload, inject};
 use serde_json::{Value, json};
 
-fn pod(spec: Value) -> Value {
+fn pod(spec: &Value) -> Value {
     let mut pod = json!({"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a"}]}});
     for (key, value) in spec.as_object().unwrap() {
         pod["spec"][key] = value.clone();
@@ -23,41 +23,41 @@ fn reason(pod: &Value, facts: &Facts, settings: &[(&str, &str)]) -> (&'static st
 fn each_reason_is_said() {
     let facts = Facts::default();
     for (pod, word, said) in [
-        (pod(json!({"hostNetwork": true})), "host_network", "hostNetwork"),
-        (pod(json!({"os": {"name": "windows"}})), "windows", "Windows"),
-        (pod(json!({"nodeSelector": {"kubernetes.io/os": "windows"}})), "windows", "Windows"),
+        (pod(&json!({"hostNetwork": true})), "host_network", "hostNetwork"),
+        (pod(&json!({"os": {"name": "windows"}})), "windows", "Windows"),
+        (pod(&json!({"nodeSelector": {"kubernetes.io/os": "windows"}})), "windows", "Windows"),
         (
-            pod(json!({"containers": [{"name": "a"}, {"name": "istio-proxy"}]})),
+            pod(&json!({"containers": [{"name": "a"}, {"name": "istio-proxy"}]})),
             "other_mesh",
             "another mesh's sidecar is present: container istio-proxy",
         ),
-        (pod(json!({"initContainers": [{"name": "linkerd-init"}]})), "other_mesh", "linkerd-init"),
+        (pod(&json!({"initContainers": [{"name": "linkerd-init"}]})), "other_mesh", "linkerd-init"),
         (
-            pod(json!({"initContainers": [{"name": "podmeter-proxy"}]})),
+            pod(&json!({"initContainers": [{"name": "podmeter-proxy"}]})),
             "already_injected",
             "already",
         ),
         (
-            pod(json!({"containers": [{"name": "a", "securityContext": {"runAsUser": 1337}}]})),
+            pod(&json!({"containers": [{"name": "a", "securityContext": {"runAsUser": 1337}}]})),
             "same_user",
             "container a runs as user 1337",
         ),
         (
-            pod(json!({"securityContext": {"runAsUser": 1337}})),
+            pod(&json!({"securityContext": {"runAsUser": 1337}})),
             "same_user",
             "podmeter.io/proxy-uid",
         ),
         (
-            pod(json!({"securityContext": {"runAsGroup": 1337}})),
+            pod(&json!({"securityContext": {"runAsGroup": 1337}})),
             "same_user",
             "podmeter.io/proxy-gid",
         ),
         (
-            pod(json!({"containers": [{"name": "a", "ports": [{"containerPort": 15090}]}]})),
+            pod(&json!({"containers": [{"name": "a", "ports": [{"containerPort": 15090}]}]})),
             "port_taken",
             "podmeter.io/stats-listen",
         ),
-        (pod(json!({"containers": []})), "no_containers", "no containers"),
+        (pod(&json!({"containers": []})), "no_containers", "no containers"),
     ] {
         let (as_word, sentence) = reason(&pod, &facts, &[]);
         assert_eq!(as_word, word);
@@ -89,7 +89,7 @@ fn what_only_looks_like_a_reason_is_none() {
         // Contour's Envoy is an app.
         (json!({"containers": [{"name": "envoy"}]}), vec![]),
     ] {
-        let outcome = inject(&pod(spec), &facts, &Sidecar::new(settings).unwrap());
+        let outcome = inject(&pod(&spec), &facts, &Sidecar::new(settings).unwrap());
         assert!(matches!(outcome, Outcome::Injected(_)), "{outcome:?}");
     }
 }
@@ -97,7 +97,7 @@ fn what_only_looks_like_a_reason_is_none() {
 #[test]
 fn the_pod_decides_and_its_label_before_its_annotation() {
     let with = |label: Option<&str>, annotation: Option<&str>| {
-        let mut pod = pod(json!({}));
+        let mut pod = pod(&json!({}));
         if let Some(label) = label {
             pod["metadata"]["labels"] = json!({"podmeter.io/inject": label});
         }
@@ -134,8 +134,8 @@ fn the_pod_decides_and_its_label_before_its_annotation() {
 fn a_job_is_never_kept_from_finishing() {
     let facts = Facts { workload: Some(Workload::new("Job", "a")), ..Facts::default() };
     let ordinary = [("native-sidecar", "false")];
-    assert_eq!(reason(&pod(json!({})), &facts, &ordinary).0, "would_not_finish");
-    let never = pod(json!({"restartPolicy": "Never"}));
+    assert_eq!(reason(&pod(&json!({})), &facts, &ordinary).0, "would_not_finish");
+    let never = pod(&json!({"restartPolicy": "Never"}));
     assert_eq!(reason(&never, &Facts::default(), &ordinary).0, "would_not_finish");
     let outcome = inject(&never, &facts, &Sidecar::default());
     assert!(matches!(outcome, Outcome::Injected(_)));
@@ -143,7 +143,7 @@ fn a_job_is_never_kept_from_finishing() {
 
 #[test]
 fn another_version_is_named() {
-    let mut pod = pod(json!({"initContainers": [{"name": "podmeter-proxy"}]}));
+    let mut pod = pod(&json!({"initContainers": [{"name": "podmeter-proxy"}]}));
     pod["metadata"]["annotations"] = json!({"podmeter.io/status": "{\"version\":\"0.0.1\"}"});
     let said = reason(&pod, &Facts::default(), &[]).1;
     assert_eq!(said, "already injected, by version 0.0.1; take that out first (--uninject)");

@@ -1,6 +1,8 @@
 //! Streams of manifests: what has no pods goes through to the byte, and of the rest all that is
 //! not told to change.
 
+use std::fmt::Write;
+
 use podmeter::inject::manifest::{Change, Done, transform};
 use podmeter::inject::{Facts, Outcome, Sidecar, Workload, inject};
 use proptest::prelude::*;
@@ -222,7 +224,7 @@ fn an_alias_bomb_is_refused() {
             .to_owned();
     for level in 1..12 {
         let below = format!("*x{}", level - 1);
-        text += &format!("x{level}: &x{level} [{}]\n", vec![below; 9].join(", "));
+        writeln!(text, "x{level}: &x{level} [{}]", vec![below; 9].join(", ")).unwrap();
     }
     let error = transform(&text, &|_, _| Change::Skip(String::new())).unwrap_err();
     assert!(error.to_string().contains("4MiB"), "{error}");

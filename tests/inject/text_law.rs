@@ -93,7 +93,10 @@ pub(crate) fn check_settings(set: &[(u8, String)], as_flags: bool) -> Result<(),
         Outcome::Refused(refusal) => one_line(refusal.to_string()),
         Outcome::Skipped(skip) => one_line(skip.to_string()),
         Outcome::Injected(injected) => match uninject(&injected.pod) {
-            Some(back) if back.to_string() == pod.to_string() => Ok(()),
+            // As texts, so that the order of keys counts.
+            Some(back) if serde_json::to_string(&back).ok() == serde_json::to_string(&pod).ok() => {
+                Ok(())
+            }
             back => Err(format!("{pod} became {back:?}")),
         },
     }

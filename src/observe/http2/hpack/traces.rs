@@ -111,7 +111,7 @@ mod tests {
             assert_eq!(traces.trace(), None);
             let span = Said::Span(std::num::NonZeroU64::new(1));
             traces.told.take(span);
-            assert_eq!(traces.trace().unwrap().id.low, at as u64 + 1);
+            assert_eq!(traces.trace().unwrap().id.low(), at as u64 + 1);
         }
         traces.begin();
         traces.told(span);
