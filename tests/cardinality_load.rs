@@ -1,9 +1,6 @@
 //! A million distinct URLs, hosts and methods, read and recorded: memory stays where it was after the
 //! first ten thousand, and not one request is lost.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-#![expect(clippy::print_stdout, reason = "figures for those who ask with --nocapture")]
-
 use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
