@@ -8,7 +8,7 @@ use podmeter::observe::path::{LONGEST_TEMPLATE, Templates, fold};
 pub(crate) fn check(texts: &[String], path: &[u8]) -> Result<(), String> {
     let mut buffer = [0; LONGEST_TEMPLATE];
     if let Some(template) = fold(path, &mut buffer) {
-        let segments = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'/').count();
+        let segments = |bytes: &[u8]| bytes.split(|b| *b == b'/').count();
         let is_clean = template.bytes().all(|b| b.is_ascii_graphic());
         if !is_clean || segments(template.as_bytes()) != segments(path) {
             return Err(format!("{path:?} is folded to {template:?}"));

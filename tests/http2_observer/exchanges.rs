@@ -3,6 +3,8 @@
 use crate::talk::{Talk, at, passed_at};
 use crate::wire::*;
 use podmeter::observe::host::HostId;
+use podmeter::observe::path::PathId;
+use podmeter::observe::{Method, Version};
 
 /// A connection on which both sides have said their SETTINGS: steps 0 and 1.
 pub(crate) fn open() -> Talk {
@@ -20,6 +22,28 @@ fn a_request_and_its_answer_are_one_exchange() {
     assert_eq!(exchange.started, at(2));
     assert_eq!(exchange.first_byte, Some(passed_at(3)));
     assert_eq!(exchange.ended, passed_at(3));
+}
+
+#[test]
+fn a_request_is_told_by_its_method_and_its_path_however_that_is_written() {
+    let ask = |stream, path| {
+        let fields = [(":method", "POST"), (":scheme", "http"), (":path", path)];
+        headers(stream, END_STREAM, &fields)
+    };
+    // `/` is in the static table; the others are literals.
+    let paths = ["/", "/users/7?q=/", "/orders/1", "/orders/2", "/gone"];
+    let asks: Vec<u8> = (1..).step_by(2).zip(paths).flat_map(|(id, path)| ask(id, path)).collect();
+    let answers: Vec<u8> =
+        (1..10).step_by(2).flat_map(|id| status(id, END_STREAM, "200")).collect();
+    let told = open().client(asks).app(answers).closes();
+    let seen = |index| {
+        let exchange = told.exchange(index);
+        assert_eq!((exchange.method, exchange.version), (Method::Post, Version::Http2));
+        exchange.path
+    };
+    let learned = seen(2);
+    assert_eq!([seen(0), seen(1)], [PathId(1), PathId(0)]);
+    assert!(learned != PathId::OTHER && seen(3) == learned && seen(4) != learned);
 }
 
 #[test]
