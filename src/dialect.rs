@@ -1,7 +1,7 @@
 //! Shows the one recording under the names that other systems' dashboards and checks ask for.
 //!
-//! A dialect is a pure view of a [`Recording`]: it adds nothing, forgets nothing and knows no bytes.
-//! To add one, write a file here that ends in a [`BuiltIn`], and name it in [`BUILT_IN`]: that one
+//! A dialect is a pure view of a `Recording`: it adds nothing, forgets nothing and knows no bytes.
+//! To add one, write a file here that ends in a `BuiltIn`, and name it in `BUILT_IN`: that one
 //! line makes it known to `--dialect`, and has the meter count over its bounds.
 //!
 //! The meter counts over the bounds of all dialects, asked for or not, so what a request costs does

@@ -3,7 +3,7 @@
 //! [`inject`] is a function of the pod, a few [`Facts`] and a [`Sidecar`]: it knows no clock, no
 //! cluster and no file. A pod stays JSON, so that what we do not know survives. The command line
 //! maps it over a stream of manifests, the webhook over reviews; what the one writes is what the other
-//! [patches](patch). Its laws: injecting twice is injecting once, and [`uninject`] gives back what
+//! [patches](patch()). Its laws: injecting twice is injecting once, and [`uninject`] gives back what
 //! there was.
 //!
 //! A pod here is an object with `metadata` and `spec`: a Pod, or the template of a workload.

@@ -138,6 +138,12 @@ fn environment(plan: &Plan, pod: &Value, facts: &Facts, extra: &Extra) -> Vec<Va
 
         None => env.push(from("PODMETER_WORKLOAD", "metadata.name")),
     }
+    // What a Deployment is taken for is the proxy's default.
+    let kind = facts.workload.as_ref().map(|workload| workload.kind.as_str());
+    let is_kind = |kind: &&str| *kind != "Deployment" && kind.chars().all(char::is_alphanumeric);
+    if let Some(kind) = kind.filter(is_kind) {
+        env.push(json!({"name": "PODMETER_WORKLOAD_KIND", "value": kind}));
+    }
     let hash = facts.workload.as_ref().and_then(Workload::hash_label);
     if let Some(hash) = hash.filter(|_| !plan.says_workload()) {
         env.push(from("PODMETER_POD_TEMPLATE_HASH", &label(hash)));
