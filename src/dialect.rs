@@ -10,6 +10,7 @@
 mod buckets;
 mod built_in;
 mod custom;
+mod dated;
 mod envoy;
 mod http;
 mod istio;

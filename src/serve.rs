@@ -2,7 +2,7 @@
 //! the health listener.
 //!
 //! The listeners share one loop ([`http`]) and differ in their routes: [`stats`], [`admin`] and
-//! [`health`] each turn a request into a [`Reply`](reply::Reply), which goes out compressed and in
+//! [`health`] each turn a request into a [`Reply`], which goes out compressed and in
 //! parts ([`outgoing`]). A scrape's answer is written while it is being sent ([`exposed`]); [`room`]
 //! and [`readers`] bound what answers on their way may hold.
 

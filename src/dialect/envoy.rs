@@ -12,6 +12,7 @@ pub(super) use dotted::dotted;
 
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show};
+use super::dated::Dated;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Detail, HttpKey, HttpTotals, Layout, RouteTotals, Snapshot, Totals};
 use crate::observe::Flags;
@@ -38,9 +39,9 @@ struct Envoy {
 #[derive(Clone, Debug, Default)]
 struct PortSums {
     /// By status code.
-    codes: BTreeMap<u16, u64>,
+    codes: BTreeMap<u16, Dated>,
     /// By class of status code.
-    classes: BTreeMap<u16, u64>,
+    classes: BTreeMap<u16, Dated>,
     broken_off: u64,
     durations: Totals,
 }
@@ -82,8 +83,9 @@ impl PortSums {
         let requests = totals.requests();
         self.durations.merge(&totals.durations);
         if key.status != 0 {
-            *self.codes.entry(key.status).or_default() += requests;
-            *self.classes.entry(key.status / 100).or_default() += requests;
+            let dated = Dated::new(requests, totals.created());
+            self.codes.entry(key.status).or_default().add(dated);
+            self.classes.entry(key.status / 100).or_default().add(dated);
         }
         if matches!(
             key.flags,
@@ -95,17 +97,17 @@ impl PortSums {
 
     fn merge(&mut self, other: &Self) {
         for (code, requests) in &other.codes {
-            *self.codes.entry(*code).or_default() += requests;
+            self.codes.entry(*code).or_default().add(*requests);
         }
         for (class, requests) in &other.classes {
-            *self.classes.entry(*class).or_default() += requests;
+            self.classes.entry(*class).or_default().add(*requests);
         }
         self.broken_off += other.broken_off;
         self.durations.merge(&other.durations);
     }
 
     fn completed(&self) -> u64 {
-        self.codes.values().sum()
+        self.codes.values().map(|requests| requests.count).sum()
     }
 }
 
@@ -148,15 +150,17 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
         "Requests answered, by status code.",
     );
     for Shown { port, sums, .. } in &http {
-        for (code, &requests) in &sums.codes {
+        for (code, requests) in &sums.codes {
             let code = code.to_string();
-            by_code.counter(&port.cluster_labels_and(&[(CODE, &code)]), requests);
+            by_code.since(layout.time(requests.created));
+            by_code.counter(&port.cluster_labels_and(&[(CODE, &code)]), requests.count);
         }
     }
     families.push(by_code.build());
     families.push(classes(
         "envoy_cluster_upstream_rq_xx",
         "Requests answered, by class of status code.",
+        layout,
         &http,
         |port, class| port.cluster_labels_and(&[(CLASS, class)]),
     ));
@@ -263,6 +267,7 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
     families.push(classes(
         "envoy_http_downstream_rq_xx",
         "Requests from clients answered, by class of status code.",
+        layout,
         &http,
         |port, class| port.manager_labels_and(&[(CLASS, class)]),
     ));
@@ -273,13 +278,15 @@ fn show_downstream(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>)
 fn classes(
     name: &'static str,
     help: &'static str,
+    layout: &Layout,
     ports: &[Shown<'_>],
     labels: fn(&Port, &str) -> Labels,
 ) -> Family<'static> {
     let mut family = FamilyBuilder::new(name, Kind::Counter, help);
     for shown in ports {
-        for (class, &requests) in &shown.sums.classes {
-            family.counter(&labels(shown.port, &class.to_string()), requests);
+        for (class, requests) in &shown.sums.classes {
+            family.since(layout.time(requests.created));
+            family.counter(&labels(shown.port, &class.to_string()), requests.count);
         }
     }
     family.build()

@@ -10,6 +10,7 @@ mod transport;
 use super::UNKNOWN;
 use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
+use super::dated::Dated;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{Detail, HttpKey, Snapshot, Totals};
 use crate::observe::Flags;
@@ -110,11 +111,13 @@ impl Linkerd {
             let endpoint = self.targets.endpoint(recording.snapshot, key.route, key.host);
             (key.status != 0).then(|| (endpoint, Class::of(key)))
         });
-        let mut shown: BTreeMap<(Endpoint, Class), u64> = BTreeMap::new();
+        let mut shown: BTreeMap<(Endpoint, Class), Dated> = BTreeMap::new();
         for ((endpoint, class), totals) in &exchanges {
-            *shown.entry((*endpoint, *class)).or_default() += totals.requests();
+            let dated = Dated::new(totals.requests(), totals.created());
+            shown.entry((*endpoint, *class)).or_default().add(dated);
             // Whoever asks by address instead of name must find a series that began at zero, too.
-            shown.entry((endpoint.of_nobody(), *class)).or_default();
+            let none = Dated::new(0, totals.created());
+            shown.entry((endpoint.of_nobody(), *class)).or_default().add(none);
         }
         let mut family = FamilyBuilder::new(
             "response_total",
@@ -128,7 +131,8 @@ impl Linkerd {
                 ("grpc_status", class.grpc_status),
                 ("error", class.error),
             ];
-            family.counter(&self.labels(endpoint, &class_labels), responses);
+            family.since(recording.layout.time(responses.created));
+            family.counter(&self.labels(endpoint, &class_labels), responses.count);
         }
         families.push(family.build());
     }

@@ -97,6 +97,7 @@ impl Osm {
                 HttpKey::OVERFLOW_STATUS => "overflow".to_owned(),
                 status => status.to_string(),
             };
+            family.since(recording.layout.time(totals.created()));
             family.counter(&self.labels(way, Some(&code)), totals.requests());
         }
         families.push(family.build());

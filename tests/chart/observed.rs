@@ -292,7 +292,7 @@ fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) 
         target: "podinfo",
         service: "podinfo",
         route: "",
-        interval: "1m",
+        interval: "5m",
     };
     for observer in &world.observers {
         for query in [observer.success_rate(canary), observer.duration(canary)] {
@@ -327,7 +327,7 @@ fn templates_answer(rendered: &Rendered, prometheus: &Prometheus) {
         let query = query
             .replace("{{ namespace }}", "test")
             .replace("{{ target }}", "podinfo")
-            .replace("{{ interval }}", "1m");
+            .replace("{{ interval }}", "5m");
         assert!(!query.contains("{{"), "{query}");
         let value = prometheus.value(&query).unwrap();
         assert!(value >= 0.0, "{query}: {value}");
@@ -343,7 +343,7 @@ fn panels_answer(prometheus: &Prometheus) {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let query = target["expr"].as_str().unwrap();
             let query = query
-                .replace("$__rate_interval", "1m")
+                .replace("$__rate_interval", "5m")
                 .replace("$namespace", "test")
                 .replace("$workload", "podinfo");
             assert!(!query.contains('$'), "{query}");

@@ -2,6 +2,7 @@
 //! processes use. A real Prometheus finds the truth in them.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::float_cmp, reason = "counts are compared exactly")]
 #![expect(clippy::print_stdout, reason = "what programs said is shown when a test fails")]
 
 #[path = "../support/exposition_checker.rs"]
@@ -16,6 +17,7 @@ mod native;
 mod process;
 mod processes;
 #[path = "../support/prom.rs"]
+#[expect(dead_code, reason = "each suite takes what it needs")]
 mod prom;
 mod prometheus;
 #[path = "../support/scrape.rs"]

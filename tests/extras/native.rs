@@ -24,7 +24,9 @@ fn some() -> impl Strategy<Value = Vec<Asked>> {
 
 fn known(schema: u8, natives: Option<Natives>, asked: &[Asked]) -> Known {
     let mut known = Known::new(schema, natives);
-    asked.iter().for_each(|asked| known.record(*asked));
+    for asked in asked {
+        known.record(*asked);
+    }
     known
 }
 

@@ -72,7 +72,11 @@ fn all_workers_of_an_app_count_together_and_one_that_dies_stays_counted() {
     let sidecar = Sidecar::start("sidecar", folder.path(), addr, "");
     let idle = sees(&sidecar, 3);
     let value = |scrape: &Scrape, name: &str| scrape.value(name, &[]);
+    let documented = include_str!("../../docs/metrics.md");
     for name in FAMILIES {
+        let kind = if name == CPU { "counter" } else { "gauge" };
+        assert!(idle.text.contains(&format!("# TYPE {name} {kind}\n")), "{name}");
+        assert!(documented.contains(&format!("| `{name}` | {kind} |")), "{name}");
         assert!(value(&idle, name) > 0.0, "{name}");
         assert_eq!(idle.count(name, &[]), 1, "{name}");
     }
@@ -81,7 +85,6 @@ fn all_workers_of_an_app_count_together_and_one_that_dies_stays_counted() {
     assert!(value(&idle, "process_open_fds") >= 9.0);
     assert!(value(&idle, "process_max_fds") > value(&idle, "process_open_fds"));
     assert!(value(&idle, "process_start_time_seconds") > 1.5e9);
-    assert!(idle.text.contains(&format!("# TYPE {CPU} counter\n")));
 
     for _ in 0..10 {
         assert_eq!(get(sidecar.inbound, "/burn").status, 200);

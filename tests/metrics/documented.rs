@@ -112,9 +112,9 @@ fn asked_of_others() -> Scrape {
         durations: dialect::duration_bounds(),
         sizes: dialect::size_bounds(),
         held: dialect::held_bounds(),
-        extras: Extras::default(),
         shards: 1,
         max_series: 100,
+        extras: Extras::default(),
     });
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
