@@ -62,6 +62,11 @@ impl Paths {
             return Path::Known(known);
         }
         let Some(learned) = &self.learned else { return Path::OTHER };
+        // A path of words alone is a template as it is, and most are known.
+        let is_words = !path.iter().any(|b| b.is_ascii_digit() || *b == b'{');
+        if is_words && let Some(known) = str::from_utf8(path).ok().and_then(|p| learned.find(p)) {
+            return Path::Known(known);
+        }
         let mut buffer = [0; LONGEST_TEMPLATE];
         match fold(path, &mut buffer) {
             Some(template) => Self::find_in(learned, template, has_room),

@@ -15,7 +15,8 @@ pub(super) struct Learned {
     most: u16,
     /// Each template where its hash says, or at the next free place. At most half are taken.
     places: Box<[OnceLock<Known>]>,
-    hasher: RandomState,
+    /// Nobody outside knows it, so nobody can choose templates that share places.
+    key: u64,
     taken: AtomicUsize,
     /// Whether no more may be learned, by each kind of [`Answer`].
     is_full: [AtomicBool; 3],
@@ -54,7 +55,7 @@ impl Learned {
             first,
             most,
             places: (0..places).map(|_| OnceLock::new()).collect(),
-            hasher: RandomState::new(),
+            key: RandomState::new().hash_one(0_u8) | 1,
             taken: AtomicUsize::new(0),
             is_full: Default::default(),
             order: Mutex::default(),
@@ -133,9 +134,20 @@ impl Learned {
     }
 
     fn hash(&self, template: &str) -> usize {
+        let (words, rest) = template.as_bytes().as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let words = words.iter().chain([&last]).map(|word| u64::from_le_bytes(*word));
+        // The two halves of a product mixed: each bit of a word reaches all of them.
+        let mix = |hash: u64, word: u64| {
+            let product = (u128::from(hash ^ word) * u128::from(SPREAD)).to_le_bytes();
+            let (halves, _) = product.as_chunks::<8>();
+            halves.iter().fold(0, |mixed, half| mixed ^ u64::from_le_bytes(*half))
+        };
+        let hash = words.fold(self.key ^ template.len() as u64, mix);
         #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
-        let hash = self.hasher.hash_one(template) as usize;
-        hash
+        let place = hash as usize;
+        place
     }
 }
 
@@ -160,6 +172,9 @@ impl Answer {
         }
     }
 }
+
+/// 2^64 divided by the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {
