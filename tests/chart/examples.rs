@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, repository};
+use crate::helm::{Helm, repository, who};
 use crate::http::get;
 use crate::observed::{World, each_sidecar_is_up_once};
 use crate::operator::{Pod, discovered, scrape_configs};
@@ -30,6 +30,39 @@ fn every_object_of_the_examples_is_valid() {
         objects.iter().map(|object| object["kind"].as_str().unwrap()).collect();
     for kind in ["ServiceMonitor", "PodMonitor", "Canary", "MetricTemplate", "NetworkPolicy"] {
         assert!(kinds.contains(kind), "{kind}");
+    }
+}
+
+#[test]
+fn a_namespace_comes_before_what_is_in_it() {
+    let Some(helm) = Helm::find("a_namespace_comes_before_what_is_in_it") else { return };
+    let mut made = 0;
+    for folder in folders() {
+        // In the order of `kubectl apply -f FOLDER`: files by name, and objects as they stand there.
+        let objects = objects(&helm, &folder);
+        let namespaces = objects.iter().enumerate().filter(|(_, one)| one["kind"] == "Namespace");
+        for (index, namespace) in namespaces {
+            made += 1;
+            let name = &namespace["metadata"]["name"];
+            let is_in_it = |object: &Value| object["metadata"]["namespace"] == *name;
+            let early: Vec<String> =
+                objects[..index].iter().filter(|object| is_in_it(object)).map(who).collect();
+            assert_eq!(early, Vec::<String>::new(), "{}: before {name}", folder.display());
+        }
+    }
+    assert_eq!(made, 4);
+}
+
+#[test]
+fn every_file_that_a_page_applies_is_there() {
+    let pages = folders().map(|folder| folder.join("README.md"));
+    for page in pages.iter().chain([&repository().join("docs/kubernetes.md")]) {
+        let text = std::fs::read_to_string(page).unwrap();
+        for part in text.split("-f examples/").skip(1) {
+            let path = part.split([' ', '\n', '`']).next().unwrap().trim_end_matches('.');
+            let is_there = repository().join("examples").join(path).exists();
+            assert!(is_there, "{}: examples/{path}", page.display());
+        }
     }
 }
 

@@ -35,4 +35,5 @@ mod observed;
 mod operator;
 mod pages;
 mod schemas;
+mod together;
 mod values;

@@ -63,6 +63,22 @@ fn nonsense_is_refused_with_the_name_of_the_value() {
         ),
         (json!({ "networkPolicy": { "apps": [{ "namespace": "shop" }] } }), "isolated"),
         (json!({ "sidecar": { "settings": { "--dialect": "istio" } } }), "--dialect"),
+        (json!({ "sidecar": { "settings": { "dialects": "istio" } } }), "dialects"),
+        (json!({ "injector": { "listenAddress": "::" } }), "/injector/listenAddress"),
+        (json!({ "injector": { "listenAddress": "0.0.0.0:8443" } }), "/injector/listenAddress"),
+        (
+            json!({ "monitors": { "canaries": [{ "name": "a", "namespace": "b", "label": "app: x" }] } }),
+            "/monitors/canaries/0/label",
+        ),
+        // The longest label and the longest name of a Service, less the endings.
+        (
+            json!({ "monitors": { "canaries": [{ "name": "a".repeat(56), "namespace": "b" }] } }),
+            "/monitors/canaries/0/name",
+        ),
+        (
+            json!({ "monitors": { "services": [{ "name": "a".repeat(55), "namespace": "b", "selector": { "app": "a" } }] } }),
+            "/monitors/services/0/name",
+        ),
     ];
     let cases: Vec<Value> = nonsense.iter().map(|(values, _)| case(values)).collect();
     for (answer, (values, word)) in helm.templates(&cases).into_iter().zip(&nonsense) {
