@@ -186,10 +186,10 @@ impl Meter {
     }
 
     /// The key under which `key` is counted: its own if it may have a series; the same without its
-    /// detail, if that may; else [`HttpKey::OVERFLOW`]. Once there are `--max-series` of them, none is
+    /// detail, if that may; else what overflows of its port. Once there are `--max-series` of them, none is
     /// admitted that this thread does not have already.
     fn counted_as(&self, key: HttpKey) -> HttpKey {
-        if key == HttpKey::OVERFLOW {
+        if key.is_overflow() {
             return key;
         }
         let is_detailed = key.is_detailed() && !key.is_folded();
@@ -213,7 +213,7 @@ impl Meter {
             }
             full.store(true, Relaxed);
         }
-        if is_detailed { key.folded() } else { HttpKey::OVERFLOW }
+        if is_detailed { key.folded() } else { key.overflow() }
     }
 }
 

@@ -325,6 +325,11 @@ pub enum Flags {
 }
 
 impl Flags {
+    /// The status that the app itself gave in full: 0 where it did not, or broke off.
+    fn answer(self, status: u16) -> u16 {
+        if matches!(self, Self::None | Self::DownstreamProtocolError) { status } else { 0 }
+    }
+
     /// As a metric label; `-` for none.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -68,9 +68,7 @@ impl Show for Envoy {
 
 fn sums(snapshot: &Snapshot) -> Vec<PortSums> {
     let mut sums: Vec<PortSums> = snapshot.ports.iter().map(|_| PortSums::default()).collect();
-    // What overflowed belongs to no port any more.
-    let known = snapshot.http.iter().filter(|(key, _)| **key != HttpKey::OVERFLOW);
-    for (key, totals) in known {
+    for (key, totals) in &snapshot.http {
         if let Some(sums) = sums.get_mut(usize::from(key.route.0)) {
             sums.add(*key, totals);
         }
@@ -85,7 +83,10 @@ impl PortSums {
         if key.status != 0 {
             let dated = Dated::new(requests, totals.created());
             self.codes.entry(key.status).or_default().add(dated);
-            self.classes.entry(key.status / 100).or_default().add(dated);
+            // Of what overflowed, nobody can tell how it went.
+            if !key.is_overflow() {
+                self.classes.entry(key.status / 100).or_default().add(dated);
+            }
         }
         if matches!(
             key.flags,
@@ -151,7 +152,10 @@ fn show_requests(layout: &Layout, ports: &[Shown<'_>], families: Families<'_>) {
     );
     for Shown { port, sums, .. } in &http {
         for (code, requests) in &sums.codes {
-            let code = code.to_string();
+            let code = match *code {
+                HttpKey::OVERFLOW_STATUS => "overflow".to_owned(),
+                code => code.to_string(),
+            };
             by_code.since(layout.time(requests.created));
             by_code.counter(&port.cluster_labels_and(&[(CODE, &code)]), requests.count);
         }

@@ -217,8 +217,9 @@ impl Pod {
     /// The key under which `key` is shown. No label tells ports of one side apart, nor a Host that
     /// names none of the services from the first of them, and one label set must be one series.
     fn shown_http(&self, key: HttpKey, side: Side) -> HttpKey {
-        if key == HttpKey::OVERFLOW {
-            return key;
+        if key.is_overflow() {
+            let route = if side == Side::Outbound { ANY_OUTBOUND } else { ANY_INBOUND };
+            return HttpKey { route, ..HttpKey::OVERFLOW };
         }
         let key = key.plain();
         if side == Side::Outbound {
@@ -242,7 +243,7 @@ impl Pod {
     fn http(&self, key: HttpKey) -> Labels {
         let side = shown_side(key.route);
         let (status, flags) = match key {
-            HttpKey::OVERFLOW => ("overflow".to_owned(), Flags::None),
+            key if key.is_overflow() => ("overflow".to_owned(), Flags::None),
             _ => (key.status.to_string(), key.flags),
         };
         let grpc_status = match key.call {

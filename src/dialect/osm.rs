@@ -37,7 +37,7 @@ type End = [String; 4];
 
 /// Exchanges that no label but the status tells apart. Who is at the other end of what comes in is
 /// not known, whatever the Host says.
-type Way = (Side, HostId);
+type Way = (Side, End);
 
 impl Osm {
     fn new(subject: &Subject<'_>) -> Self {
@@ -47,19 +47,24 @@ impl Osm {
         Self { us, seen: subject.seen.map(Arc::clone) }
     }
 
-    fn labels(&self, (side, host): Way, code: Option<&str>) -> Labels {
-        let them = match side {
-            Side::Inbound => unknown(),
-            Side::Outbound => self.asked(host),
-        };
+    fn labels(&self, (side, them): &Way, code: Option<&str>) -> Labels {
         let (source, destination) = match side {
-            Side::Inbound => (&them, &self.us),
-            Side::Outbound => (&self.us, &them),
+            Side::Inbound => (them, &self.us),
+            Side::Outbound => (&self.us, them),
         };
         let code = code.map(|code| ("response_code", code));
         let source = SOURCE.into_iter().zip(source.iter().map(String::as_str));
         let destination = DESTINATION.into_iter().zip(destination.iter().map(String::as_str));
         Labels::from_pairs(code.into_iter().chain(source).chain(destination))
+    }
+
+    /// By what is shown of it: hosts that look the same are one series.
+    fn way(&self, key: &HttpKey, port: Option<&Route>) -> Way {
+        match port.map(|port| port.side) {
+            Some(Side::Outbound) => (Side::Outbound, self.asked(key.host)),
+            // What is of no port counts as coming in, like most of it.
+            Some(Side::Inbound) | None => (Side::Inbound, unknown()),
+        }
     }
 
     /// Of others, only a cluster's own names tell more than a host.
@@ -86,7 +91,7 @@ impl Show for Osm {
 
 impl Osm {
     fn show_requests(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let shown = recording.exchanges(|key, port| Some((way(key, port), key.status)));
+        let shown = recording.exchanges(|key, port| Some((self.way(key, port), key.status)));
         let mut family = FamilyBuilder::new(
             "osm_request_total",
             Kind::Counter,
@@ -98,32 +103,24 @@ impl Osm {
                 status => status.to_string(),
             };
             family.since(recording.layout.time(totals.created()));
-            family.counter(&self.labels(way, Some(&code)), totals.requests());
+            family.counter(&self.labels(&way, Some(&code)), totals.requests());
         }
         families.push(family.build());
     }
 
     fn show_durations(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
-        let shown = recording.exchanges(|key, port| Some(way(key, port)));
+        let shown = recording.exchanges(|key, port| Some(self.way(key, port)));
         let mut family = FamilyBuilder::new(
             "osm_request_duration_ms",
             Kind::Histogram,
             "Milliseconds from a request's first byte to the last byte of its answer.",
         );
         for (way, totals) in shown {
-            let labels = self.labels(way, None);
+            let labels = self.labels(&way, None);
             let counted = &recording.layout.durations;
             Buckets::MILLISECONDS.show(&mut family, &labels, counted, &totals.durations);
         }
         families.push(family.build());
-    }
-}
-
-fn way(key: &HttpKey, port: Option<&Route>) -> Way {
-    match port.map(|port| port.side) {
-        Some(Side::Outbound) => (Side::Outbound, key.host),
-        // What overflowed counts as coming in, like most of it.
-        Some(Side::Inbound) | None => (Side::Inbound, HostId::UNKNOWN),
     }
 }
 

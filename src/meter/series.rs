@@ -48,7 +48,7 @@ impl HttpKey {
     /// The status of [`Self::OVERFLOW`], which no answer has.
     pub const OVERFLOW_STATUS: u16 = u16::MAX;
 
-    /// Everything beyond `--max-series`, counted together.
+    /// What is beyond `--max-series`, of no port; each port has one like it ([`Self::overflow`]).
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
@@ -59,6 +59,16 @@ impl HttpKey {
         path: PathId::OTHER,
         version: Version::Unknown,
     };
+
+    /// Everything of its port beyond `--max-series`, counted together.
+    pub(super) fn overflow(self) -> Self {
+        Self { route: self.route, ..Self::OVERFLOW }
+    }
+
+    /// Whether it is what was counted together for want of series.
+    pub fn is_overflow(self) -> bool {
+        self.status == Self::OVERFLOW_STATUS
+    }
 
     /// The same without what only some dialects tell apart.
     #[must_use]

@@ -237,10 +237,10 @@ impl Snapshot {
         all
     }
 
-    /// Exchanges that were counted with less detail, or under [`HttpKey::OVERFLOW`] with none at
+    /// Exchanges that were counted with less detail, or as [overflow](HttpKey::is_overflow) with none at
     /// all, for want of a series.
     pub fn overflowed(&self) -> u64 {
-        let over = |key: &HttpKey| *key == HttpKey::OVERFLOW || key.is_folded();
+        let over = |key: &HttpKey| key.is_overflow() || key.is_folded();
         self.http.iter().filter(|(key, _)| over(key)).map(|(_, totals)| totals.requests()).sum()
     }
 

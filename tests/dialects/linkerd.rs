@@ -234,7 +234,7 @@ fn what_overflowed_is_one_series_that_claims_nothing() {
     let over = over.iter().find(|(series, _)| series.contains("status_code=\"overflow\""));
     let (series, value) = over.unwrap();
     assert!(series.contains("classification=\"unknown\"") && *value == "1", "{series}");
-    assert!(series.contains("target_addr=\"unknown\""), "{series}");
+    assert!(series.contains("authority=\"unknown\""), "{series}");
     let osm = values(&text, "osm_request_total{");
     assert!(osm.iter().any(|(s, v)| s.contains("response_code=\"overflow\"") && *v == "1"));
 }

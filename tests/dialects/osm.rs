@@ -64,7 +64,7 @@ fn of_what_the_pod_asks_it_is_the_source() {
     let shard = meter.shard(0).unwrap();
     let seen = Arc::new(SeenHosts::new(10));
     let mut recorder = Recorder::new(&shard, RouteId(0));
-    for host in ["stock.till.svc.cluster.local", "api.example.com"] {
+    for host in ["stock.till.svc.cluster.local", "stock.till", "api.example.com", "example.org"] {
         let host = seen.find(host.as_bytes());
         recorder.event(Event::Began { host });
         recorder.event(exchange(200, Flags::None, 1, host.0));
@@ -96,7 +96,7 @@ fn of_what_the_pod_asks_it_is_the_source() {
         format!(
             "osm_request_total{{response_code=\"200\",{us},destination_namespace=\"unknown\",\
              destination_kind=\"unknown\",destination_name=\"unknown\",\
-             destination_pod=\"unknown\"}} 1\n"
+             destination_pod=\"unknown\"}} 3\n"
         ),
         "request_total{direction=\"outbound\",authority=\"api.example.com\",\
          target_addr=\"0.0.0.0:80\",target_ip=\"0.0.0.0\",target_port=\"80\",\

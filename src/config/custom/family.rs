@@ -105,6 +105,13 @@ impl CustomFamily {
         if name.starts_with("podmeter_") {
             return Err(place.wrong("names beginning with podmeter_ are podmeter's own"));
         }
+        // What a scrape itself writes, and what tells of the app's process.
+        let is_taken = ["process_", "scrape_"].iter().any(|taken| name.starts_with(taken));
+        if is_taken || ["up", "target_info"].contains(&name.as_str()) {
+            return Err(
+                place.wrong("up, target_info, process_* and scrape_* have a meaning of their own")
+            );
+        }
         let is_histogram = map.one_of("kind", &[("counter", false), ("histogram", true)])?;
         let is_histogram =
             is_histogram.ok_or_else(|| place.wrong("say kind: counter or histogram"))?;

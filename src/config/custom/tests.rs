@@ -79,6 +79,11 @@ fn what_cannot_be_is_refused_with_its_place_and_what_to_do() {
             ".mine.podmeter_a cannot be used: names beginning with podmeter_ are podmeter's own",
         ),
         (
+            "  - {family: process_cpu_seconds_total, kind: counter}",
+            ".mine.process_cpu_seconds_total cannot be used: up, target_info, process_* and scrape_* \
+             have a meaning of their own",
+        ),
+        (
             "  - {family: a, kind: counter, lables: {}}",
             ".mine.a cannot be used: \"lables\" is no key here; there are family, kind, measures, \
              unit, buckets, help, labels, direction, only, without",

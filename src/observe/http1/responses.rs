@@ -287,7 +287,7 @@ impl Http1 {
         sink.event(Event::Exchange(Exchange {
             host: pending.host,
             method: pending.method,
-            path: self.rules.settle(pending.path, answer.status),
+            path: self.rules.settle(pending.path, flags.answer(answer.status)),
             version: pending.version,
             call: match pending.content {
                 ContentKind::GrpcWeb | ContentKind::GrpcWebText => {

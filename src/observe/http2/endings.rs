@@ -190,7 +190,7 @@ impl Http2 {
         sink.event(Event::Exchange(Exchange {
             host: stream.host,
             method: stream.method,
-            path: self.rules.settle(stream.path, stream.status),
+            path: self.rules.settle(stream.path, flags.answer(stream.status)),
             version: Version::Http2,
             call,
             status: stream.status,
