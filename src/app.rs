@@ -138,7 +138,7 @@ impl App {
             serve(listener, Arc::new(Admin::new(&stats, &config)), &drain)?;
         }
         if let Some(listener) = self.health {
-            serve(listener, Arc::new(Health::new(&lifecycle, &config.app_probes)), &drain)?;
+            serve(listener, Arc::new(Health::new(&lifecycle, &config)), &drain)?;
         }
 
         tokio::select! {

@@ -65,6 +65,7 @@ fn added(pod: &Value, facts: &Facts, sidecar: &Sidecar) -> Result<Injected, No> 
         app_probes: (!probes.asked.is_empty()).then(|| Value::Object(probes.asked).to_string()),
     };
     before.probes(probes.before);
+    let warnings = metrics.warning.into_iter().collect();
     for (key, value) in metrics.annotations {
         before.annotate(&mut injected, key, value);
     }
@@ -80,7 +81,7 @@ fn added(pod: &Value, facts: &Facts, sidecar: &Sidecar) -> Result<Injected, No> 
     }
     place(&mut injected, &plan, sidecar::proxy(&plan, pod, facts, &extra));
     before.write(&mut injected, &plan.image);
-    Ok(Injected { pod: injected, warnings: Vec::new() })
+    Ok(Injected { pod: injected, warnings })
 }
 
 /// Puts the containers where they have to be.

@@ -109,11 +109,11 @@ pub(super) fn check_plan(pod: &Value, facts: &Facts, plan: &Plan) -> Result<(), 
     Ok(())
 }
 
-/// What the pod says itself: its label, or else its annotation.
+/// What the pod says itself: its label, or else its annotation. An empty one says nothing.
 fn said(pod: &Value) -> Result<Option<bool>, Refusal> {
     let metadata = &pod["metadata"];
     let values = [&metadata["labels"][INJECT], &metadata["annotations"][INJECT]];
-    match values.into_iter().find(|value| !value.is_null()) {
+    match values.into_iter().find(|value| !value.is_null() && *value != "") {
         None => Ok(None),
         Some(value) => match value.as_str() {
             Some("enabled") => Ok(Some(true)),

@@ -16,7 +16,7 @@ mod write;
 use self::kinds::Kind;
 use self::node::{Id, Tree};
 use self::write::{Origin, Style, Writer};
-use super::Facts;
+use super::{Facts, status};
 use serde_json::Value;
 
 /// A stream after its pods were changed.
@@ -122,6 +122,11 @@ fn one(
     let (bom, text) = document.split_at(bom);
     let tree = Tree::read(text)?;
     let Some(root) = tree.root() else { return Ok(None) };
+    if matches!(tree.node(root).kind, node::Kind::Sequence { .. }) {
+        let done = Done::Skipped(BARE_LIST.to_owned());
+        reports.push(Report { object: "(a list)".to_owned(), done, warnings: Vec::new() });
+        return Ok(None);
+    }
     let kind = tree.get(root, "kind").and_then(|kind| tree.resolve(kind));
     let Some(kind) = kind.and_then(|kind| tree.text(kind)) else { return Ok(None) };
     if !kinds::may_have_pods(kind) {
@@ -179,6 +184,10 @@ fn object(
                 None => Done::Skipped("it has no pod template".to_owned()),
                 Some(Change::Skip(reason)) => Done::Skipped(reason),
                 Some(Change::Refuse(reason)) => Done::Refused(reason),
+                // Nothing is put into such a pod, so this would be a taking out.
+                Some(Change::To(..)) if called.is_some_and(status::is_lost) => {
+                    Done::Refused(LOST.to_owned())
+                }
                 Some(Change::To(pod, told)) => {
                     warnings = told;
                     if let Some(place) = object.pointer_mut(at) {
@@ -236,5 +245,10 @@ fn written(tree: &Tree<'_>, root: Id, text: &str, value: &Value) -> String {
 }
 
 const UNSUPPORTED: &str = "unsupported kind";
+const BARE_LIST: &str = "nothing in it was changed, as only documents are looked at, and items of a \
+                         `kind: List`";
+const LOST: &str = "podmeter.io/status is missing or cannot be read, and it alone says what there was \
+                    before; apply the manifest as it was, or delete podmeter-init and podmeter-proxy \
+                    by hand and look at probes and prometheus.io/* yourself";
 /// Lists of lists of lists are nobody's.
 const MAX_LISTS: usize = 8;

@@ -1,7 +1,7 @@
 //! What one pod gets: its settings, read and held against each other.
 
 use super::Refusal;
-use super::quantity::Quantity;
+use super::quantity::{LEAST_MEMORY, Quantity};
 use super::settings::Values;
 use crate::config::{self, Config, ProxyArgs, RedirectArgs};
 use crate::redirect;
@@ -71,6 +71,14 @@ impl Plan {
         let nowhere = |_: &str, port| Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]);
         let config =
             Config::from_args(args, &nowhere).map_err(|error| values.in_its_words(&error))?;
+        if redirected && outbound && config.outbound_listen.is_none() {
+            let (rules, listener) =
+                (values.called("redirect-outbound"), values.called("outbound-listen"));
+            return Err(Refusal(format!(
+                "{rules} is true, but {listener} is off, so nobody would take the pod's own \
+                 connections; leave one of them out"
+            )));
+        }
         if own_listeners(&config).any(|(_, port)| port == 0) {
             return Err(Refusal("a listener has port 0, which nobody could be told of".to_owned()));
         }
@@ -91,8 +99,14 @@ impl Plan {
             proxy,
             uid,
             gid,
-            cpu: amounts(values, "cpu-request", "cpu-limit", "10m", None)?,
-            memory: amounts(values, "memory-request", "memory-limit", "32Mi", Some("256Mi"))?,
+            cpu: amounts(values, ["cpu-request", "cpu-limit"], "10m", None, None)?,
+            memory: amounts(
+                values,
+                ["memory-request", "memory-limit"],
+                "32Mi",
+                Some("256Mi"),
+                Some(LEAST_MEMORY),
+            )?,
             share_process_namespace: match values.get("share-process-namespace") {
                 None => None,
                 Some(_) => Some(values.is("share-process-namespace", false)?),
@@ -129,6 +143,12 @@ impl Plan {
     /// The port on which the kubelet finds us.
     pub(super) fn health_port(&self) -> Option<u16> {
         reachable(self.config.health_listen)
+    }
+
+    /// The app's port behind one that a forward takes for it.
+    pub(super) fn forwarded(&self, port: u16) -> Option<u16> {
+        let forward = self.config.forwards.iter().find(|forward| forward.listen.port() == port);
+        forward.map(|forward| forward.target.port())
     }
 
     /// Every port that the proxy listens on, with the flag that moves it.
@@ -238,16 +258,24 @@ fn pull_policy(values: &Values) -> Result<Option<String>, Refusal> {
 /// Reads what to reserve and what is the most. A default gives way to what is said.
 fn amounts(
     values: &Values,
-    request: &str,
-    limit: &str,
+    [request, limit]: [&str; 2],
     usual_request: &str,
     usual_limit: Option<&str>,
+    floor: Option<Quantity>,
 ) -> Result<Amounts, Refusal> {
+    let high_enough = |name: &str, quantity: Quantity| match floor {
+        Some(floor) if quantity < floor => Err(values.refused(
+            name,
+            "8Mi or more, such as 64Mi, as the proxy cannot start with less; or none",
+        )),
+        _ => Ok(quantity),
+    };
     let read = |name: &str, usual: Option<&str>| match values.get(name) {
         Some("none") => Ok(None),
         Some(text) => Quantity::read(text)
-            .map(|quantity| Some((text.to_owned(), quantity)))
-            .ok_or_else(|| values.refused(name, "a quantity such as 100m, 0.5 or 64Mi, or none")),
+            .ok_or_else(|| values.refused(name, "a quantity such as 100m, 0.5 or 64Mi, or none"))
+            .and_then(|quantity| high_enough(name, quantity))
+            .map(|quantity| Some((text.to_owned(), quantity))),
         None => {
             Ok(usual.and_then(|text| Quantity::read(text).map(|amount| (text.to_owned(), amount))))
         }

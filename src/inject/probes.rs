@@ -1,9 +1,10 @@
 //! The app's probes that would lie once its ports are intercepted, or count as its traffic.
 //!
-//! A connection to an intercepted port is taken by the proxy whether the app is there or not, so a
-//! `tcpSocket` probe would always be content; and one over TLS cannot be told from a client. The
-//! kubelet asks the proxy instead, which asks the app at the same port. HTTP and gRPC probes are
-//! told by their user agent and stay as they are; `exec` never meets the proxy.
+//! A connection to an intercepted or forwarded port is taken by the proxy whether the app is there
+//! or not, so a `tcpSocket` probe would always be content; and one over TLS cannot be told from a
+//! client. The kubelet asks the proxy instead, which asks the app: at the same port, or at the one
+//! behind the forward. HTTP and gRPC probes are told by their user agent and stay as they are;
+//! `exec` never meets the proxy.
 
 use super::eligible::{is_tcp, items, name};
 use super::plan::Plan;
@@ -26,7 +27,7 @@ pub(super) fn rewrite(pod: &mut Value, plan: &Plan) -> Rewritten {
         for container in containers_mut(pod, list) {
             for (kind, word) in KINDS {
                 let Some(handler) = handler(container, kind, plan) else { continue };
-                let path = format!("/app-health/{}/{word}", name(container));
+                let path = format!("{OURS}{}/{word}", name(container));
                 let mut ask = Map::new();
                 ask.insert(handler.kind.to_owned(), handler.resolved);
                 if let Some(timeout) = container[kind]["timeoutSeconds"].as_u64().filter(|s| *s > 0)
@@ -47,24 +48,42 @@ pub(super) fn rewrite(pod: &mut Value, plan: &Plan) -> Rewritten {
     rewritten
 }
 
-/// Gives the probes of a pod back what they asked before.
-pub(super) fn restore(pod: &mut Value, before: &Value) {
+/// Gives the probes of a pod back what they asked before, by the path at which they ask us. A
+/// container may have another name by now. Where nothing is written down of a probe, what the proxy is
+/// told to ask holds.
+pub(super) fn restore(pod: &mut Value, before: &Value, proxy: &Value) {
+    let mut declared = items(&proxy["ports"]).filter(|port| port["name"] == "podmeter-health");
+    let health = declared.next().map(|port| port["containerPort"].clone());
+    let mut env = items(&proxy["env"]).filter(|variable| variable["name"] == "PODMETER_APP_PROBES");
+    let asked = env.next().and_then(|asked| asked["value"].as_str()).unwrap_or_default();
+    let asked: Value = serde_json::from_str(&asked.replace("$$(", "$(")).unwrap_or_default();
+
     for list in ["initContainers", "containers"] {
         for container in containers_mut(pod, list) {
-            for (kind, word) in KINDS {
-                let path = format!("/app-health/{}/{word}", name(container));
-                let Some(was) = before[name(container)][kind].as_object() else { continue };
+            for (kind, _) in KINDS {
                 let Some(probe) = container.get_mut(kind).and_then(Value::as_object_mut) else {
                     continue;
                 };
                 // Whoever has changed it since wants what is there now.
-                let ours = probe.get("httpGet").is_some_and(|get| get["path"] == path.as_str());
-                if let Some((handler, value)) = was.iter().next().filter(|_| ours) {
-                    replace(probe, "httpGet", handler, value.clone());
+                let Some(get) = probe.get("httpGet") else { continue };
+                let path = get["path"].as_str().filter(|path| path.starts_with(OURS));
+                let elsewhere = health.as_ref().is_some_and(|health| get["port"] != *health);
+                let Some(path) = path.filter(|_| !elsewhere) else { continue };
+                if let Some((handler, value)) = was(path, before, &asked) {
+                    replace(probe, "httpGet", &handler, value);
                 }
             }
         }
     }
+}
+
+/// What the probe asked that asks at this path of ours.
+fn was(path: &str, before: &Value, asked: &Value) -> Option<(String, Value)> {
+    let (owner, word) = path.strip_prefix(OURS)?.rsplit_once('/')?;
+    let (kind, _) = KINDS.into_iter().find(|(_, known)| *known == word)?;
+    let written = [&before[owner][kind], &asked[path]].into_iter().find_map(Value::as_object)?;
+    let (handler, value) = written.iter().find(|(key, _)| *key != "timeoutSeconds")?;
+    Some((handler.clone(), value.clone()))
 }
 
 fn containers_mut<'a>(pod: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
@@ -93,7 +112,9 @@ fn handler(container: &Value, kind: &str, plan: &Plan) -> Option<Handler> {
     if value["host"].as_str().is_some_and(|host| !host.is_empty()) {
         return None;
     }
-    let port = port(container, &value["port"]).filter(|port| plan.intercepted.contains(*port))?;
+    let declared = port(container, &value["port"])?;
+    let taken = plan.intercepted.contains(declared).then_some(declared);
+    let port = plan.forwarded(declared).or(taken)?;
     let mut resolved = value.clone();
     resolved["port"] = json!(port);
     if let Some(fields) = resolved.as_object_mut() {
@@ -126,6 +147,8 @@ fn replace(map: &mut Map<String, Value>, old: &str, new: &str, value: Value) -> 
     before
 }
 
+/// How the paths begin at which the proxy answers for the app.
+const OURS: &str = "/app-health/";
 /// The probes of a container, and how their paths end.
 const KINDS: [(&str, &str); 3] =
     [("livenessProbe", "livez"), ("readinessProbe", "readyz"), ("startupProbe", "startupz")];

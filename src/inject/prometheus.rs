@@ -2,6 +2,7 @@
 
 use super::eligible::{containers, is_tcp, items};
 use super::plan::{Annotations, Plan};
+use super::probes;
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -12,6 +13,8 @@ pub(super) struct Rewritten {
     pub(super) source: Option<String>,
     /// What they say from now on.
     pub(super) annotations: Vec<(&'static str, String)>,
+    /// What the person who wrote them may want to know.
+    pub(super) warning: Option<String>,
 }
 
 /// Has the annotations point at the proxy, and says where they pointed before.
@@ -43,16 +46,40 @@ pub(super) fn rewrite(pod: &Value, plan: &Plan) -> Rewritten {
         say(SCHEME, "http");
     }
     // Who names the sources says all of them.
-    let port = if scraped.is_some() && plan.config.app_metrics.is_empty() {
-        get(PORT).map_or_else(|| first_port(pod), |port| port.parse().ok())
+    let (port, warning) = if scraped.is_some() && plan.config.app_metrics.is_empty() {
+        scraped_port(pod, get(PORT).as_deref().unwrap_or_default())
     } else {
-        None
+        (None, None)
     };
     let ours = |port: u16| plan.ports().iter().any(|(_, own)| *own == port);
     let source = port
-        .filter(|port| *port > 0 && !ours(*port))
+        .filter(|port| !ours(*port))
         .map(|port| source(plan, port, get(PATH).as_deref(), scheme.as_deref() == Some("https")));
-    Rewritten { source, annotations: after }
+    Rewritten { source, annotations: after, warning }
+}
+
+/// The port that a scraper looks at which is told this one, and what is to be said of it.
+///
+/// The usual relabelling puts numbers into the address alone. With anything else it scrapes the
+/// declared ports, so the app's metrics were found there.
+fn scraped_port(pod: &Value, said: &str) -> (Option<u16>, Option<String>) {
+    let number = said.parse().ok().filter(|port| *port > 0);
+    let named = || {
+        let said = Value::from(said);
+        containers(pod).find_map(|container| probes::port(container, &said))
+    };
+    let known = number.or_else(named);
+    let port = known.or_else(|| first_port(pod));
+    if known.is_some() || said.is_empty() {
+        return (port, None);
+    }
+    let instead = port.map_or_else(
+        || "no port is declared, so the app's metrics are not merged".to_owned(),
+        |port| format!("the app's metrics are taken from the first that is declared, {port}"),
+    );
+    let said: String = said.chars().take(SHOWN_CHARS).collect();
+    let problem = "neither a port nor the name of one";
+    (port, Some(format!("{PORT} is {said:?}, which is {problem}; {instead}")))
 }
 
 fn source(plan: &Plan, port: u16, path: Option<&str>, tls: bool) -> String {
@@ -90,7 +117,7 @@ fn encoded(path: &str) -> String {
 fn first_port(pod: &Value) -> Option<u16> {
     let mut ports = containers(pod).flat_map(|container| items(&container["ports"]));
     let port = ports.find(|port| is_tcp(port))?["containerPort"].as_u64()?;
-    u16::try_from(port).ok()
+    u16::try_from(port).ok().filter(|port| *port > 0)
 }
 
 fn text(value: &Value) -> String {
@@ -98,6 +125,7 @@ fn text(value: &Value) -> String {
 }
 
 pub(super) const SCRAPE: &str = "prometheus.io/scrape";
+const SHOWN_CHARS: usize = 120;
 const PORT: &str = "prometheus.io/port";
 const PATH: &str = "prometheus.io/path";
 const SCHEME: &str = "prometheus.io/scheme";

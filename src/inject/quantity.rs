@@ -27,6 +27,10 @@ fn exponent(suffix: &str) -> Option<f64> {
     few.then(|| exponent.parse().ok()).flatten().map(|exponent| 10_f64.powi(exponent))
 }
 
+/// The least memory with which the proxy starts. What is below is mostly a slip: `64m`, which is
+/// less than a byte, or a number without its `Mi`.
+pub(super) const LEAST_MEMORY: Quantity = Quantity(8.0 * 1_048_576.0);
+
 const MAX_BYTES: usize = 64;
 const SUFFIXES: [(&str, f64); 16] = [
     ("", 1.0),
@@ -59,6 +63,7 @@ mod tests {
             assert_eq!(Quantity::read(one), Quantity::read(other), "{one} and {other}");
         }
         assert!(Quantity::read("32Mi") < Quantity::read("1G"));
+        assert_eq!(Quantity::read("8Mi"), Some(LEAST_MEMORY));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The annotation that says what was done to a pod, by which it is undone.
 
+use super::eligible::{containers, name};
 use super::probes;
 use super::{INIT, PROXY};
 use serde_json::{Map, Value, json};
@@ -12,6 +13,8 @@ pub(super) const STATUS: &str = "podmeter.io/status";
 pub(super) struct Before {
     /// Annotations that were changed, or `null` for those that were added.
     annotations: Map<String, Value>,
+    /// What they were changed to.
+    set: Map<String, Value>,
     probes: Map<String, Value>,
     /// An object without `was` where nothing was said.
     share_process_namespace: Option<Value>,
@@ -33,6 +36,7 @@ impl Before {
 
     /// Sets an annotation, and remembers what it was.
     pub(super) fn annotate(&mut self, pod: &mut Value, key: &str, value: String) {
+        self.set.insert(key.to_owned(), Value::String(value.clone()));
         let was = annotations(pod).insert(key.to_owned(), Value::String(value));
         self.annotations.insert(key.to_owned(), was.unwrap_or_default());
     }
@@ -71,20 +75,31 @@ impl Before {
         if !before.is_empty() {
             status.insert("before".to_owned(), Value::Object(before));
         }
+        if !self.set.is_empty() {
+            status.insert("set".to_owned(), Value::Object(self.set));
+        }
         let text = Value::Object(status).to_string();
         annotations(pod).insert(STATUS.to_owned(), Value::String(text));
     }
 }
 
-/// Undoes what the annotation of a pod says was done; `None` where there is none.
+/// Undoes what the annotation of a pod says was done; `None` where nothing was. One that
+/// [is lost](is_lost) says nothing, so that only our containers and what asks them go.
 pub(super) fn undo(pod: &Value) -> Option<Value> {
-    let status = read(pod)?;
+    let status = if is_lost(pod) { Value::Null } else { read(pod)? };
     let before = &status["before"];
-    let mut pod = pod.clone();
-    probes::restore(&mut pod, &before["probes"]);
-    if let Some(annotations) = pod.pointer_mut(ANNOTATIONS).and_then(Value::as_object_mut) {
+    let none = Value::Null;
+    let proxy = containers(pod).find(|container| name(container) == PROXY).unwrap_or(&none);
+    let mut undone = pod.clone();
+    probes::restore(&mut undone, &before["probes"], proxy);
+    if let Some(annotations) = undone.pointer_mut(ANNOTATIONS).and_then(Value::as_object_mut) {
         annotations.shift_remove(STATUS);
         for (key, was) in before["annotations"].as_object().into_iter().flatten() {
+            // Whoever has changed it since wants what is there now.
+            let set = &status["set"][key];
+            if !set.is_null() && annotations.get(key).is_some_and(|now| now != set) {
+                continue;
+            }
             if was.is_null() {
                 annotations.shift_remove(key);
             } else if let Some(now) = annotations.get_mut(key) {
@@ -92,7 +107,7 @@ pub(super) fn undo(pod: &Value) -> Option<Value> {
             }
         }
     }
-    if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
+    if let Some(spec) = undone.get_mut("spec").and_then(Value::as_object_mut) {
         for list in ["initContainers", "containers"] {
             let list = spec.get_mut(list).and_then(Value::as_array_mut);
             if let Some(containers) = list {
@@ -110,9 +125,9 @@ pub(super) fn undo(pod: &Value) -> Option<Value> {
         }
     }
     for (called, at) in PLACES {
-        empty_again(&mut pod, at, before["empty"].get(called));
+        empty_again(&mut undone, at, before["empty"].get(called));
     }
-    Some(pod)
+    Some(undone)
 }
 
 /// The end of the sentence that a pod is injected already: by which version, if not by this one.
@@ -126,6 +141,12 @@ pub(super) fn version(pod: &Value) -> String {
         }
         None => String::new(),
     }
+}
+
+/// Whether containers of ours are there, and no annotation that says what was done besides.
+pub(super) fn is_lost(pod: &Value) -> bool {
+    let mut all = containers(pod);
+    all.any(|container| [INIT, PROXY].contains(&name(container))) && read(pod).is_none()
 }
 
 /// Whether somebody has written one.

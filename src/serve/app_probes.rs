@@ -3,11 +3,12 @@
 //! A connection to an intercepted port is taken by the proxy whether the app is there or not, so a
 //! probe that only connects would always be content. The kubelet asks here instead, and the app is
 //! asked at the address that the kubelet chose, which no rule intercepts from inside the pod. An app
-//! that listens on 127.0.0.1 alone thus stays as unreachable as it is without us.
+//! that listens on 127.0.0.1 alone thus stays as unreachable as it is without us, unless a `--forward`
+//! leads there: then that is where it is asked.
 
 use super::http::AskedAt;
 use super::reply::{self, Reply};
-use crate::config::{AppProbe, Check, SourceTls, Trust};
+use crate::config::{AppProbe, Check, Forward, SourceTls, Trust};
 use crate::scrape::{Line, Stream, Tls};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
@@ -27,6 +28,8 @@ pub(super) struct AppProbes(Vec<Probe>);
 #[derive(Debug)]
 struct Probe {
     probe: AppProbe,
+    /// Where a forward leads to this port of the app.
+    target: Option<SocketAddr>,
     /// The answer that is being waited for. Whoever asks meanwhile waits for the same one, so that
     /// however many ask, the app is asked once at a time.
     asking: Mutex<Weak<OnceCell<Verdict>>>,
@@ -36,8 +39,13 @@ struct Probe {
 type Verdict = Result<(), String>;
 
 impl AppProbes {
-    pub(super) fn new(probes: &[AppProbe]) -> Self {
-        let probe = |probe: &AppProbe| Probe { probe: probe.clone(), asking: Mutex::default() };
+    pub(super) fn new(probes: &[AppProbe], forwards: &[Forward]) -> Self {
+        let target = |port| forwards.iter().map(|f| f.target).find(|t| t.port() == port);
+        let probe = |probe: &AppProbe| Probe {
+            probe: probe.clone(),
+            target: target(probe.port),
+            asking: Mutex::default(),
+        };
         Self(probes.iter().map(probe).collect())
     }
 
@@ -76,7 +84,7 @@ impl Probe {
 
     async fn ask_now(&self, ip: IpAddr, agent: Option<&HeaderValue>) -> Verdict {
         let AppProbe { port, check, timeout: patience, .. } = &self.probe;
-        let address = SocketAddr::new(ip, *port);
+        let address = self.target.unwrap_or(SocketAddr::new(ip, *port));
         let asked = async {
             let connected = TcpStream::connect(address).await;
             let stream =

@@ -4,7 +4,7 @@ use super::Lifecycle;
 use super::app_probes::AppProbes;
 use super::http::Routes;
 use super::reply::{self, Reply};
-use crate::config::AppProbe;
+use crate::config::Config;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn new(lifecycle: &Arc<Lifecycle>, app: &[AppProbe]) -> Self {
-        Self { lifecycle: Arc::clone(lifecycle), app: AppProbes::new(app) }
+    pub(crate) fn new(lifecycle: &Arc<Lifecycle>, config: &Config) -> Self {
+        let app = AppProbes::new(&config.app_probes, &config.forwards);
+        Self { lifecycle: Arc::clone(lifecycle), app }
     }
 }
 

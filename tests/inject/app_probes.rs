@@ -15,8 +15,13 @@ use crate::http::{ask, get};
 use crate::process::Running;
 
 fn proxy(folder: &Path, probes: &str) -> (Running, SocketAddr) {
+    proxy_before(folder, "127.0.0.1:9", probes)
+}
+
+fn proxy_before(folder: &Path, target: &str, probes: &str) -> (Running, SocketAddr) {
+    let forward = format!("127.0.0.1:0={target}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_podmeter"));
-    command.args(["proxy", "--forward", "127.0.0.1:0=127.0.0.1:9", "--stats-listen", "off"]);
+    command.args(["proxy", "--forward", &forward, "--stats-listen", "off"]);
     command.args(["--admin-listen", "off", "--health-listen", "127.0.0.1:0"]);
     command.args(["--log-format", "json"]).env("PODMETER_APP_PROBES", probes);
     let mut running = Running::start("podmeter", &mut command, folder);
@@ -45,6 +50,18 @@ fn a_connection_is_tried_at_the_address_that_the_kubelet_chose() {
     let answer = get(health, "/app-health/db/livez");
     assert_eq!(answer.status, 503);
     assert!(answer.text().starts_with("cannot connect to 127.0.0.1:"), "{}", answer.text());
+}
+
+#[test]
+fn behind_a_forward_the_app_is_asked_where_that_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    // An address that the kubelet, which asks at 127.0.0.1, did not choose.
+    let app = TcpListener::bind(("127.0.0.2", 0)).unwrap();
+    let port = app.local_addr().unwrap().port();
+    let probes = format!(r#"{{"/app-health/db/livez": {{"tcpSocket": {{"port": {port}}}}}}}"#);
+    let (_running, health) = proxy_before(folder.path(), &format!("127.0.0.2:{port}"), &probes);
+    let answer = get(health, "/app-health/db/livez");
+    assert_eq!((answer.status, answer.text()), (200, "ok\n"));
 }
 
 #[test]

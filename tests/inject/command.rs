@@ -164,6 +164,38 @@ fn reports_go_to_standard_error_and_a_skip_is_no_failure() {
 }
 
 #[test]
+fn a_list_without_a_kind_is_left_as_it_is_and_told() {
+    let pod = r#"{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "a"}]}}"#;
+    for text in [format!("[{pod}]\n"), format!("- {pod}\n"), "- a\n- b\n".to_owned()] {
+        let output = inject(&[], &text);
+        assert_eq!((output.status.code(), out(&output)), (Some(0), text));
+        assert_eq!(
+            said(&output),
+            "(a list): skipped: nothing in it was changed, as only documents are looked at, and items \
+             of a `kind: List`\n"
+        );
+    }
+}
+
+#[test]
+fn a_status_that_is_lost_keeps_what_there_was_from_coming_back_and_is_told() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n";
+    let injected = read(&out(&inject(&[], text))).remove(0);
+    for status in [Value::Null, "{bad".into()] {
+        let mut pod = injected.clone();
+        pod["metadata"]["annotations"]["podmeter.io/status"] = status;
+        let output = inject(&["--uninject"], &pod.to_string());
+        assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
+        let said = said(&output);
+        assert!(
+            said.starts_with("pod/a: refused: podmeter.io/status is missing or cannot"),
+            "{said}"
+        );
+        assert!(said.contains("delete podmeter-init and podmeter-proxy by hand"), "{said}");
+    }
+}
+
+#[test]
 fn settings_in_the_wrong_place_are_told() {
     let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: a\n  annotations:\n    podmeter.io/dialect: x\n\
                 spec:\n  template:\n    spec:\n      containers:\n      - name: a\n";

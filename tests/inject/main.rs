@@ -17,9 +17,11 @@ mod in_pod;
 mod laws;
 mod rendered;
 mod settings;
+mod pointed;
 mod skipped;
 mod stream;
 mod text_law;
+mod undone;
 
 #[path = "../support/http.rs"]
 mod http;

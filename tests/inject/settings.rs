@@ -288,6 +288,15 @@ fn what_cannot_be_is_refused_in_the_words_of_whoever_set_it() {
             json!({"podmeter.io/cpu-request": "2", "podmeter.io/cpu-limit": "1"}),
             "is more than podmeter.io/cpu-limit",
         ),
+        (
+            json!({"podmeter.io/memory-limit": "64m"}),
+            "podmeter.io/memory-limit is \"64m\", but it takes 8Mi or more, such as 64Mi",
+        ),
+        (json!({"podmeter.io/memory-request": "1"}), "podmeter.io/memory-request is \"1\""),
+        (
+            json!({"podmeter.io/redirect-outbound": "true", "podmeter.io/outbound-listen": "off"}),
+            "podmeter.io/redirect-outbound is true, but podmeter.io/outbound-listen is off",
+        ),
         (json!({"podmeter.io/proxy-uid": "0"}), "podmeter.io/proxy-uid is \"0\""),
         (json!({"podmeter.io/image": "a b"}), "podmeter.io/image is"),
         (
@@ -310,6 +319,24 @@ fn what_cannot_be_is_refused_in_the_words_of_whoever_set_it() {
     }
     let flag = Sidecar::new([("dialect", "x")]).unwrap_err().to_string();
     assert!(flag.starts_with("--dialect is \"x\""), "{flag}");
+}
+
+#[test]
+fn rules_for_outbound_traffic_and_nobody_to_take_it_are_refused_whoever_sets_which() {
+    let both = [("redirect-outbound", "true"), ("outbound-listen", "off")];
+    let said = Sidecar::new(both).unwrap_err().to_string();
+    assert!(
+        said.starts_with("--redirect-outbound is true, but --outbound-listen is off"),
+        "{said}"
+    );
+    let sidecar = Sidecar::new([both[1]]).unwrap();
+    let pod = with(&json!({"podmeter.io/redirect-outbound": "true"}));
+    let Outcome::Refused(refusal) = inject(&pod, &Facts::default(), &sidecar) else { panic!() };
+    let said = refusal.to_string();
+    assert!(
+        said.contains("podmeter.io/redirect-outbound is true, but --outbound-listen"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -176,3 +176,15 @@ fn what_is_no_pod_is_refused_and_nothing_panics() {
         assert_eq!(podmeter::inject::uninject(&injected.pod), Some(pod));
     }
 }
+
+#[test]
+fn an_empty_word_is_none() {
+    let facts = |consent| Facts { consent, ..Facts::default() };
+    for place in ["labels", "annotations"] {
+        let mut pod = pod(&json!({}));
+        pod["metadata"][place] = json!({"podmeter.io/inject": ""});
+        assert_eq!(reason(&pod, &facts(Consent::Needed), &[]).0, "not_asked");
+        let outcome = inject(&pod, &facts(Consent::Given), &Sidecar::default());
+        assert!(matches!(outcome, Outcome::Injected(_)), "{outcome:?}");
+    }
+}
