@@ -1,6 +1,7 @@
-//! Reads the body of a request within its limits: of bytes, of time, and of what all bodies on their
-//! way may hold together.
+//! Room for what is on its way: a body is read, and the answer to it taken, within limits of bytes, of
+//! time, and of what all of them may hold together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,10 +9,10 @@ use http::Request;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
-/// Why there is no body.
+/// Why there is no body, or no room for its answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoBody {
     #[error("the body is longer than {} MiB, which no pod is", MOST >> 20)]
@@ -20,58 +21,60 @@ pub(super) enum NoBody {
     TooSlow,
     #[error("the body ended before its end ({0})")]
     Broken(String),
+    #[error("other reviews hold the memory, and for {} s none came free", WITHIN.as_secs())]
+    NoRoom,
 }
 
-/// A body, and its place in the room if it is a large one.
+/// A body, and its place in the room if it or its answer is a large one.
 #[derive(Debug)]
-pub(super) struct Read<'a> {
+pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
-    place: Option<SemaphorePermit<'a>>,
+    place: Option<OwnedSemaphorePermit>,
+    /// When it is to be over.
+    until: Instant,
 }
 
-/// The places for large bodies. One that has its place can come to its end, whatever becomes of the
-/// others; the small ones, nearly all of them, wait for nobody.
+/// Bytes for what is large. A place is taken once, for a body and its answer, so none who has one
+/// waits for another; the small ones, nearly all of them, wait for nobody.
 #[derive(Debug)]
-pub(super) struct Room(Semaphore);
+pub(super) struct Room(Arc<Semaphore>);
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Semaphore::new(LARGE_ONES))
+        Self(Arc::new(Semaphore::new(ALL)))
     }
 }
 
 impl Room {
     /// Reads a body to its end.
-    pub(super) async fn read<B>(&self, request: Request<B>) -> Result<Read<'_>, NoBody>
+    pub(super) async fn read<B>(&self, request: Request<B>) -> Result<Read, NoBody>
     where
         B: Body<Data = Bytes, Error: std::fmt::Display> + Unpin,
     {
         let length = request.headers().get(CONTENT_LENGTH);
         let length = length.and_then(|text| text.to_str().ok()?.parse::<u64>().ok());
-        let is_long = length.is_some_and(|length| length > MOST as u64);
+        // Who does not say may send the most.
+        let length = length.map_or(MOST, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        let is_long = length > MOST;
         if is_long && request.headers().contains_key(EXPECT) {
             // It waits for leave to send it, and gets none.
             return Err(NoBody::TooLarge);
         }
-        let mut read = Read { bytes: Vec::new(), place: None };
-        let whole = timeout(WITHIN, self.fill(&mut read, request.into_body(), is_long)).await;
-        whole.unwrap_or(Err(NoBody::TooSlow))?;
+        let mut read = Read { bytes: Vec::new(), place: None, until: Instant::now() + WITHIN };
+        self.fill(&mut read, request.into_body(), length).await?;
         Ok(read)
     }
 
     /// What is too long is read all the same, and dropped at once: an answer that comes while a
     /// client still sends is lost on most of them.
-    async fn fill<'a, B>(
-        &'a self,
-        read: &mut Read<'a>,
-        mut body: B,
-        is_long: bool,
-    ) -> Result<(), NoBody>
+    async fn fill<B>(&self, read: &mut Read, mut body: B, length: usize) -> Result<(), NoBody>
     where
         B: Body<Data = Bytes, Error: std::fmt::Display> + Unpin,
     {
-        let (mut is_long, mut received) = (is_long, 0);
-        while let Some(frame) = body.frame().await {
+        let (mut is_long, mut received) = (length > MOST, 0);
+        loop {
+            let frame = timeout_at(read.until, body.frame()).await;
+            let Some(frame) = frame.map_err(|_| NoBody::TooSlow)? else { break };
             let frame = frame.map_err(|error| NoBody::Broken(error.to_string()))?;
             let Ok(data) = frame.into_data() else { continue };
             received += data.len();
@@ -80,16 +83,67 @@ impl Room {
                 break;
             }
             if is_long {
-                *read = Read { bytes: Vec::new(), place: None };
+                (read.bytes, read.place) = (Vec::new(), None);
                 continue;
             }
             if received > SMALL && read.place.is_none() {
-                // The semaphore is never closed.
-                read.place = self.0.acquire().await.ok();
+                let place = length.max(LARGEST_ANSWER);
+                read.place = Some(self.place(place, read.until).await?);
+                read.bytes.reserve_exact(length.saturating_sub(read.bytes.len()));
             }
             read.bytes.extend_from_slice(&data);
         }
         if is_long { Err(NoBody::TooLarge) } else { Ok(()) }
+    }
+
+    /// Waits for room for an answer of so many bytes, which is not there meanwhile.
+    pub(super) async fn widen(&self, read: &mut Read, answer: usize) -> Result<(), NoBody> {
+        // Who waits holds nothing that another could wait for.
+        read.place = None;
+        read.place = Some(self.place(answer, read.until).await?);
+        Ok(())
+    }
+
+    /// How many bytes are nobody's.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.0.available_permits()
+    }
+
+    async fn place(&self, bytes: usize, until: Instant) -> Result<OwnedSemaphorePermit, NoBody> {
+        let bytes = u32::try_from(bytes.min(ALL)).map_err(|_| NoBody::TooLarge)?;
+        let place = timeout_at(until, Arc::clone(&self.0).acquire_many_owned(bytes)).await;
+        // The semaphore is never closed.
+        place.map_err(|_| NoBody::NoRoom)?.map_err(|_| NoBody::NoRoom)
+    }
+}
+
+impl Read {
+    /// Whether an answer of so many bytes has room where the body has.
+    pub(super) fn holds(&self, answer: usize) -> bool {
+        answer <= self.place.as_ref().map_or(SMALL, OwnedSemaphorePermit::num_permits)
+    }
+
+    /// Gives the body's room to its answer: what the answer does not need at once, and the rest when
+    /// the last of it has been taken.
+    pub(super) fn make_way(self, answer: Vec<u8>) -> Bytes {
+        let Self { bytes, mut place, .. } = self;
+        drop(bytes);
+        let spare = place.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        drop(place.as_mut().and_then(|place| place.split(spare.saturating_sub(answer.len()))));
+        Bytes::from_owner(Held { answer: answer.into_boxed_slice(), _place: place })
+    }
+}
+
+/// An answer in its place.
+struct Held {
+    answer: Box<[u8]>,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.answer
     }
 }
 
@@ -97,12 +151,16 @@ impl Room {
 pub(super) const MOST: usize = 4 << 20;
 /// So much of what is too long is taken, so that the client comes to read the answer.
 const DRAINED: usize = 64 << 20;
-/// How long a body may take.
-const WITHIN: Duration = Duration::from_secs(10);
-/// A body of so many bytes needs no place.
-const SMALL: usize = 64 << 10;
-/// How many larger ones may be on their way.
-const LARGE_ONES: usize = 4;
+/// How long a body may take, and the wait for room.
+pub(super) const WITHIN: Duration = Duration::from_secs(10);
+/// A body of so many bytes needs no place, nor does such an answer.
+const SMALL: usize = 32 << 10;
+/// What a body gets at least that needs a place: as much as any answer to it
+/// ([`MOST_PATCH`](super::decision::MOST_PATCH) in base64, and a few sentences).
+const LARGEST_ANSWER: usize = 3 << 19;
+/// What all the places have together. Reading one pod costs several times its bytes besides, but
+/// one is read at a time.
+const ALL: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +210,7 @@ mod tests {
         let room = Room::default();
         let outcome = room.read(unfinished(MOST)).await.map(|_| ());
         assert_eq!(outcome, Err(NoBody::TooSlow));
-        assert_eq!(room.0.available_permits(), LARGE_ONES);
+        assert_eq!(room.0.available_permits(), ALL);
     }
 
     #[tokio::test(start_paused = true)]
@@ -160,7 +218,7 @@ mod tests {
         let room = Room::default();
         let hold = async { tokio::join!(room.read(unfinished(MOST)), room.read(unfinished(MOST))) };
         let more = async { tokio::join!(room.read(unfinished(MOST)), room.read(unfinished(MOST))) };
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         let small = async {
             tokio::task::yield_now().await;
             assert_eq!(room.0.available_permits(), 0);
@@ -170,5 +228,45 @@ mod tests {
         };
         let ((first, second), _, ()) = tokio::join!(hold, more, small);
         assert!(first.is_err() && second.is_err());
+    }
+
+    async fn read_whole(room: &Room, bytes: usize) -> Read {
+        let request = Request::new(Full::new(Bytes::from(vec![b' '; bytes])));
+        room.read(request).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_keeps_its_room_until_it_is_dropped_and_no_more_than_it_needs() {
+        let room = Room::default();
+        let small = read_whole(&room, SMALL).await;
+        assert!(small.holds(SMALL) && !small.holds(SMALL + 1));
+        let large = read_whole(&room, SMALL + 1).await;
+        assert!(large.holds(LARGEST_ANSWER));
+        let answer = large.make_way(vec![b'a'; 1000]);
+        assert_eq!(room.0.available_permits(), ALL - 1000);
+        let mut rest = answer.clone();
+        drop(answer);
+        bytes::Buf::advance(&mut rest, 999);
+        assert_eq!(room.0.available_permits(), ALL - 1000);
+        drop(rest);
+        assert_eq!(room.0.available_permits(), ALL);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_finds_no_room_in_time_is_not_given() {
+        let room = Room::default();
+        let mut held = Vec::new();
+        for _ in 0..ALL / LARGEST_ANSWER {
+            let mut read = read_whole(&room, 10).await;
+            room.widen(&mut read, LARGEST_ANSWER).await.unwrap();
+            held.push(read.make_way(vec![b'a'; LARGEST_ANSWER]));
+        }
+        let mut read = read_whole(&room, 10).await;
+        assert_eq!(room.widen(&mut read, LARGEST_ANSWER).await, Err(NoBody::NoRoom));
+        let whole = room.read(unfinished(MOST)).await.map(|_| ());
+        assert_eq!(whole, Err(NoBody::NoRoom));
+        held.pop();
+        let mut read = read_whole(&room, 10).await;
+        assert_eq!(room.widen(&mut read, LARGEST_ANSWER).await, Ok(()));
     }
 }

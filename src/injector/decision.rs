@@ -1,10 +1,12 @@
 //! What the webhook says to a review: the pure injection, asked, and its outcome as a verdict.
 
+use std::io;
+
 use serde_json::json;
 
 use super::review::{Review, Subject, Verdict, one_line};
 use crate::config::Policy;
-use crate::inject::{Consent, Facts, Outcome, inject, patch};
+use crate::inject::{Consent, Facts, Operation, Outcome, inject, patch};
 
 /// A verdict, and what led to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,12 +42,24 @@ fn judge(review: &Review, policy: &Policy) -> Decision {
     let is_clusters_own = CLUSTERS_OWN.contains(&review.namespace.as_str());
     let consent = if is_clusters_own { Consent::Needed } else { policy.consent };
     match inject(pod, &Facts::of_pod(pod, consent), &policy.sidecar) {
-        Outcome::Injected(injected) => Decision {
-            verdict: Verdict::Patch(json!(patch(pod, &injected.pod)), injected.warnings),
-            outcome: "injected",
-            reason: "",
-            sentence: "injected".to_owned(),
-        },
+        Outcome::Injected(injected) => {
+            let steps = patch(pod, &injected.pod);
+            if length(&steps) > MOST_PATCH {
+                let why = format!("its patch would be longer than {} MiB", MOST_PATCH >> 20);
+                return Decision {
+                    verdict: Verdict::Untouched(vec![format!("podmeter: no sidecar: {why}")]),
+                    outcome: "skipped",
+                    reason: "large_patch",
+                    sentence: format!("skipped: {why}"),
+                };
+            }
+            Decision {
+                verdict: Verdict::Patch(json!(steps), injected.warnings),
+                outcome: "injected",
+                reason: "",
+                sentence: "injected".to_owned(),
+            }
+        }
         Outcome::Skipped(skip) => {
             let sentence = format!("skipped: {skip}");
             // Whoever said no need not be told, nor who has said nothing.
@@ -74,5 +88,25 @@ fn judge(review: &Review, policy: &Policy) -> Decision {
     }
 }
 
+/// How many bytes a patch has, without a copy of it.
+fn length(steps: &[Operation]) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // What cannot be written is too long for us.
+    serde_json::to_writer(&mut count, steps).map_or(usize::MAX, |()| count.0)
+}
+
+/// The most of a patch. An API server keeps no object of more than 1.5 MiB, and a patch of a pod
+/// with a thousand probes has a quarter of this.
+pub const MOST_PATCH: usize = 1 << 20;
 /// Where pods get a sidecar only if they ask for it themselves.
 const CLUSTERS_OWN: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];

@@ -1,8 +1,8 @@
 //! Keeps those who only hold connections open from keeping reviews out.
 //!
 //! A connection that waits for its next review may wait long, as API servers keep theirs. One that
-//! has begun to send a request has to come to the end of its head soon. When places run short, the
-//! oldest of those that are not being answered goes.
+//! has begun to send a request has to come to the end of its head soon, and one that has an answer to
+//! take has to take it. When places run short, the oldest of those that are not being answered goes.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -31,10 +31,12 @@ pub(super) struct Guest {
 pub(super) enum Phase {
     /// It begins, or sends a head.
     Asking,
-    /// It sends a body.
+    /// It sends a body, or waits for room.
     Sending,
     /// It has sent all of a request, and is being answered.
     Answered,
+    /// It has an answer to take.
+    Taking,
     /// It waits for its next request.
     Idle,
 }
@@ -67,6 +69,7 @@ impl Guest {
         loop {
             let patience = match *phases.borrow_and_update() {
                 Phase::Asking => HEAD_WITHIN,
+                Phase::Taking => TAKEN_WITHIN,
                 Phase::Idle => IDLE_FOR,
                 // A body has a time limit of its own, and an answer is made at once.
                 Phase::Sending | Phase::Answered => Duration::MAX,
@@ -88,7 +91,7 @@ impl Guest {
     }
 }
 
-/// A stream that tells when its guest begins to speak.
+/// A stream that tells when its guest begins to speak, and when it has taken what it was told.
 #[derive(Debug)]
 pub(super) struct Heard<S> {
     pub(super) stream: S,
@@ -118,8 +121,26 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
+    // An answer is then written from where it is: in a copy it would outlive its place in the room.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes when it has written all that it had.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if self.guest.phase() == Phase::Taking {
+            self.guest.enter(Phase::Idle);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -131,6 +152,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
 const MOST_AT_EASE: usize = 192;
 /// How long TLS and the head of a request may take.
 pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long the taking of an answer may last, and not only between two bytes of it.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// Longer than the 90 s for which API servers keep theirs: were we first, a review could be on its
 /// way already, and be lost.
 const IDLE_FOR: Duration = Duration::from_secs(120);
@@ -163,6 +186,10 @@ mod tests {
         let start = Instant::now();
         guest.has_to_go().await;
         assert_eq!(start.elapsed(), IDLE_FOR);
+        guest.enter(Phase::Taking);
+        let start = Instant::now();
+        guest.has_to_go().await;
+        assert_eq!(start.elapsed(), TAKEN_WITHIN);
         guest.enter(Phase::Answered);
         assert!(timeout(10 * IDLE_FOR, guest.has_to_go()).await.is_err());
     }
@@ -185,6 +212,49 @@ mod tests {
         tokio::select! {
             () = guest.has_to_go() => assert_eq!(start.elapsed(), HEAD_WITHIN),
             () = trickle => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_an_answer_is_told_to_go_and_its_room_comes_free() {
+        use super::super::body::Room;
+        use hyper::{Response, body::Incoming, server::conn::http1, service::service_fn};
+        use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+        let room = Room::default();
+        let all = room.free();
+        for takes in [false, true] {
+            let (mut client, stream) = duplex(1024);
+            let guest = Guests::default().welcome();
+            let heard = Heard { stream, guest: Arc::clone(&guest) };
+            let service = service_fn(|request: hyper::Request<Incoming>| async {
+                let mut read = room.read(request).await.unwrap();
+                room.widen(&mut read, 1 << 20).await.unwrap();
+                let body = http_body_util::Full::new(read.make_way(vec![b'a'; 1 << 20]));
+                guest.enter(Phase::Taking);
+                Ok::<_, std::convert::Infallible>(Response::new(body))
+            });
+            let stream = hyper_util::rt::TokioIo::new(heard);
+            let start = Instant::now();
+            client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            let connection = http1::Builder::new().writev(true).serve_connection(stream, service);
+            let serve = async {
+                let mut connection = std::pin::pin!(connection);
+                tokio::select! {
+                    _ = connection.as_mut() => {}
+                    () = guest.has_to_go() => assert_eq!(room.free() < all, !takes),
+                }
+            };
+            let read = async {
+                let mut taken = vec![0; 1 << 20];
+                if takes {
+                    client.read_exact(&mut taken).await.unwrap();
+                }
+                // Whatever it does now.
+                client
+            };
+            let ((), _client) = tokio::join!(serve, read);
+            assert_eq!(room.free(), all);
+            assert_eq!(start.elapsed(), if takes { IDLE_FOR } else { TAKEN_WITHIN });
         }
     }
 }

@@ -145,6 +145,11 @@ impl Review {
         let request = envelope.request.ok_or_else(|| missing("request"))?;
         let uid = request.uid.as_deref().filter(|uid| !uid.is_empty());
         let uid = uid.ok_or_else(|| missing("request.uid"))?.to_owned();
+        if uid.len() > UID_BYTES {
+            return Err(BadReview::Shape(format!(
+                "its request.uid has more than {UID_BYTES} bytes"
+            )));
+        }
         let subject = request.subject()?;
         let told = |key| match &subject {
             Subject::NewPod(pod) => pod["metadata"][key].as_str().filter(|text| !text.is_empty()),
@@ -216,7 +221,7 @@ pub fn answer(uid: &str, verdict: &Verdict) -> Vec<u8> {
             response["status"] = json!({
                 "metadata": {},
                 "status": "Failure",
-                "message": one_line(why),
+                "message": cut(why, MESSAGE_CHARS),
                 "reason": "Forbidden",
                 "code": 403,
             });
@@ -253,8 +258,14 @@ fn warn(response: &mut Value, warnings: &[String]) {
 
 /// A warning is a header of the API server's answer, which cuts longer ones short by itself.
 fn as_warning(sentence: &str) -> String {
-    let line = one_line(sentence);
-    match line.char_indices().nth(WARNING_CHARS) {
+    cut(sentence, WARNING_CHARS)
+}
+
+/// A text on one line, and no longer than it may be.
+fn cut(sentence: &str, most: usize) -> String {
+    let start = sentence.char_indices().nth(most + 1).map_or(sentence, |(end, _)| &sentence[..end]);
+    let line = one_line(start);
+    match line.char_indices().nth(most) {
         None => line,
         Some((end, _)) => format!("{}...", &line[..end]),
     }
@@ -271,6 +282,10 @@ fn short(text: &str) -> String {
 
 /// The longest name of a Kubernetes object (RFC 1123).
 const NAME_CHARS: usize = 253;
+/// The answer repeats it; a UUID has 36.
+const UID_BYTES: usize = 1024;
+/// A sentence for a person, which may quote a pod.
+const MESSAGE_CHARS: usize = 4096;
 /// The API server may cut what has more than 256 bytes.
 const WARNING_CHARS: usize = 250;
 /// It passes on 4 KiB of them.

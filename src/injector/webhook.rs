@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::body::{NoBody, Room};
-use super::decision::decide;
+use super::decision::{Decision, decide};
 use super::guests::{Guest, Guests, HEAD_WITHIN, Heard, Phase};
 use super::review::{Review, answer};
 use super::state::State;
@@ -97,7 +97,7 @@ impl Webhook {
         let stream = TokioIo::new(Heard { stream, guest: Arc::clone(&guest) });
         let mut http = http1::Builder::new();
         // How long a head may take is the guest's affair.
-        http.header_read_timeout(None).max_buf_size(MOST_HEAD);
+        http.header_read_timeout(None).max_buf_size(MOST_HEAD).writev(true);
         let mut connection = pin!(http.serve_connection(stream, service));
         // How a client's connection ends is the client's own affair.
         tokio::select! {
@@ -142,7 +142,7 @@ impl Webhook {
                 refusal.into()
             }
         };
-        guest.enter(Phase::Idle);
+        guest.enter(Phase::Taking);
         answer
     }
 
@@ -172,21 +172,29 @@ impl Webhook {
             let sentence = format!("the body is {other:?}, but only application/json is read");
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", sentence));
         }
-        let read = self.room.read(request).await.map_err(|error| {
+        let no_body = |error: NoBody| {
             let (status, reason) = match error {
                 NoBody::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
                 NoBody::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
                 NoBody::Broken(_) => (StatusCode::BAD_REQUEST, "broken"),
+                NoBody::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "no_room"),
             };
             Refusal::new(status, reason, error.to_string())
-        })?;
-        guest.enter(Phase::Answered);
+        };
+        let mut read = self.room.read(request).await.map_err(no_body)?;
         let started = Instant::now();
-        let review = Review::read(&read.bytes).map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, error.reason(), error.to_string())
-        })?;
-        let decision = decide(&review, &self.policy);
-        let body = answer(&review.uid, &decision.verdict);
+        let (review, decision, body) = loop {
+            guest.enter(Phase::Answered);
+            let made = self.opinion(&read.bytes)?;
+            let size = made.2.len();
+            if read.holds(size) {
+                break made;
+            }
+            // It is made anew once there is room, as it must not wait for that itself.
+            drop(made);
+            guest.enter(Phase::Sending);
+            self.room.widen(&mut read, size).await.map_err(no_body)?;
+        };
         self.state.measures.reviewed(&decision, review.dry_run, started.elapsed());
         let (namespace, pod) = (&review.namespace, &review.name);
         let dry_run = if review.dry_run { " (dry run)" } else { "" };
@@ -195,9 +203,19 @@ impl Webhook {
             "refused" => tracing::warn!(%namespace, %pod, "{}{dry_run}", decision.sentence),
             _ => tracing::info!(%namespace, %pod, "{}{dry_run}", decision.sentence),
         }
-        let mut answer = Response::new(Full::new(Bytes::from(body)));
+        let mut answer = Response::new(Full::new(read.make_way(body)));
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(answer)
+    }
+
+    /// What is said to a review, without anything happening besides.
+    fn opinion(&self, bytes: &[u8]) -> Result<(Review, Decision, Vec<u8>), Refusal> {
+        let review = Review::read(bytes).map_err(|error| {
+            Refusal::new(StatusCode::BAD_REQUEST, error.reason(), error.to_string())
+        })?;
+        let decision = decide(&review, &self.policy);
+        let body = answer(&review.uid, &decision.verdict);
+        Ok((review, decision, body))
     }
 }
 
@@ -243,7 +261,8 @@ fn is_json(content_type: &HeaderValue) -> bool {
 const PATH: &str = "/mutate";
 /// Connections of API servers, of which there are a handful; more wait in the backlog.
 const MOST_CONNECTIONS: usize = 256;
-const MOST_HEAD: usize = 64 * 1024;
+/// Also what of a body is read at once.
+const MOST_HEAD: usize = 16 * 1024;
 /// How long a review that is being answered may take once we stop.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 const BREATH: Duration = Duration::from_millis(50);

@@ -27,7 +27,7 @@ pub(super) struct AppProbes(Vec<Probe>);
 
 #[derive(Debug)]
 struct Probe {
-    probe: AppProbe,
+    said: AppProbe,
     /// Where a forward leads to this port of the app.
     target: Option<SocketAddr>,
     /// The answer that is being waited for. Whoever asks meanwhile waits for the same one, so that
@@ -42,7 +42,7 @@ impl AppProbes {
     pub(super) fn new(probes: &[AppProbe], forwards: &[Forward]) -> Self {
         let target = |port| forwards.iter().map(|f| f.target).find(|t| t.port() == port);
         let probe = |probe: &AppProbe| Probe {
-            probe: probe.clone(),
+            said: probe.clone(),
             target: target(probe.port),
             asking: Mutex::default(),
         };
@@ -52,7 +52,7 @@ impl AppProbes {
     /// The answer to a probe; `None` where it is none of ours.
     pub(super) async fn answer(&self, request: &Request<Incoming>) -> Option<Reply> {
         let path = request.uri().path();
-        let probe = self.0.iter().find(|probe| probe.probe.path == path)?;
+        let probe = self.0.iter().find(|probe| probe.said.path == path)?;
         if let Some(refusal) = reply::unless_read(request.method()) {
             return Some(refusal);
         }
@@ -83,7 +83,7 @@ impl Probe {
     }
 
     async fn ask_now(&self, ip: IpAddr, agent: Option<&HeaderValue>) -> Verdict {
-        let AppProbe { port, check, timeout: patience, .. } = &self.probe;
+        let AppProbe { port, check, timeout: patience, .. } = &self.said;
         let address = self.target.unwrap_or(SocketAddr::new(ip, *port));
         let asked = async {
             let connected = TcpStream::connect(address).await;
@@ -158,8 +158,8 @@ mod tests {
 
     fn probe(port: u16, check: Check) -> Probe {
         let timeout = Duration::from_secs(30);
-        let probe = AppProbe { path: "/x".to_owned(), port, check, timeout };
-        Probe { probe, asking: Mutex::default() }
+        let said = AppProbe { path: "/x".to_owned(), port, check, timeout };
+        Probe { said, target: None, asking: Mutex::default() }
     }
 
     fn plain() -> Check {

@@ -104,5 +104,5 @@ fn a_port_that_is_nonsense_is_told() {
     let first = "the app's metrics are taken from the first that is declared, 8080";
     assert_eq!(warnings(&pod), [format!("{told}; {first}")]);
     pod["metadata"]["annotations"]["prometheus.io/port"] = json!("");
-    assert_eq!(warnings(&pod), [String::new(); 0]);
+    assert!(warnings(&pod).is_empty());
 }

@@ -124,3 +124,21 @@ fn it_becomes_unready_first_and_answers_what_has_come() {
     answer.response();
     assert!(hook.program.ended().success());
 }
+
+#[test]
+fn a_pod_whose_patch_would_be_enormous_goes_without_and_who_sent_it_is_told() {
+    let files = Files::new();
+    let hook = Hook::with_files(&files, &["--failure-policy", "fail"]);
+    let mut large = creation(&pod());
+    let container = |n: usize| {
+        let probe = json!({ "tcpSocket": { "port": 1000 + n } });
+        json!({ "name": format!("c{n}"), "image": "i", "livenessProbe": probe })
+    };
+    large["request"]["object"]["spec"]["containers"] = (0..5200).map(container).collect();
+    let mut client = Client::connect(hook.addr, &files.authority.pem).unwrap();
+    let response = client.post(large.to_string().as_bytes()).unwrap().response();
+    assert_eq!(response["allowed"], true);
+    assert!(response["patch"].is_null());
+    let said = "podmeter: no sidecar: its patch would be longer than 1 MiB";
+    assert_eq!(response["warnings"], json!([said]));
+}

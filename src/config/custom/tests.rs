@@ -64,6 +64,7 @@ fn without_buckets_a_histogram_has_usual_ones_in_its_unit() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn what_cannot_be_is_refused_with_its_place_and_what_to_do() {
     for (families, sentence) in [
         ("  x: y", ".mine cannot be used: a list of families belongs here"),
