@@ -48,7 +48,7 @@ impl HttpKey {
     /// The status of [`Self::OVERFLOW`], which no answer has.
     pub const OVERFLOW_STATUS: u16 = u16::MAX;
 
-    /// What is beyond `--max-series`, of no port; each port has one like it ([`Self::overflow`]).
+    /// What is beyond `--max-series`, of no port; each port has one like it.
     pub const OVERFLOW: Self = Self {
         route: RouteId(u16::MAX),
         host: HostId::UNKNOWN,
