@@ -198,17 +198,34 @@ fn a_stranger_without_leave_to_look_says_so() {
         return skip(test, "it needs root, to be somebody else");
     }
     let folder = tempfile::tempdir().unwrap();
-    let Some((_app, addr)) = gunicorn(test, folder.path()) else { return };
     // Under a path that everybody may read, as that of the build may not be.
     let shared = tempfile::Builder::new().permissions(everybody()).tempdir().unwrap();
     let binary = shared.path().join("podmeter");
     std::fs::copy(env!("CARGO_BIN_EXE_podmeter"), &binary).unwrap();
+    // Nobody else is user 4242, wherever this runs.
+    let (_app, app, _) = somebody(4242, &binary, folder.path(), "127.0.0.1:9");
+    let (_stranger, stats, admin) = somebody(1337, &binary, folder.path(), &app.to_string());
+    let scrape = Scrape::of(stats, Format::TEXT);
+    assert!(FAMILIES.iter().all(|name| scrape.count(name, &[]) == 0));
+    let health = health(admin);
+    assert_eq!(health["up"], false);
+    let why = health["last_error"].as_str().unwrap();
+    assert!(why.starts_with("the process that listens cannot be told: "), "{why}");
+}
+
+/// A proxy that runs as this user, with the addresses of its stats and its admin.
+fn somebody(
+    user: u32,
+    binary: &Path,
+    folder: &Path,
+    target: &str,
+) -> (Running, SocketAddr, SocketAddr) {
     let mut command = Command::new(binary);
-    command.uid(1337).gid(1337).env_clear().current_dir(shared.path());
-    command.args(["proxy", "--forward", &format!("127.0.0.1:0={addr}"), "--health-listen=off"]);
+    command.uid(user).gid(user).env_clear().current_dir("/");
+    command.args(["proxy", "--forward", &format!("127.0.0.1:0={target}"), "--health-listen=off"]);
     command.args(["--stats-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]);
     command.args(["--log-format", "json"]);
-    let mut process = Running::start("stranger", &mut command, folder.path());
+    let mut process = Running::start(&format!("user {user}"), &mut command, folder);
     let mut listens = |what: &str| -> SocketAddr {
         process.wait_for(what, |process| {
             let said = process.said();
@@ -218,12 +235,7 @@ fn a_stranger_without_leave_to_look_says_so() {
         })
     };
     let (stats, admin) = (listens("serving stats"), listens("serving admin"));
-    let scrape = Scrape::of(stats, Format::TEXT);
-    assert!(FAMILIES.iter().all(|name| scrape.count(name, &[]) == 0));
-    let health = health(admin);
-    assert_eq!(health["up"], false);
-    let why = health["last_error"].as_str().unwrap();
-    assert!(why.starts_with("the process that listens cannot be told: "), "{why}");
+    (process, stats, admin)
 }
 
 fn everybody() -> std::fs::Permissions {
