@@ -39,7 +39,7 @@ pub use self::app_metrics::{
 pub use self::app_probes::{AppProbe, Check};
 pub use self::args::{ProxyArgs, describe, variable};
 pub use self::custom::{
-    Bound, Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, LabelText,
+    Bound, Condition, CustomDialect, CustomDialects, CustomFamily, CustomKind, Fact, FactText,
     Measure, Of,
 };
 pub use self::envoy::EnvoyNames;
@@ -52,7 +52,7 @@ pub use self::injector::{
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
-pub use self::template::{Placeholder, Template};
+pub use self::template::{Named, Placeholder, Template};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///

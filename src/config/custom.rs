@@ -8,7 +8,7 @@ mod label;
 mod map;
 
 pub use self::family::{Bound, CustomFamily, CustomKind, Measure, Of};
-pub use self::label::{Condition, Fact, LabelText};
+pub use self::label::{Condition, Fact, FactText};
 
 use super::error::ConfigError;
 use crate::dialect::Dialect;

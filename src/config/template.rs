@@ -2,14 +2,30 @@
 
 use std::fmt;
 
+/// What may stand in braces: a closed list of names.
+pub trait Named: Copy + 'static {
+    /// All there are, in the order of the documentation.
+    const EVERY: &'static [Self];
+    /// Whether no text at all is a template, too.
+    const MAY_BE_EMPTY: bool = false;
+
+    /// As it stands in braces.
+    fn name(self) -> &'static str;
+
+    /// The one that is called `name`.
+    fn named(name: &str) -> Option<Self> {
+        Self::EVERY.iter().copied().find(|known| known.name() == name)
+    }
+}
+
 /// Text with placeholders, known to be readable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub struct Template<P = Placeholder>(Vec<Part<P>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum Part<P> {
     Text(String),
-    Place(Placeholder),
+    Place(P),
 }
 
 /// What a placeholder stands for.
@@ -35,8 +51,8 @@ pub enum Placeholder {
     Cluster,
 }
 
-impl Placeholder {
-    const ALL: [Self; 9] = [
+impl Named for Placeholder {
+    const EVERY: &'static [Self] = &[
         Self::Port,
         Self::Service,
         Self::Workload,
@@ -48,7 +64,7 @@ impl Placeholder {
         Self::Cluster,
     ];
 
-    fn as_str(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Port => "port",
             Self::Service => "service",
@@ -63,14 +79,16 @@ impl Placeholder {
     }
 }
 
-impl Template {
+impl<P: Named> Template<P> {
     /// Reads a template; gives what it would have to be where it is none.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let expected = || {
-            let names = Placeholder::ALL.map(|place| format!("{{{}}}", place.as_str()));
-            format!("at most {LONGEST} bytes of text with any of {} in it", names.join(" "))
+            let names = P::EVERY.iter().map(|place| format!("{{{}}}", place.name()));
+            let names = names.collect::<Vec<_>>().join(" ");
+            format!("at most {LONGEST} bytes of text with any of {names} in it")
         };
-        if text.is_empty() || text.len() > LONGEST || text.contains(char::is_control) {
+        let is_missing = text.is_empty() && !P::MAY_BE_EMPTY;
+        if is_missing || text.len() > LONGEST || text.contains(char::is_control) {
             return Err(expected());
         }
         let mut parts = Vec::new();
@@ -79,11 +97,10 @@ impl Template {
             let (before, from) = rest.split_at(brace);
             let place = from.strip_prefix('{').and_then(|from| from.split_once('}'));
             let (name, after) = place.ok_or_else(expected)?;
-            let place = Placeholder::ALL.into_iter().find(|place| place.as_str() == name);
             if !before.is_empty() {
                 parts.push(Part::Text(before.to_owned()));
             }
-            parts.push(Part::Place(place.ok_or_else(expected)?));
+            parts.push(Part::Place(P::named(name).ok_or_else(expected)?));
             rest = after;
         }
         if !rest.is_empty() {
@@ -92,9 +109,17 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// The placeholders in it.
+    pub(crate) fn places(&self) -> impl Iterator<Item = P> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Place(place) => Some(*place),
+            Part::Text(_) => None,
+        })
+    }
+
     /// The text, with what `value` says of each placeholder in its place.
-    pub(crate) fn fill(&self, value: impl Fn(Placeholder) -> String) -> String {
-        let part = |part: &Part| match part {
+    pub(crate) fn fill(&self, value: impl Fn(P) -> String) -> String {
+        let part = |part: &Part<P>| match part {
             Part::Text(text) => text.clone(),
             Part::Place(place) => value(*place),
         };
@@ -103,11 +128,11 @@ impl Template {
 }
 
 /// As it was written.
-impl fmt::Display for Template {
+impl<P: Named> fmt::Display for Template<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|part| match part {
             Part::Text(text) => f.write_str(text),
-            Part::Place(place) => write!(f, "{{{}}}", place.as_str()),
+            Part::Place(place) => write!(f, "{{{}}}", place.name()),
         })
     }
 }
@@ -124,7 +149,7 @@ mod tests {
     fn each_placeholder_gives_way_to_what_it_stands_for() {
         let template = Template::read("{namespace}_{service}_{port}|x").unwrap();
         assert_eq!(
-            template.fill(|place| place.as_str().to_uppercase()),
+            template.fill(|place: Placeholder| place.name().to_uppercase()),
             "NAMESPACE_SERVICE_PORT|x"
         );
     }
@@ -132,16 +157,16 @@ mod tests {
     #[test]
     fn braces_that_name_nothing_are_refused_with_what_there_is() {
         for text in ["{", "}", "{}", "{Port}", "{port", "port}", "a{port}}", "{ port}", "", "a\n"] {
-            let expected = Template::read(text).unwrap_err();
+            let expected = Template::<Placeholder>::read(text).unwrap_err();
             assert!(expected.contains("{port} {service} {workload}"), "{text}: {expected}");
         }
-        assert!(Template::read(&"x".repeat(254)).is_err());
+        assert!(Template::<Placeholder>::read(&"x".repeat(254)).is_err());
     }
 
     proptest! {
         #[test]
         fn what_is_read_is_written_as_it_was(text in "([a-z|_/.]{0,3}|\\{port\\}|\\{pod\\}|[{}]){0,6}") {
-            if let Ok(template) = Template::read(&text) {
+            if let Ok(template) = Template::<Placeholder>::read(&text) {
                 prop_assert_eq!(template.to_string(), text);
             }
         }

@@ -1,6 +1,6 @@
 //! One family of a custom dialect.
 
-use super::label::{Condition, Fact, LabelText};
+use super::label::{Condition, Fact, FactText, read_text};
 use super::map::{Map, Place};
 use crate::config::error::{ConfigError, shown};
 use crate::meter::{Detail, Side};
@@ -20,7 +20,7 @@ pub struct CustomFamily {
     /// How many nanoseconds or bytes are one of its unit.
     pub unit: u64,
     /// Its labels, no two of one name.
-    pub labels: Vec<(String, LabelText)>,
+    pub labels: Vec<(String, FactText)>,
     /// Whose requests it is about.
     pub of: Of,
     /// All of these must hold of an exchange,
@@ -162,7 +162,7 @@ impl CustomFamily {
         if !self.of.takes(side) {
             return Detail::NONE;
         }
-        let labels = self.labels.iter().flat_map(|(_, text)| text.facts());
+        let labels = self.labels.iter().flat_map(|(_, text)| text.places());
         let conditions = self.only.iter().chain(&self.without).map(|condition| condition.fact);
         let mut detail = Detail::NONE;
         for fact in labels.chain(conditions) {
@@ -265,7 +265,7 @@ fn labels(
     map: &Map<'_>,
     is_histogram: bool,
     place: &Place,
-) -> Result<Vec<(String, LabelText)>, ConfigError> {
+) -> Result<Vec<(String, FactText)>, ConfigError> {
     let Some(value) = map.get("labels") else { return Ok(Vec::new()) };
     let place = place.within("labels");
     let labels = Map::of(value, &place)?;
@@ -277,7 +277,7 @@ fn labels(
             );
         }
         let text = labels.text(name)?.unwrap_or_default();
-        Ok((name.clone(), LabelText::read(&text, &here)?))
+        Ok((name.clone(), read_text(&text, &here)?))
     };
     let all: Vec<_> = labels.entries().map(read).collect::<Result<_, _>>()?;
     if all.len() > MOST_LABELS {

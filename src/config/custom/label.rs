@@ -2,8 +2,8 @@
 
 use super::map::{Map, Place};
 use crate::config::error::{ConfigError, shown};
+use crate::config::template::{Named, Template};
 use serde_json::Value;
-use std::fmt;
 
 /// Something that is known of an exchange or of the pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,9 +50,8 @@ pub enum Fact {
     Cluster,
 }
 
-impl Fact {
-    /// Every fact, in the order of the documentation.
-    pub const ALL: [Self; 20] = [
+impl Named for Fact {
+    const EVERY: &'static [Self] = &[
         Self::Method,
         Self::Path,
         Self::Status,
@@ -74,9 +73,10 @@ impl Fact {
         Self::Revision,
         Self::Cluster,
     ];
+    // An empty label is an absent one.
+    const MAY_BE_EMPTY: bool = true;
 
-    /// As it stands in braces.
-    pub fn as_str(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Method => "method",
             Self::Path => "path",
@@ -100,87 +100,19 @@ impl Fact {
             Self::Cluster => "cluster",
         }
     }
-
-    fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|fact| fact.as_str() == name)
-    }
-
-    fn all_names() -> String {
-        Self::ALL.map(|fact| format!("{{{}}}", fact.as_str())).join(" ")
-    }
 }
 
 /// Text with facts in it: `{namespace}/{pod}`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelText(Vec<Piece>);
+pub type FactText = Template<Fact>;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Fact(Fact),
-}
-
-impl LabelText {
-    pub(super) fn read(text: &str, place: &Place) -> Result<Self, ConfigError> {
-        if Fact::named(text).is_some() {
-            let problem = format!("{text} alone is a constant; write {{{text}}} for what it names");
-            return Err(place.wrong(&problem));
-        }
-        let wrong = || {
-            let problem = format!(
-                "it is {}, but takes at most {LONGEST} bytes of text with any of {} in it",
-                shown(text),
-                Fact::all_names()
-            );
-            place.wrong(&problem)
-        };
-        if text.len() > LONGEST || text.contains(char::is_control) {
-            return Err(wrong());
-        }
-        let mut pieces = Vec::new();
-        let mut rest = text;
-        while let Some(brace) = rest.find(['{', '}']) {
-            let (before, from) = rest.split_at(brace);
-            let inner = from.strip_prefix('{').and_then(|from| from.split_once('}'));
-            let (name, after) = inner.ok_or_else(wrong)?;
-            if !before.is_empty() {
-                pieces.push(Piece::Text(before.to_owned()));
-            }
-            pieces.push(Piece::Fact(Fact::named(name).ok_or_else(wrong)?));
-            rest = after;
-        }
-        if !rest.is_empty() {
-            pieces.push(Piece::Text(rest.to_owned()));
-        }
-        Ok(Self(pieces))
+/// Reads one at its place in the file.
+pub(super) fn read_text(text: &str, place: &Place) -> Result<FactText, ConfigError> {
+    if Fact::named(text).is_some() {
+        let problem = format!("{text} alone is a constant; write {{{text}}} for what it names");
+        return Err(place.wrong(&problem));
     }
-
-    /// The facts in it.
-    pub fn facts(&self) -> impl Iterator<Item = Fact> {
-        self.0.iter().filter_map(|piece| match piece {
-            Piece::Fact(fact) => Some(*fact),
-            Piece::Text(_) => None,
-        })
-    }
-
-    /// The text, with what `say` says of each fact in its place.
-    pub(crate) fn fill(&self, say: impl Fn(Fact) -> String) -> String {
-        let piece = |piece: &Piece| match piece {
-            Piece::Text(text) => text.clone(),
-            Piece::Fact(fact) => say(*fact),
-        };
-        self.0.iter().map(piece).collect()
-    }
-}
-
-/// As it was written.
-impl fmt::Display for LabelText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|piece| match piece {
-            Piece::Text(text) => f.write_str(text),
-            Piece::Fact(fact) => write!(f, "{{{}}}", fact.as_str()),
-        })
-    }
+    Template::read(text)
+        .map_err(|expected| place.wrong(&format!("it is {}, but takes {expected}", shown(text))))
 }
 
 /// A fact that must be one of several.
@@ -200,7 +132,7 @@ impl Condition {
         let read = |(name, _): (&String, &Value)| {
             let fact = Fact::named(name).filter(|fact| OF_AN_EXCHANGE.contains(fact));
             let fact = fact.ok_or_else(|| {
-                let all = OF_AN_EXCHANGE.map(Fact::as_str).join(", ");
+                let all = OF_AN_EXCHANGE.map(Fact::name).join(", ");
                 place.wrong(&format!("{} is nothing to choose by; there are {all}", shown(name)))
             })?;
             let values = map.texts(name)?.unwrap_or_default();
@@ -244,5 +176,3 @@ const OF_AN_EXCHANGE: [Fact; 9] = [
     Fact::Flags,
     Fact::Port,
 ];
-/// As long as the longest name of a Kubernetes object.
-const LONGEST: usize = 253;
