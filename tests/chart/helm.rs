@@ -1,4 +1,4 @@
-//! The real Helm, as a library in Python, and what it makes of the chart.
+//! The real Helm, 4 as a library in Python and 3 as a program beside it, and what it makes of the chart.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,34 @@ use serde_json::{Value, json};
 use crate::process::python;
 use crate::skip::skip;
 
-/// Helm, and everything else of Python that the suite asks.
+/// One version of Helm, and everything else of Python that the suite asks.
 pub(crate) struct Helm {
     python: PathBuf,
+    /// 3 or 4.
+    version: u8,
 }
 
-/// The objects of one rendering.
+/// The objects of one rendering, by kind, namespace and name.
+#[derive(Debug, PartialEq)]
 pub(crate) struct Rendered {
     pub(crate) objects: Vec<Value>,
     pub(crate) notes: String,
 }
 
 impl Helm {
-    /// Helm, or a word that `test` is skipped.
+    /// Helm 4, or a word that `test` is skipped.
     pub(crate) fn find(test: &str) -> Option<Self> {
-        let found = python().map(|python| Self { python });
-        if found.is_none() {
-            skip(test, "it needs PODMETER_PYTHON with helm-python-sdk");
-        }
-        found
+        let [_, newest] = Self::both(test)?;
+        Some(newest)
+    }
+
+    /// Helm 3 and Helm 4, for what they could take differently.
+    pub(crate) fn both(test: &str) -> Option<[Self; 2]> {
+        let Some(python) = python() else {
+            skip(test, "it needs PODMETER_PYTHON with helm-python-sdk and helm-binary");
+            return None;
+        };
+        Some([3, 4].map(|version| Self { python: python.clone(), version }))
     }
 
     /// Renders the chart with these values, as the release `podmeter` in `podmeter-system`.
@@ -39,17 +48,16 @@ impl Helm {
 
     /// Renders each case; [`case`] makes one.
     pub(crate) fn templates(&self, cases: &[Value]) -> Vec<Result<Rendered, String>> {
-        let task = json!({ "chart": chart(), "cases": cases });
+        let task = json!({ "helm": self.version, "chart": chart(), "cases": cases });
         let Value::Array(answers) = self.run("render.py", &task) else { panic!("no list") };
         answers.iter().map(read).collect()
     }
 
-    /// What `helm lint --strict` finds, for each of these values.
-    pub(crate) fn lint(&self, values: &[Value]) -> Vec<Value> {
-        let cases: Vec<Value> = values.iter().map(|values| json!({ "values": values })).collect();
-        let task = json!({ "chart": chart(), "cases": cases, "lint": true });
-        let Value::Array(answers) = self.run("render.py", &task) else { panic!("no list") };
-        answers
+    /// What `helm lint --strict` complains of, for each of these values.
+    pub(crate) fn lint(&self, values: &[Value]) -> Vec<Vec<String>> {
+        let cases: Vec<Value> = values.iter().map(case).collect();
+        let task = json!({ "helm": self.version, "chart": chart(), "cases": cases, "lint": true });
+        serde_json::from_value(self.run("render.py", &task)).unwrap()
     }
 
     /// Gives `task` to a script of this folder; what it answers.
@@ -106,6 +114,28 @@ impl Rendered {
         }
         pods
     }
+}
+
+/// What both versions make of each case, which is the same.
+pub(crate) fn templates_of(
+    both: &[Helm; 2],
+    cases: &[Value],
+) -> Vec<Result<Rendered, [String; 2]>> {
+    let [three, four] = both.each_ref().map(|helm| helm.templates(cases));
+    let answers = three.into_iter().zip(four).zip(cases);
+    let agreed = answers.map(|(pair, case)| match pair {
+        (Ok(three), Ok(four)) => {
+            for (one, other) in three.objects.iter().zip(&four.objects) {
+                assert_eq!(one, other, "{case}: Helm 3 and Helm 4 differ");
+            }
+            assert_eq!(three, four, "{case}: Helm 3 and Helm 4 differ");
+            Ok(four)
+        }
+        (Err(three), Err(four)) => Err([three, four]),
+        (Ok(_), Err(error)) => panic!("{case}: Helm 4 alone refuses it: {error}"),
+        (Err(error), Ok(_)) => panic!("{case}: Helm 3 alone refuses it: {error}"),
+    });
+    agreed.collect()
 }
 
 /// Kind and name of an object.

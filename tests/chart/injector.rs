@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, Rendered, case, who};
+use crate::helm::{Helm, Rendered, case, templates_of, who};
 
 #[test]
 fn a_pod_is_looked_at_once_if_it_or_its_namespace_opted_in() {
@@ -63,15 +63,15 @@ fn the_webhook_never_stops_a_pod() {
 
 #[test]
 fn an_upgrade_leaves_alone_what_the_injector_wrote() {
-    let Some(helm) = Helm::find("an_upgrade_leaves_alone_what_the_injector_wrote") else { return };
+    let Some(both) = Helm::both("an_upgrade_leaves_alone_what_the_injector_wrote") else { return };
     let install = case(&json!({}));
     let mut upgrade = install.clone();
     upgrade["is_upgrade"] = json!(true);
-    upgrade["is_install"] = json!(false);
-    let both: Vec<Rendered> =
-        helm.templates(&[install, upgrade]).into_iter().map(Result::unwrap).collect();
-    assert_eq!(both[0].objects, both[1].objects, "an upgrade changes nothing of itself");
-    for rendered in both {
+    let rendered: Vec<Rendered> =
+        templates_of(&both, &[install, upgrade]).into_iter().map(Result::unwrap).collect();
+    let [first, then] = &*rendered else { panic!("{} renderings", rendered.len()) };
+    assert_eq!(first.objects, then.objects, "an upgrade changes nothing of itself");
+    for rendered in rendered {
         // Helm 3 patches what differs between two renderings, Helm 4 applies the fields it names:
         // to both, a field that is in no rendering is somebody else's.
         let secret = rendered.the("Secret");
@@ -80,6 +80,23 @@ fn an_upgrade_leaves_alone_what_the_injector_wrote() {
             assert!(door["clientConfig"].get("caBundle").is_none());
         }
     }
+}
+
+#[test]
+fn only_helm_test_makes_the_pod_that_asks_the_injector() {
+    let name = "only_helm_test_makes_the_pod_that_asks_the_injector";
+    let Some([three, _]) = Helm::both(name) else { return };
+    let all = three.template(&json!({}));
+    let annotations = &all.the("Pod")["metadata"]["annotations"];
+    assert_eq!(annotations["helm.sh/hook"], "test");
+    // Kept where it failed, so that its log can be read, and out of the way of the next.
+    let policy = "before-hook-creation,hook-succeeded";
+    assert_eq!(annotations["helm.sh/hook-delete-policy"], policy);
+    let mut without = case(&json!({}));
+    without["skip_tests"] = json!(true);
+    let rest = three.templates(&[without]).remove(0).unwrap();
+    assert_eq!(rest.of("Pod").len(), 0, "Helm knows it for a test");
+    assert_eq!(rest.objects.len(), all.objects.len() - 1);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The Helm chart and the examples, rendered by the real Helm and held against the schemas of
+//! The Helm chart and the examples, rendered by the real Helm, 3 and 4, and held against the schemas of
 //! Kubernetes, the Prometheus Operator and Flagger; then shown to a real Prometheus.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, Rendered, case, who};
+use crate::helm::{Helm, Rendered, case, templates_of, who};
 
 #[test]
 fn objects_of_an_operator_are_made_unless_the_cluster_lacks_their_kind() {
     let name = "objects_of_an_operator_are_made_unless_the_cluster_lacks_their_kind";
-    let Some(helm) = Helm::find(name) else { return };
+    let Some(both) = Helm::both(name) else { return };
     let real = "apiregistration.k8s.io/v1";
     let cases = [
         // Nobody to ask.
@@ -27,7 +27,7 @@ fn objects_of_an_operator_are_made_unless_the_cluster_lacks_their_kind() {
         });
         let mut case = case(&values);
         case["api_versions"] = apis.clone();
-        let rendered = helm.templates(&[case]).remove(0).unwrap();
+        let rendered = templates_of(&both, &[case]).remove(0).unwrap();
         let made = |api: &str| {
             rendered.objects.iter().any(|object| {
                 object["apiVersion"].as_str().is_some_and(|version| version.starts_with(api))

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, Rendered, case, who};
+use crate::helm::{Helm, Rendered, case, templates_of, who};
 use crate::process::reference_data;
 use crate::skip::skip;
 
@@ -16,7 +16,7 @@ pub(crate) const VERSIONS: [&str; 9] =
 #[test]
 fn what_is_rendered_is_valid_whatever_the_values() {
     let name = "what_is_rendered_is_valid_whatever_the_values";
-    let Some(helm) = Helm::find(name) else { return };
+    let Some(both) = Helm::both(name) else { return };
     let Some(data) = reference_data() else { return skip(name, "it needs the reference data") };
     let mut cases: Vec<Value> = matrix().iter().map(case).collect();
     // Names that YAML would take for numbers.
@@ -25,31 +25,33 @@ fn what_is_rendered_is_valid_whatever_the_values() {
         cases.push(json!({ "name": release, "namespace": namespace, "values": values }));
     }
     let (mut all, mut most) = (Vec::new(), Vec::new());
-    for (answer, case) in helm.templates(&cases).into_iter().zip(&cases) {
-        let rendered = answer.unwrap_or_else(|error| panic!("{}: {error}", case["values"]));
+    for (answer, case) in templates_of(&both, &cases).into_iter().zip(&cases) {
+        let rendered = answer.unwrap_or_else(|errors| panic!("{}: {errors:?}", case["values"]));
         names_are_unique(&rendered);
         let is_whole = case["values"] == json!({}) || case["values"] == everything();
         let place = if is_whole { &mut all } else { &mut most };
         place.extend(rendered.objects);
     }
-    assert_eq!(complaints(&helm, &data, &all, &VERSIONS), Vec::<String>::new());
+    let [_, helm] = &both;
+    assert_eq!(complaints(helm, &data, &all, &VERSIONS), Vec::<String>::new());
     // Many cases share most of their objects.
     let mut seen: HashSet<String> = all.iter().map(Value::to_string).collect();
     most.retain(|object| seen.insert(object.to_string()));
     let ends = [VERSIONS[0], VERSIONS[VERSIONS.len() - 1]];
-    assert_eq!(complaints(&helm, &data, &most, &ends), Vec::<String>::new());
+    assert_eq!(complaints(helm, &data, &most, &ends), Vec::<String>::new());
 }
 
 #[test]
 fn helm_lint_finds_nothing_to_complain_of() {
-    let Some(helm) = Helm::find("helm_lint_finds_nothing_to_complain_of") else { return };
-    let matrix = matrix();
-    for (report, values) in helm.lint(&matrix).iter().zip(&matrix) {
-        // The first level above "info" is 2.
-        let worse = |message: &&Value| message["severity"].as_i64().unwrap() > 1;
-        let messages = report["messages"].as_array().unwrap();
-        let complaints: Vec<&Value> = messages.iter().filter(worse).collect();
-        assert!(complaints.is_empty() && report["errors"] == json!([]), "{values}: {report}");
+    let Some(both) = Helm::both("helm_lint_finds_nothing_to_complain_of") else { return };
+    let mut matrix = matrix();
+    matrix.push(json!({ "injecter": {} }));
+    for helm in both {
+        let mut found = helm.lint(&matrix);
+        assert!(found.pop().unwrap().concat().contains("injecter"), "a wrong value is found");
+        for (complaints, values) in found.iter().zip(&matrix) {
+            assert!(complaints.is_empty(), "{values}: {complaints:?}");
+        }
     }
 }
 
@@ -118,6 +120,8 @@ pub(crate) fn matrix() -> Vec<Value> {
                 "metricRelabelings": [{ "action": "drop", "sourceLabels": ["__name__"], "regex": "istio_build" }] },
                 "sampleLimit": 50000, "jobLabel": "" } }),
         json!({ "monitors": { "sidecars": { "enabled": false }, "injector": { "enabled": false } } }),
+        json!({ "monitors": { "sidecars": { "enabled": false }, "injector": { "enabled": false } },
+                "rules": { "enabled": false } }),
         json!({ "rules": { "enabled": false }, "dashboard": { "enabled": false }, "tests": { "enabled": false } }),
         json!({ "rules": { "labels": { "team": "sre", "severity": "page" }, "errorRatio": 0, "minimumRate": 2,
                 "additionalGroups": [{ "name": "mine", "rules": [{ "alert": "Up", "expr": "up == 0" }] }] } }),

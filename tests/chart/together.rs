@@ -6,13 +6,13 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::helm::{Helm, case, chart};
+use crate::helm::{Helm, case, chart, templates_of};
 use crate::injector::arguments;
 
 #[test]
 fn values_that_do_not_fit_together_are_refused_with_a_sentence() {
     let name = "values_that_do_not_fit_together_are_refused_with_a_sentence";
-    let Some(helm) = Helm::find(name) else { return };
+    let Some(both) = Helm::both(name) else { return };
     let canaries = |canaries: Value| json!({ "monitors": { "canaries": canaries } });
     let refused = [
         (
@@ -46,17 +46,23 @@ fn values_that_do_not_fit_together_are_refused_with_a_sentence() {
         ),
     ];
     let cases: Vec<Value> = refused.iter().map(|(values, _)| case(values)).collect();
-    for (answer, (values, sentence)) in helm.templates(&cases).into_iter().zip(&refused) {
-        let Err(error) = answer else { panic!("{values} is taken") };
-        assert!(error.contains(sentence), "{values}: {error}");
+    for (answer, (values, sentence)) in templates_of(&both, &cases).into_iter().zip(&refused) {
+        let Err(errors) = answer else { panic!("{values} is taken") };
+        for error in errors {
+            assert!(error.contains(sentence), "{values}: {error}");
+        }
     }
     // What comes close is taken.
-    helm.template(&json!({ "certificates": { "lifetime": "2160h", "caLifetime": "6480h" } }));
-    helm.template(&json!({ "certificates": { "mode": "cert-manager", "caLifetime": "1h" } }));
-    helm.template(&canaries(
-        json!([{ "name": "a", "namespace": "b" }, { "name": "a", "namespace": "c" }]),
-    ));
-    helm.template(&json!({ "injector": { "enabled": false, "metricsPort": 8443 } }));
+    let close = [
+        json!({ "certificates": { "lifetime": "2160h", "caLifetime": "6480h" } }),
+        json!({ "certificates": { "mode": "cert-manager", "caLifetime": "1h" } }),
+        canaries(json!([{ "name": "a", "namespace": "b" }, { "name": "a", "namespace": "c" }])),
+        json!({ "injector": { "enabled": false, "metricsPort": 8443 } }),
+    ];
+    let [_, helm] = both;
+    for values in &close {
+        helm.template(values);
+    }
 }
 
 #[test]

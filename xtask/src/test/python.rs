@@ -10,7 +10,8 @@ use crate::workspace::{command, run};
 /// What is installed, pinned; the environment is made anew when this text changes.
 const REQUIREMENTS: &str = "prometheus_client==0.26.0\nprotobuf==7.36.2\ngunicorn==27.0.1\n\
                             grpcio==1.85.3\nwebsockets==17.4\nsonora==0.2.3\n\
-                            helm-python-sdk==0.2.2\nkubernetes-validate==1.37.0\n\
+                            helm-python-sdk==0.2.2\nhelm-binary==3.17.3.post1\n\
+                            kubernetes-validate==1.37.0\n\
                             jsonschema==4.26.0\nPyYAML==6.0.4\n";
 
 /// Makes the environment in `folder` unless it is there already; gives its interpreter.
