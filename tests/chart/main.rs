@@ -1,5 +1,5 @@
 //! The Helm chart and the examples, rendered by the real Helm, 3 and 4, and held against the schemas of
-//! Kubernetes, the Prometheus Operator and Flagger; then shown to a real Prometheus.
+//! Kubernetes, the Prometheus Operator, Flagger and Grafana; then shown to a real Prometheus.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 #![expect(clippy::print_stdout, reason = "what a program said is shown when its test fails")]
@@ -25,6 +25,7 @@ mod sidecar;
 mod skip;
 
 mod alerts;
+mod dashboard;
 mod examples;
 mod helm;
 mod image;

@@ -2,13 +2,15 @@
 //! checks, of the chart's own templates and of the dashboard's panels finds the pods it is meant to.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::dashboard::panels_answer;
 use crate::helm::{Helm, Rendered, chart};
-use crate::http::get;
+use crate::http::{ask, get, try_ask};
 use crate::nginx::Nginx;
 use crate::operator::{Pod, Port, discovered, scrape_configs};
 use crate::process::{eventually, program, reference_data};
@@ -37,7 +39,7 @@ fn the_monitors_select_canary_and_primary_and_scrape_each_pod_once() {
     world.serve(&prometheus);
     flaggers_checks_see_the_canary_alone(&world, &prometheus);
     templates_answer(&rendered, &prometheus);
-    panels_answer(&prometheus);
+    panels_answer(&world, &prometheus);
 }
 
 #[test]
@@ -80,7 +82,7 @@ fn the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once() {
     prometheus.wait_for("annotated_metric", 7.0);
     world.serve(&prometheus);
     flaggers_checks_see_the_canary_alone(&world, &prometheus);
-    panels_answer(&prometheus);
+    panels_answer(&world, &prometheus);
 }
 
 #[test]
@@ -155,14 +157,17 @@ impl World {
             "access_log off;",
             "location /ok { return 200 fine; } location /fail { return 503 broken; } \
              location /numbers { return 200 \"annotated_metric 7\\n\"; } \
-             location /mixed { return 200 \"fine 1\\nbroken{ 2\\n\"; }",
+             location /mixed { return 200 \"fine 1\\nbroken{ 2\\n\"; } \
+             location /gone { return 444; } \
+             location /call { default_type application/grpc-web; add_header grpc-status 0; return 200; }",
         );
         let sidecar = |name: &str, workload: &str, namespace: &str| {
+            let app = nginx.addr;
             let flags = format!(
                 "--workload {workload} --workload-kind Deployment --namespace {namespace} \
-                 --app {workload} --dialect istio,envoy,linkerd,osm,http"
+                 --app {workload} --dialect istio,envoy,linkerd,osm,http --app-metrics http://{app}/mixed"
             );
-            Sidecar::start(name, path, nginx.addr, &flags)
+            Sidecar::start(name, path, app, &flags)
         };
         Some(Self {
             helm,
@@ -201,7 +206,7 @@ impl World {
         let mut pods = vec![
             pod("test", "podinfo-5d8f7c-x2x4z", &[("app", "podinfo")], self.canary.stats),
             pod("test", PRIMARY_POD, &[("app", "podinfo-primary")], self.primary.stats),
-            pod("prod", "podinfo-5d8f7c-aaaaa", &[("app", "podinfo")], self.namesake.stats),
+            pod("prod", "podinfo-5d8f7c-jjjjj", &[("app", "podinfo")], self.namesake.stats),
             pod("old", "legacy-0", &[("app", "legacy")], self.legacy.stats),
             // Finished; its address may be another pod's by now.
             Pod { phase: "Succeeded", ..pod("test", "podinfo-job-1", &[], self.canary.stats) },
@@ -260,6 +265,27 @@ impl World {
             }
             let all = "sum(istio_requests_total{reporter=\"destination\"})";
             prometheus.wait_for(all, f64::from(16 * round));
+        }
+    }
+
+    /// A call of gRPC, a request without an answer, and bytes of no protocol, to canary and primary; as [`Self::serve`].
+    pub(crate) fn serve_what_is_rare(&self, prometheus: &Prometheus) {
+        for round in 1..=2 {
+            for sidecar in [&self.canary, &self.primary] {
+                let call = [("Content-Type", "application/grpc-web")];
+                assert_eq!(ask(sidecar.inbound, "POST", "/call", &call).status, 200);
+                assert!(try_ask(sidecar.inbound, "GET", "/gone", &[]).is_err());
+                let mut socket = TcpStream::connect(sidecar.inbound).unwrap();
+                socket.write_all(b"\x16 bytes of no protocol\r\n").unwrap();
+                socket.read_to_end(&mut Vec::new()).unwrap();
+            }
+            for all in [
+                "sum(istio_requests_total{request_protocol=\"grpc\"})",
+                "sum(istio_requests_total{response_flags=\"UC\"})",
+                "sum(istio_tcp_connections_closed_total{reporter=\"destination\"})",
+            ] {
+                prometheus.wait_for(all, f64::from(2 * round));
+            }
         }
     }
 }
@@ -334,41 +360,8 @@ fn templates_answer(rendered: &Rendered, prometheus: &Prometheus) {
     }
 }
 
-/// Every query of the dashboard is understood, and those of canary and primary have numbers.
-fn panels_answer(prometheus: &Prometheus) {
-    let text = std::fs::read(chart().join("files/dashboard.json")).unwrap();
-    let dashboard: Value = serde_json::from_slice(&text).unwrap();
-    let mut asked = 0;
-    for panel in dashboard["panels"].as_array().unwrap() {
-        for target in panel["targets"].as_array().into_iter().flatten() {
-            let query = target["expr"].as_str().unwrap();
-            let query = query
-                .replace("$__rate_interval", "5m")
-                .replace("$namespace", "test")
-                .replace("$workload", "podinfo");
-            assert!(!query.contains('$'), "{query}");
-            let answer = prometheus.query(&query);
-            asked += 1;
-            let role = target["legendFormat"].as_str().unwrap();
-            let is_about_requests = query.contains("istio_request") && !query.contains("grpc");
-            if ["canary", "primary"].contains(&role) && is_about_requests {
-                assert_eq!(answer.len(), 1, "{}: {query}", panel["title"]);
-            }
-            let first_bytes = panel["title"].as_str().unwrap().starts_with("Time to first byte");
-            assert!(!first_bytes || answer.len() == 1, "{}: {query}", panel["title"]);
-            let faults = panel["title"].as_str().unwrap().starts_with("Whose fault");
-            // The app's, the client's and podmeter's, also before there is any.
-            assert!(!faults || answer.len() == 3, "{}: {query}: {answer:?}", panel["title"]);
-            if ["Up", "CPU", "Memory", "Connections"].contains(&panel["title"].as_str().unwrap()) {
-                assert_eq!(answer.len(), 2, "{}: {query}: {answer:?}", panel["title"]);
-            }
-        }
-    }
-    assert!(asked > 30, "{asked} queries");
-}
-
 /// The selectors within a query.
-fn selectors(query: &str) -> Vec<String> {
+pub(crate) fn selectors(query: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (open, _) in query.match_indices('{') {
         let name = query[..open].rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
@@ -379,4 +372,4 @@ fn selectors(query: &str) -> Vec<String> {
     found
 }
 
-const PRIMARY_POD: &str = "podinfo-primary-7b9d4-q8w9e";
+pub(crate) const PRIMARY_POD: &str = "podinfo-primary-7b9d4-q8w9z";

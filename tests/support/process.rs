@@ -131,7 +131,7 @@ pub(crate) fn python() -> Option<PathBuf> {
     std::env::var_os("PODMETER_PYTHON").map(PathBuf::from)
 }
 
-/// The folder in which Node finds npm's `ws`.
+/// The folder in which Node finds the packages of npm.
 pub(crate) fn node_modules() -> Option<PathBuf> {
     std::env::var_os("PODMETER_NODE_MODULES").map(PathBuf::from)
 }

@@ -81,6 +81,12 @@ impl Prometheus {
         }
     }
 
+    /// The values that a label has in the series of a selector.
+    pub(crate) fn label_values(&self, selector: &str, label: &str) -> Vec<String> {
+        let path = format!("/api/v1/label/{label}/values?match[]={}", escaped(selector));
+        serde_json::from_value(self.api(&path)).unwrap()
+    }
+
     /// Waits until `query` gives this value.
     pub(crate) fn wait_for(&self, query: &str, expected: f64) {
         eventually(&format!("{query} is {expected}"), || match self.value(query)? {

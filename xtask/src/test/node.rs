@@ -1,4 +1,4 @@
-//! Keeps a folder with the npm packages that the suites talk to.
+//! Keeps a folder with the npm packages that the suites need: peers, and Grafana's types with their compiler.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,9 @@ use anyhow::{Context, Result};
 use crate::workspace::{command, run};
 
 /// What is installed, pinned; the folder is made anew when this text changes.
-const PACKAGES: &str = "ws@8.23.0\n";
+const PACKAGES: &str = "ws@8.23.0\n@grafana/schema@13.2.3\n\
+                        grafana-schema-10@npm:@grafana/schema@10.4.19\n\
+                        typescript@5.9.3\n";
 
 /// Installs the packages in `folder` unless they are there already; gives where Node finds them.
 pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
@@ -28,7 +30,7 @@ pub(crate) fn ensure(folder: &Path) -> Result<PathBuf> {
         .args(["--no-update-notifier", "--loglevel=error", "--prefix"])
         .arg(folder)
         .args(PACKAGES.split_whitespace()))
-    .context("could not install WebSocket peers from npm")?;
+    .context("could not install packages from npm")?;
     // Last, so that a folder half filled is filled again.
     fs::write(&installed, PACKAGES)
         .with_context(|| format!("could not write {}", installed.display()))?;
