@@ -48,20 +48,12 @@ fn all(tools: &Tools, options: &Options) -> Result<()> {
 fn install(tools: &Tools, options: &Options) -> Result<()> {
     let chart = root().join("charts/podmeter");
     let (repository, tag) = options.image.rsplit_once(':').unwrap_or((&options.image, "latest"));
-    tools.helm(&[
-        "upgrade",
-        "--install",
-        RELEASE,
-        &chart.display().to_string(),
-        "--namespace",
-        SYSTEM,
-        "--create-namespace",
-        "--wait",
-        "--timeout",
-        "3m",
-        "--set",
-        &format!("image.repository={repository},image.tag={tag}"),
-    ])?;
+    let chart = chart.display().to_string();
+    let image = format!("image.repository={repository},image.tag={tag}");
+    let mut install = vec!["upgrade", "--install", RELEASE, &chart, "--namespace", SYSTEM];
+    install.extend(["--create-namespace", "--wait", "--timeout", "3m", "--set-string", &image]);
+    install.extend(options.values.iter().flat_map(|value| ["--set", value]));
+    tools.helm(&install)?;
     for (namespace, label) in [(INJECTED, true), (OTHER, false)] {
         tools.apply(&labelled(namespace, label), &[])?;
     }

@@ -1,8 +1,9 @@
 //! `cargo xtask image`: the container image, made by the Dockerfile as it is, looked into and run.
 //!
-//! Where no registry can be reached there is no `rust:1-alpine` to build in. So the static binary is built
-//! outside, and what the Dockerfile starts from is an image of that name whose `cargo` checks what it is
-//! asked for and hands that binary over. Everything else is as in a real build.
+//! Where no registry can be reached there is no `rust:1-alpine` to build in. So an image of that name is made
+//! of this machine's own compiler, which is mounted while the Dockerfile runs, and of a `cargo` that adds what
+//! Alpine's does by itself: it builds for musl. All else is as in a real build: the binary is compiled from
+//! what the context holds, and from nothing beside it.
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -12,7 +13,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::packages;
-use crate::workspace::{self, cargo, command, describe, root, run};
+use crate::workspace::{self, command, describe, root, run};
 
 /// Builds the image, checks what is in it, and runs it as Kubernetes would.
 pub(crate) fn check() -> Result<()> {
@@ -24,20 +25,25 @@ pub(crate) fn check() -> Result<()> {
     let target = format!("{ARCH}-unknown-linux-musl");
     run(command("rustup").args(["target", "add", &target]))
         .context("the static binary needs Rust's standard library for musl")?;
-    let mut build = cargo();
-    build.args(["build", "--release", "--locked", "--bin", "podmeter", "--target", &target]);
-    println!("==> {}", describe(&build));
-    run(&mut build)?;
-
+    let sysroot = said(command("rustc").args(["--print", "sysroot"]))?;
     let folder = workspace::target_dir()?.join("image");
-    let binary = workspace::target_dir()?.join(&target).join("release/podmeter");
     fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
-    println!("==> the Dockerfile, from a stand-in for its compiler");
-    script(command("sh"), BUILD, &[&folder, &binary, root()])?;
+    println!("==> the Dockerfile, compiling in a stand-in for rust:1-alpine");
+    script(command("sh"), BUILD, &[&folder, Path::new(&target), Path::new(&sysroot), root()])?;
     println!("==> the image, read-only and as user 1337");
     let mut apart = command("unshare");
     apart.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]);
     script(apart, RUN, &[&folder])
+}
+
+/// The one line that a program prints.
+fn said(program: &mut Command) -> Result<String> {
+    let output =
+        program.output().with_context(|| format!("could not run {}", describe(program)))?;
+    if !output.status.success() {
+        bail!("{} ended with {}", describe(program), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn script(mut shell: Command, text: &str, arguments: &[&Path]) -> Result<()> {
@@ -49,30 +55,33 @@ fn script(mut shell: Command, text: &str, arguments: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Folder, binary, repository: leaves the image's files in `FOLDER/root`.
+/// Folder, target, compiler's folder, repository: leaves the image's files in `FOLDER/root`.
 const BUILD: &str = r#"
-folder=$1 binary=$2 repository=$3
+folder=$1 target=$2 compiler=$3 repository=$4
 b() { buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"; }
 rm -rf "$folder/base" "$folder/root"
-mkdir -p "$folder/base/bin" "$folder/base/usr/local/bin" "$folder/base/etc/ssl/certs" "$folder/base/built"
-cp "$(command -v busybox)" "$folder/base/bin/busybox"
-for name in sh cp mkdir; do ln -sf busybox "$folder/base/bin/$name"; done
+mkdir -p "$folder/base/usr/local/bin" "$folder/base/etc/ssl/certs" "$folder/base/tmp" "$folder/tmp"
+for name in bin lib lib64; do ln -s "usr/$name" "$folder/base/$name"; done
 cp /etc/ssl/certs/ca-certificates.crt "$folder/base/etc/ssl/certs/"
-cp "$binary" "$folder/base/built/podmeter"
-cat > "$folder/base/usr/local/bin/cargo" <<'END'
-#!/bin/sh
-[ "$*" = "build --release --locked --bin podmeter" ] || { echo "asked for: $*"; exit 1; }
-for file in Cargo.lock src/main.rs xtask/Cargo.toml benches tests; do
-    [ -e "$file" ] || { echo "$file is not in the context"; exit 1; }
-done
-mkdir -p target/release && cp /built/podmeter target/release/podmeter
+cat > "$folder/base/usr/local/bin/cargo" <<END
+#!/bin/sh -e
+[ "\$*" = "build --release --locked --bin podmeter" ] || { echo "asked for: \$*"; exit 1; }
+PATH=/compiler/bin:\$PATH /compiler/bin/cargo "\$@" --target $target
+mkdir -p target/release
+cp target/$target/release/podmeter target/release/
 END
 chmod 755 "$folder/base/usr/local/bin/cargo"
 base=$(b from scratch)
 b copy -q "$base" "$folder/base" / > /dev/null
-b config --env PATH=/usr/local/bin:/bin "$base"
+b config --env PATH=/usr/local/bin:/usr/bin --env CARGO_HOME=/usr/local/cargo "$base"
 b commit -q --rm "$base" docker.io/library/rust:1-alpine > /dev/null
-b bud -q --isolation chroot --pull=never --layers=false -t podmeter:check -f "$repository/Dockerfile" "$repository" > /dev/null
+mounts="-v $compiler:/compiler:ro"
+for path in /usr/bin /usr/lib /usr/lib64 /usr/libexec /usr/include /etc/alternatives; do
+    if [ -d "$path" ]; then mounts="$mounts -v $path:$path:ro"; fi
+done
+# The folders that the Dockerfile keeps from build to build are made there.
+export TMPDIR="$folder/tmp"
+b bud --isolation chroot --pull=never --layers=false $mounts -t podmeter:check -f "$repository/Dockerfile" "$repository"
 image=$(b from --pull=never podmeter:check)
 cp -a "$(b mount "$image")" "$folder/root"
 user=$(b inspect --format '{{.OCIv1.Config.User}}' "$image")

@@ -81,7 +81,7 @@ usage: cargo xtask test
            As root: builds the container image by the Dockerfile, without a
            registry, looks into it, and runs it.
 
-       cargo xtask e2e [--image IMAGE] [--keep]
+       cargo xtask e2e [--image IMAGE] [--set KEY=VALUE]... [--keep]
            Installs the chart in the cluster that the variable KUBECONFIG names,
            has pods injected, looks at their metrics, and cleans up; needs kubectl,
            helm, and podmeter's image where the cluster finds it.";

@@ -57,7 +57,6 @@ pub(crate) const FOR_BENCH: &[Package] = &[
 pub(crate) const FOR_IMAGE: &[Package] = &[
     programs("musl-tools", &["musl-gcc"]),
     programs("buildah", &["buildah"]),
-    programs("busybox-static", &["busybox"]),
     programs("curl", &["curl"]),
     programs("util-linux", &["unshare"]),
     IPROUTE,

@@ -31,7 +31,7 @@ spec:
         - name: app
           image: IMAGE
           imagePullPolicy: IfNotPresent
-          args: [proxy, --forward, 9009=127.0.0.1:1, --stats-listen, '8080', --admin-listen, off, --health-listen, off]
+          args: [proxy, --forward, 9009=127.0.0.1:1, --stats-listen, '8080', --admin-listen, 'off', --health-listen, 'off']
           securityContext: {runAsUser: 1000}
           ports: [{name: http, containerPort: 8080}]
           readinessProbe: {httpGet: {path: /ready, port: http}}

@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 pub(crate) struct Options {
     /// An image that the cluster can pull, or has.
     pub(crate) image: String,
+    /// More values for the chart, as `helm --set` takes them.
+    pub(crate) values: Vec<String>,
     /// Leave everything in the cluster, to look at it.
     pub(crate) keep: bool,
 }
@@ -15,7 +17,7 @@ impl Options {
     /// Reads flags and their values.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self> {
         let image = concat!("podmeter/podmeter:", env!("CARGO_PKG_VERSION")).to_owned();
-        let mut options = Self { image, keep: false };
+        let mut options = Self { image, values: Vec::new(), keep: false };
         let mut arguments = arguments.iter();
         while let Some(flag) = arguments.next() {
             match (flag.as_str(), arguments.as_slice().first()) {
@@ -24,7 +26,11 @@ impl Options {
                     options.image.clone_from(image);
                     arguments.next();
                 }
-                ("--image", None) => bail!("--image lacks its value"),
+                ("--set", Some(value)) => {
+                    options.values.push((*value).clone());
+                    arguments.next();
+                }
+                (flag @ ("--image" | "--set"), None) => bail!("{flag} lacks its value"),
                 _ => bail!("e2e has no {flag}"),
             }
         }

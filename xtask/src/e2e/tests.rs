@@ -32,7 +32,9 @@ impl Scripted {
     }
 
     fn run(&self) -> Result<()> {
-        run_with(&self.tools, &Options { image: "registry.example/p:1".to_owned(), keep: false })
+        let values = vec!["sidecar.settings.native-sidecar=false".to_owned()];
+        let image = "registry.example/p:1".to_owned();
+        run_with(&self.tools, &Options { image, values, keep: false })
     }
 
     fn asked(&self) -> String {
@@ -57,7 +59,8 @@ fn in_a_cluster_where_all_is_well_every_step_passes_and_nothing_is_left() {
     let scripted = Scripted::new("well", WELL);
     scripted.run().unwrap();
     let asked = scripted.asked();
-    let installed = "image.repository=registry.example/p,image.tag=1";
+    let installed = "--set-string image.repository=registry.example/p,image.tag=1 \
+                     --set sidecar.settings.native-sidecar=false";
     assert!(asked.contains(installed), "{asked}");
     assert!(asked.contains("helm uninstall podmeter -n podmeter-e2e-system"), "{asked}");
     let deleted = "podmeter-e2e-injected podmeter-e2e-other podmeter-e2e-system";
