@@ -13,7 +13,6 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub(crate) use options::Options;
 
-use crate::workspace::root;
 use manifests::{APP, CLIENT, MISSPELT, PLAIN, labelled};
 use tools::Tools;
 
@@ -46,9 +45,8 @@ fn all(tools: &Tools, options: &Options) -> Result<()> {
 }
 
 fn install(tools: &Tools, options: &Options) -> Result<()> {
-    let chart = root().join("charts/podmeter");
     let (repository, tag) = options.image.rsplit_once(':').unwrap_or((&options.image, "latest"));
-    let chart = chart.display().to_string();
+    let chart = options.chart.display().to_string();
     let image = format!("image.repository={repository},image.tag={tag}");
     let mut install = vec!["upgrade", "--install", RELEASE, &chart, "--namespace", SYSTEM];
     install.extend(["--create-namespace", "--wait", "--timeout", "3m", "--set-string", &image]);
@@ -71,8 +69,7 @@ fn injected(tools: &Tools, options: &Options) -> Result<()> {
 
 fn counted(tools: &Tools, options: &Options) -> Result<()> {
     tools.apply(&CLIENT.replace("IMAGE", &options.image), &["-n", OTHER])?;
-    let done = "--for=jsonpath={.status.phase}=Succeeded";
-    tools.kubectl(&["wait", "pod/client", "-n", OTHER, done, "--timeout=2m"])?;
+    succeeded(tools, "client")?;
     let pod = ["get", "pod", "-n", INJECTED, "-l", "app=app", "-o", NAME];
     let pod = tools.kubectl(&pod)?;
     let path =
@@ -141,6 +138,20 @@ fn rotated(tools: &Tools, options: &Options) -> Result<()> {
     bail!("there is no new certificate after {} s", ROTATION_LOOKS * 2)
 }
 
+/// Waits for a pod to end well.
+fn succeeded(tools: &Tools, name: &str) -> Result<()> {
+    let mut phase = String::new();
+    for _ in 0..CLIENT_LOOKS {
+        phase =
+            tools.kubectl(&["get", "pod", name, "-n", OTHER, "-o", "jsonpath={.status.phase}"])?;
+        if phase.trim() == "Succeeded" {
+            return Ok(());
+        }
+        std::thread::sleep(tools.pause);
+    }
+    bail!("the pod {name} is {} after {} s", phase.trim(), CLIENT_LOOKS * 2)
+}
+
 /// The names of all containers of a pod that has this label.
 fn containers(tools: &Tools, namespace: &str, label: &str) -> Result<String> {
     let names =
@@ -190,6 +201,7 @@ const OTHER: &str = "podmeter-e2e-other";
 const LABEL: &str = "app.kubernetes.io/instance=podmeter";
 const NAME: &str = "jsonpath={.items[0].metadata.name}";
 const ROTATION_LOOKS: u32 = 90;
+const CLIENT_LOOKS: u32 = 60;
 /// Between two looks at what changes by itself.
 const PAUSE: Duration = Duration::from_secs(2);
 

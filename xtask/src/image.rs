@@ -7,7 +7,7 @@
 
 use std::env::consts::ARCH;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -15,25 +15,35 @@ use anyhow::{Context, Result, bail};
 use crate::packages;
 use crate::workspace::{self, command, describe, root, run};
 
+/// What the image is called in its archive.
+pub(crate) const NAME: &str = "localhost/podmeter:check";
+
 /// Builds the image, checks what is in it, and runs it as Kubernetes would.
 pub(crate) fn check() -> Result<()> {
-    let id = command("id").arg("-u").output().context("could not start id")?;
-    if id.stdout.trim_ascii() != b"0" {
-        bail!("an image is made and mounted as root; run this with sudo");
-    }
+    build()?;
+    println!("==> the image, read-only and as user 1337");
+    let mut apart = command("unshare");
+    apart.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]);
+    script(apart, RUN, &[&folder()?])
+}
+
+/// Builds it and checks what is in it; gives its archive.
+pub(crate) fn build() -> Result<PathBuf> {
+    workspace::as_root("an image is made and mounted as root")?;
     packages::ensure(packages::FOR_IMAGE)?;
     let target = format!("{ARCH}-unknown-linux-musl");
     run(command("rustup").args(["target", "add", &target]))
         .context("the static binary needs Rust's standard library for musl")?;
     let sysroot = said(command("rustc").args(["--print", "sysroot"]))?;
-    let folder = workspace::target_dir()?.join("image");
+    let folder = folder()?;
     fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
     println!("==> the Dockerfile, compiling in a stand-in for rust:1-alpine");
     script(command("sh"), BUILD, &[&folder, Path::new(&target), Path::new(&sysroot), root()])?;
-    println!("==> the image, read-only and as user 1337");
-    let mut apart = command("unshare");
-    apart.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh"]);
-    script(apart, RUN, &[&folder])
+    Ok(folder.join("podmeter.tar"))
+}
+
+fn folder() -> Result<PathBuf> {
+    Ok(workspace::target_dir()?.join("image"))
 }
 
 /// The one line that a program prints.
@@ -55,11 +65,12 @@ fn script(mut shell: Command, text: &str, arguments: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Folder, target, compiler's folder, repository: leaves the image's files in `FOLDER/root`.
+/// Folder, target, compiler's folder, repository: leaves the image in `FOLDER/podmeter.tar`, and
+/// its files in `FOLDER/root`.
 const BUILD: &str = r#"
 folder=$1 target=$2 compiler=$3 repository=$4
 b() { buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"; }
-rm -rf "$folder/base" "$folder/root"
+rm -rf "$folder/base" "$folder/root" "$folder/podmeter.tar"
 mkdir -p "$folder/base/usr/local/bin" "$folder/base/etc/ssl/certs" "$folder/base/tmp" "$folder/tmp"
 for name in bin lib lib64; do ln -s "usr/$name" "$folder/base/$name"; done
 cp /etc/ssl/certs/ca-certificates.crt "$folder/base/etc/ssl/certs/"
@@ -81,12 +92,13 @@ for path in /usr/bin /usr/lib /usr/lib64 /usr/libexec /usr/include /etc/alternat
 done
 # The folders that the Dockerfile keeps from build to build are made there.
 export TMPDIR="$folder/tmp"
-b bud --isolation chroot --pull=never --layers=false $mounts -t podmeter:check -f "$repository/Dockerfile" "$repository"
-image=$(b from --pull=never podmeter:check)
+b bud --isolation chroot --pull=never --layers=false $mounts -t localhost/podmeter:check -f "$repository/Dockerfile" "$repository"
+image=$(b from --pull=never localhost/podmeter:check)
 cp -a "$(b mount "$image")" "$folder/root"
 user=$(b inspect --format '{{.OCIv1.Config.User}}' "$image")
 b umount "$image" > /dev/null; b rm "$image" > /dev/null
-b rmi podmeter:check docker.io/library/rust:1-alpine > /dev/null
+b push -q localhost/podmeter:check "docker-archive:$folder/podmeter.tar:localhost/podmeter:check"
+b rmi localhost/podmeter:check docker.io/library/rust:1-alpine > /dev/null
 [ "$user" = 1337:1337 ] || { echo "it runs as $user"; exit 1; }
 files=$(cd "$folder/root" && find . ! -type d | sort | tr '\n' ' ')
 [ "$files" = "./etc/ssl/certs/ca-certificates.crt ./podmeter " ] || { echo "it holds $files"; exit 1; }

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test`, `bench`, `image` and `e2e`.
+//! The project's own tasks: `cargo xtask test`, `bench`, `image`, `e2e` and `cluster`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a task prints is its result")]
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 mod bench;
+mod cluster;
 mod e2e;
 mod image;
 mod packages;
@@ -33,7 +34,8 @@ fn main() -> ExitCode {
             Err(error) => return refuse(&error.to_string()),
         },
         Some((command, rest)) if command == "image" && rest.is_empty() => image::check(),
-        Some((command, rest)) if ["test", "image"].contains(&command.as_str()) => {
+        Some((command, rest)) if command == "cluster" && rest.is_empty() => cluster::check(),
+        Some((command, rest)) if ["test", "image", "cluster"].contains(&command.as_str()) => {
             return refuse(&format!(
                 "{command} takes no arguments, but was given {}",
                 rest.join(" ")
@@ -81,7 +83,12 @@ usage: cargo xtask test
            As root: builds the container image by the Dockerfile, without a
            registry, looks into it, and runs it.
 
-       cargo xtask e2e [--image IMAGE] [--set KEY=VALUE]... [--keep]
+       cargo xtask e2e [--image IMAGE] [--chart DIR] [--set KEY=VALUE]... [--keep]
            Installs the chart in the cluster that the variable KUBECONFIG names,
            has pods injected, looks at their metrics, and cleans up; needs kubectl,
-           helm, and podmeter's image where the cluster finds it.";
+           helm, and podmeter's image where the cluster finds it.
+
+       cargo xtask cluster
+           As root: compiles Kubernetes 1.20 from Debian's archive (once, about ten
+           minutes), starts a cluster of one node in namespaces of its own, and
+           does all of e2e in it.";

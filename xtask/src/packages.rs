@@ -62,6 +62,30 @@ pub(crate) const FOR_IMAGE: &[Package] = &[
     IPROUTE,
 ];
 
+/// What `cargo xtask cluster` needs besides.
+pub(crate) const FOR_CLUSTER: &[Package] = &[
+    programs("golang-1.19-go", &["../lib/go-1.19/bin/go"]),
+    programs(
+        "golang-github-modern-go-reflect2-dev",
+        &["../share/gocode/src/github.com/modern-go/reflect2/reflect2.go"],
+    ),
+    programs("gcc", &["gcc"]),
+    programs("etcd-server", &["etcd"]),
+    programs("containerd", &["containerd", "ctr"]),
+    programs("runc", &["runc"]),
+    programs("containernetworking-plugins", &["../lib/cni/bridge"]),
+    programs("buildah", &["buildah"]),
+    programs("busybox-static", &["busybox"]),
+    programs("dnsmasq-base", &["dnsmasq"]),
+    programs("jq", &["jq"]),
+    programs("curl", &["curl"]),
+    programs("openssl", &["openssl"]),
+    programs("iptables", &["iptables"]),
+    programs("conntrack", &["conntrack"]),
+    programs("procps", &["sysctl"]),
+    IPROUTE,
+];
+
 const IPROUTE: Package = programs("iproute2", &["ip"]);
 const NGINX: Package = programs("nginx-light", &["nginx"]);
 const H2LOAD: Package = programs("nghttp2-client", &["nghttp", "h2load"]);

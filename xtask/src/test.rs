@@ -14,7 +14,7 @@ use crate::packages;
 use crate::workspace::{self, cargo, describe, root};
 
 mod node;
-mod python;
+pub(crate) mod python;
 mod skips;
 
 /// Runs every step up to the first that fails, then says what was skipped.

@@ -22,6 +22,15 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     }
 }
 
+/// Fails for whoever is not root, with the reason why that is needed.
+pub(crate) fn as_root(why: &str) -> Result<()> {
+    let id = command("id").arg("-u").output().context("could not start id")?;
+    if id.stdout.trim_ascii() != b"0" {
+        bail!("{why}; run this with sudo");
+    }
+    Ok(())
+}
+
 /// Whether this is continuous integration, where nothing may be skipped.
 pub(crate) fn in_ci() -> bool {
     std::env::var_os("CI").is_some()

@@ -1,7 +1,7 @@
 use super::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Programs that note what they are asked, and answer from a script.
 struct Scripted {
@@ -34,7 +34,10 @@ impl Scripted {
     fn run(&self) -> Result<()> {
         let values = vec!["sidecar.settings.native-sidecar=false".to_owned()];
         let image = "registry.example/p:1".to_owned();
-        run_with(&self.tools, &Options { image, values, keep: false })
+        run_with(
+            &self.tools,
+            &Options { image, chart: "charts/podmeter".into(), values, keep: false },
+        )
     }
 
     fn asked(&self) -> String {
@@ -48,6 +51,7 @@ const WELL: &str = r#"
 *"apply"*) cat > manifest; if grep -q dialekt manifest; then echo "Warning: podmeter.io/dialekt" >&2; fi ;;
 *"-l app=app -o jsonpath={.items[0].spec"*) echo "podmeter-init podmeter-proxy app" ;;
 *"-l app=app -o"*) echo app-1 ;;
+*"get pod client"*) echo Succeeded ;;
 *"patch secret"*) touch patched ;;
 *"get secret"*"tls"*) if [ -e patched ]; then echo new; else echo old; fi ;;
 *"get secret"*) echo certs ;;
@@ -96,6 +100,9 @@ fn the_command_line_is_read() {
     assert!(parse(&[]).unwrap().image.starts_with("podmeter/podmeter:"));
     let options = parse(&["--keep", "--image", "a:1"]).unwrap();
     assert_eq!((options.image.as_str(), options.keep), ("a:1", true));
+    let options = parse(&["--set", "a=1", "--chart", "folder", "--set", "b=2"]).unwrap();
+    assert_eq!(options.values, ["a=1", "b=2"]);
+    assert_eq!(options.chart, PathBuf::from("folder"));
     assert_eq!(parse(&["--image"]).unwrap_err().to_string(), "--image lacks its value");
     assert_eq!(parse(&["--what"]).unwrap_err().to_string(), "e2e has no --what");
 }
@@ -105,5 +112,6 @@ fn the_client_asks_as_often_as_is_counted() {
     let asked = CLIENT.matches("http://").count();
     assert_eq!(asked, usize::try_from(manifests::REQUESTS).unwrap());
     assert!(CLIENT.contains(INJECTED));
-    assert!(Path::new(&root().join("charts/podmeter/Chart.yaml")).exists());
+    let options = Options::parse(&[]).unwrap();
+    assert!(options.chart.join("Chart.yaml").exists());
 }
