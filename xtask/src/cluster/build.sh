@@ -32,7 +32,7 @@ described=$(grep -rl '+k8s:openapi-gen=' --include='*.go' staging/src/k8s.io pkg
     | sed -E 's#^staging/src/#k8s.io/kubernetes/vendor/#; s#^(pkg|cmd)/#k8s.io/kubernetes/\1/#' | paste -sd,)
 "$folder/bin/openapi-gen" -O zz_generated.openapi -i "$described" -p k8s.io/kubernetes/pkg/generated/openapi \
     -h hack/boilerplate/boilerplate.generatego.txt --output-base "$folder/go/src" -r /dev/null > /dev/null 2>&1
-version=k8s.io/component-base/version
+version=k8s.io/kubernetes/vendor/k8s.io/component-base/version
 flags="-s -w -X $version.gitVersion=v1.20.2 -X $version.gitMajor=1 -X $version.gitMinor=20"
 for program in $programs; do
     echo "    $program"

@@ -105,11 +105,20 @@ END
 start containerd containerd --config containerd.toml
 echo "nameserver $node" > resolv.conf
 cat > kubelet.yaml <<END
-{apiVersion: kubelet.config.k8s.io/v1beta1, kind: KubeletConfiguration, authorization: {mode: AlwaysAllow},
- authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}, cgroupDriver: cgroupfs,
- cgroupRoot: /podmeter-cluster, clusterDNS: [$node], clusterDomain: cluster.local, failSwapOn: false,
- resolvConf: $state/resolv.conf, tlsCertFile: $state/kubelet.crt, tlsPrivateKeyFile: $state/kubelet.key,
- imageGCHighThresholdPercent: 100, evictionHard: {memory.available: 100Mi}}
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+authorization: {mode: AlwaysAllow}
+authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
+cgroupDriver: cgroupfs
+cgroupRoot: /podmeter-cluster
+clusterDNS: [$node]
+clusterDomain: cluster.local
+resolvConf: $state/resolv.conf
+tlsCertFile: $state/kubelet.crt
+tlsPrivateKeyFile: $state/kubelet.key
+failSwapOn: false
+imageGCHighThresholdPercent: 100
+evictionHard: {memory.available: 100Mi}
 END
 start kubelet kubelet --kubeconfig=kubelet.conf --config=kubelet.yaml --hostname-override=node --node-ip=$node \
     --container-runtime=remote --container-runtime-endpoint=unix:///run/containerd.sock --root-dir="$state/kubelet"
