@@ -98,6 +98,16 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
 
 /// Everything shown of `meter`, as text.
 fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[&str], format: Format) -> String {
+    shown_about(meter, &Subject::new(identity), names, format)
+}
+
+/// The same where more is known of whom it is about.
+fn shown_about(
+    meter: &Arc<Meter>,
+    subject: &Subject<'_>,
+    names: &[&str],
+    format: Format,
+) -> String {
     let vitals = Vitals {
         draining: false,
         uptime: Duration::from_secs(61),
@@ -106,10 +116,10 @@ fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[&str], format: Format
         process: Process { resident_bytes: 4096, private_bytes: 1024, ..Process::default() },
     };
     let names: Vec<_> = names.iter().filter_map(|name| Dialect::named(name)).collect();
-    let dialects = Dialects::new(&names, &Subject::new(identity), meter.layout());
-    let families = dialects.families(&meter.snapshot(), &vitals);
+    let dialects = Dialects::new(&names, subject, meter.layout());
+    let families = dialects.families_for(format.syntax(), &meter.snapshot(), &vitals);
     let mut text = Vec::new();
-    exposition::render(&exposition::merge(families, Vec::new()), format, &mut text);
+    exposition::render(&exposition::merge_for(format, families, Vec::new()), format, &mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 

@@ -1,13 +1,15 @@
 //! The recording in Linkerd's words.
 
-use super::{exchange, identity, meter, samples, shown, values};
+use super::{exchange, identity, meter, samples, shown, shown_about, values};
 use podmeter::clock::Nanos;
 use podmeter::config::Identity;
+use podmeter::dialect::Subject;
 use podmeter::exposition::Format;
-use podmeter::meter::{Recorder, RouteId};
+use podmeter::meter::{Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::{Call, GrpcStatus};
-use podmeter::observe::host::HostId;
+use podmeter::observe::host::{HostId, SeenHosts};
 use podmeter::observe::{Direction, Ending, Event, Exchange, Flags, Sink, Spoken};
+use std::sync::Arc;
 
 const HTTP: &str = "direction=\"inbound\",authority=\"podinfo.test.svc.cluster.local\",\
      target_addr=\"127.0.0.1:8081\",target_ip=\"127.0.0.1\",target_port=\"8081\",\
@@ -237,4 +239,56 @@ fn what_overflowed_is_one_series_that_claims_nothing() {
     assert!(series.contains("authority=\"unknown\""), "{series}");
     let osm = values(&text, "osm_request_total{");
     assert!(osm.iter().any(|(s, v)| s.contains("response_code=\"overflow\"") && *v == "1"));
+}
+
+#[test]
+fn what_the_pod_asks_leads_to_an_address_where_it_names_one_and_else_to_the_name() {
+    let mut layout = meter().layout().clone();
+    layout.routes = vec![Route::intercepted(Side::Outbound, 80, false)];
+    let meter = Meter::new(layout);
+    let shard = meter.shard(0).unwrap();
+    let seen = Arc::new(SeenHosts::new(10));
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for host in ["api.example.com", "10.0.0.7", "fd00::7", "\"", "unknown", "Unknown."] {
+        let host = seen.find(host.as_bytes());
+        recorder.event(Event::Began { host });
+        recorder.event(exchange(200, Flags::None, 1, host.0));
+    }
+    let identity = identity();
+    let subject = Subject { seen: Some(&seen), ..Subject::new(&identity) };
+    let text = shown_about(&meter, &subject, &["linkerd"], Format::TEXT);
+    for (authority, addr, ip, count) in [
+        ("api.example.com", "api.example.com:80", "unknown", 1),
+        ("10.0.0.7", "10.0.0.7:80", "10.0.0.7", 1),
+        ("fd00::7", "[fd00::7]:80", "fd00::7", 1),
+        // A host of this name is told from none by no label.
+        ("unknown", "unknown:80", "unknown", 3),
+    ] {
+        let line = format!(
+            "request_total{{direction=\"outbound\",authority=\"{authority}\",\
+             target_addr=\"{addr}\",target_ip=\"{ip}\",target_port=\"80\",\
+             tls=\"no_identity\",no_tls_reason=\"not_provided_by_service_discovery\",\
+             {POD}}} {count}\n"
+        );
+        assert!(text.contains(&line), "no {line} in\n{text}");
+    }
+    assert!(!text.contains("0.0.0.0:80\",target_ip"), "{text}");
+}
+
+#[test]
+fn a_service_called_unknown_is_one_series_with_who_is_asked_by_no_known_name() {
+    let meter = meter();
+    let shard = meter.shard(0).unwrap();
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for host in [HostId(0), HostId(1), HostId::UNKNOWN] {
+        recorder.event(Event::Began { host });
+        recorder.event(exchange(200, Flags::None, 1, host.0));
+    }
+    let services = vec!["shop".to_owned(), "unknown".to_owned()];
+    let identity = Identity { services, ..identity() };
+    let text = shown(&meter, &identity, &["linkerd"], Format::TEXT);
+    for family in ["request_total{", "response_total{"] {
+        let counts: Vec<_> = values(&text, family).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(counts, ["1", "2"], "{text}");
+    }
 }

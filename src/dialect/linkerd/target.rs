@@ -58,25 +58,23 @@ impl Targets {
 
     pub(super) fn endpoint(&self, snapshot: &Snapshot, route: RouteId, host: HostId) -> Endpoint {
         let Some(port) = snapshot.ports.get(usize::from(route.0)) else { return OVERFLOW };
-        let is_known = match port.side {
-            Side::Inbound => usize::from(host.0) < self.services.len(),
-            Side::Outbound => true,
-        };
-        let host = if is_known { host } else { HostId::UNKNOWN };
-        Endpoint { side: port.side, addr: port.target, host }
+        let asked = Endpoint { side: port.side, addr: port.target, host };
+        // What no label tells from an unknown host is one series with it.
+        let is_told = self.name(asked).is_some_and(|name| name != UNKNOWN);
+        if is_told { asked } else { Endpoint { host: HostId::UNKNOWN, ..asked } }
     }
 
     /// The labels of HTTP families.
     pub(super) fn http_labels(&self, endpoint: Endpoint) -> Pairs {
         let name = self.name(endpoint);
-        let ip = name.as_ref().and_then(|name| name.parse().ok());
+        let target = target_labels(endpoint.side, endpoint.addr, name.as_deref());
         let no_tls_reason = match endpoint.side {
             Side::Inbound => "not_provided_by_remote",
             Side::Outbound => "not_provided_by_service_discovery",
         };
         let mut labels = vec![("direction", endpoint.side.as_str().to_owned())];
         labels.push(("authority", name.unwrap_or_else(|| UNKNOWN.to_owned())));
-        labels.extend(target_labels(endpoint.addr, ip));
+        labels.extend(target);
         labels.extend(no_tls(no_tls_reason));
         labels
     }
@@ -94,12 +92,21 @@ impl Targets {
     }
 }
 
-/// Where a connection goes. An address that was asked for by itself says more than the port's.
-pub(super) fn target_labels(addr: SocketAddr, asked: Option<IpAddr>) -> Pairs {
-    let addr = SocketAddr::new(asked.unwrap_or(addr.ip()), addr.port());
-    let [whole, ip, port] = match addr.port() {
-        0 => [UNKNOWN; 3].map(str::to_owned),
-        port => [addr.to_string(), addr.ip().to_string(), port.to_string()],
+/// Where a connection goes. linkerd2-proxy shows the very address; so do we where it is known: that
+/// of the port, or one that was asked for by itself. Of what the pod asks of others by name, a port has
+/// many addresses, and the name stands for them. What comes in leads to the pod at any of its own.
+pub(super) fn target_labels(side: Side, addr: SocketAddr, asked: Option<&str>) -> Pairs {
+    let asked_ip = asked.and_then(|name| name.parse::<IpAddr>().ok());
+    let is_known = side == Side::Inbound || !addr.ip().is_unspecified();
+    let [whole, ip, port] = match (addr.port(), asked_ip.or(is_known.then_some(addr.ip()))) {
+        (0, _) => [UNKNOWN; 3].map(str::to_owned),
+        (port, Some(ip)) => {
+            [SocketAddr::new(ip, port).to_string(), ip.to_string(), port.to_string()]
+        }
+        (port, None) => {
+            let whole = format!("{}:{port}", asked.unwrap_or(UNKNOWN));
+            [whole, UNKNOWN.to_owned(), port.to_string()]
+        }
     };
     vec![("target_addr", whole), ("target_ip", ip), ("target_port", port)]
 }

@@ -77,7 +77,7 @@ impl Peer {
             (Self::Destination, Side::Outbound) => ("dst", "not_provided_by_service_discovery"),
         };
         let mut labels = vec![("direction", side.as_str().to_owned()), ("peer", name.to_owned())];
-        labels.extend(target_labels(addr, None));
+        labels.extend(target_labels(side, addr, None));
         labels.extend(no_tls(reason));
         labels
     }

@@ -71,9 +71,12 @@ impl SeenHosts {
     }
 }
 
-/// Letters, digits and what else stands in names (RFC 1123, 2.1) and addresses.
+/// Letters, digits and what else stands in names (RFC 1123, 2.1) and addresses. A host whose name is
+/// what labels say of none is none, as nobody could tell the two apart.
 fn is_host(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
+    !name.is_empty()
+        && name != b"unknown"
+        && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b))
 }
 
 /// The longest name (RFC 1035, 2.3.4).
@@ -98,7 +101,7 @@ mod tests {
         assert_eq!(seen.find_address("fd00::1".parse().unwrap()), six);
         assert_eq!(seen.name(six).as_deref(), Some("fd00::1"));
         let long = [b'a'; 300];
-        for none in [&b""[..], b"a b", b"a\"b", b"\xff", &long] {
+        for none in [&b""[..], b"Unknown", b"a b", b"a\"b", b"\xff", &long] {
             assert_eq!(known.find(none), HostId::UNKNOWN);
         }
     }
