@@ -39,6 +39,8 @@ pub(crate) struct AppProcesses {
 #[derive(Debug, Default)]
 struct Known {
     tally: Tally,
+    /// When the first process of the app that was seen began, since 1970.
+    since: Option<Duration>,
     /// The last reading, and when it was.
     last: Option<(Instant, Result<Reading, String>)>,
     /// Somebody is at it.
@@ -58,6 +60,8 @@ struct Reading {
     tasks: Vec<AppTask>,
     /// CPU time of all of them and of those that are gone.
     cpu_seconds: f64,
+    /// Since when they have used it, since 1970.
+    since: Option<Duration>,
 }
 
 /// One of them.
@@ -117,7 +121,7 @@ impl AppProcesses {
         let chosen = choose(&tasks, &listeners, ports, self.own, &self.proc);
         let mut known = self.known();
         let reading = match chosen {
-            Ok(chosen) => Ok(self.reading(&tasks, &chosen, &mut known.tally)),
+            Ok(chosen) => Ok(self.reading(&tasks, &chosen, &mut known)),
             Err(unseen) => Err(unseen.to_string()),
         };
         // Where it cannot be seen it never is, in most pods; so that is nothing to be warned of.
@@ -130,7 +134,7 @@ impl AppProcesses {
         known.is_being_read = false;
     }
 
-    fn reading(&self, tasks: &[Task], chosen: &BTreeSet<u32>, tally: &mut Tally) -> Reading {
+    fn reading(&self, tasks: &[Task], chosen: &BTreeSet<u32>, known: &mut Known) -> Reading {
         let per_second = ticks_per_second();
         let seconds = |ticks: u64| ticks as f64 / per_second as f64;
         let of_app = tasks.iter().filter(|task| chosen.contains(&task.pid)).take(MOST_TOLD);
@@ -144,8 +148,13 @@ impl AppProcesses {
             max_fds: self.proc.max_fds(task.pid),
             started: self.boot + Duration::from_secs_f64(seconds(task.started)),
         });
-        let told = told.collect();
-        Reading { tasks: told, cpu_seconds: seconds(tally.ticks(tasks, chosen)) }
+        let tasks_told: Vec<AppTask> = told.collect();
+        // One that comes later has begun later, so this stays as it is; were it to move, what was
+        // used before would look like used again.
+        let first = tasks_told.iter().map(|task| task.started).min();
+        known.since = known.since.or(first);
+        let cpu_seconds = seconds(known.tally.ticks(tasks, chosen));
+        Reading { tasks: tasks_told, cpu_seconds, since: known.since }
     }
 
     /// Source `index` of the app was heard, and has a family of each name for which `has` says so.

@@ -87,20 +87,36 @@ impl Dialects {
         snapshot: &Snapshot,
         vitals: &Vitals,
     ) -> Vec<Family<'static>> {
-        let all = self.layout.extras;
-        let layout = self.layout.showing(match syntax {
-            Syntax::Text | Syntax::QuotedText => Extras::default(),
-            Syntax::OpenMetrics => Extras { natives: None, ..all },
-            Syntax::Protobuf => all,
-        });
+        let layout = self.layout.showing(self.extras(syntax));
         let recording = self.recording(&layout, snapshot, vitals);
         let mut families = Vec::new();
         for dialect in &self.asked {
             dialect.show(&recording, &mut families);
         }
         own::show(&recording, &mut families);
-        date(&mut families, &layout, syntax);
+        self.date(&mut families, syntax);
         families
+    }
+
+    /// Says of what counts since when it does, which is since the proxy started unless it says
+    /// otherwise; to a reader who can tell that from a number.
+    pub fn date(&self, families: &mut [Family<'_>], syntax: Syntax) {
+        let Some(epoch) = self.extras(syntax).epoch else {
+            families.iter_mut().for_each(Family::undate);
+            return;
+        };
+        let names: HashSet<String> =
+            families.iter().map(|family| family.name().to_owned()).collect();
+        for family in families {
+            // What OpenMetrics does not know for a counter would have a family of its own for that.
+            let stem = family.name().strip_suffix("_total");
+            let is_counter = stem.is_some_and(|stem| !names.contains(stem));
+            if family.kind() == Kind::Counter && syntax == Syntax::OpenMetrics && !is_counter {
+                family.undate();
+            } else {
+                family.date(epoch);
+            }
+        }
     }
 
     /// The same for an operator's eye: name and value, under the names that Envoy's own admin
@@ -112,6 +128,16 @@ impl Dialects {
         self.envoy.show(&recording, &mut families);
         own::show(&recording, &mut families);
         envoy::dotted(&families)
+    }
+
+    /// What a reader of this syntax can take.
+    fn extras(&self, syntax: Syntax) -> Extras {
+        let all = self.layout.extras;
+        match syntax {
+            Syntax::Text | Syntax::QuotedText => Extras::default(),
+            Syntax::OpenMetrics => Extras { natives: None, ..all },
+            Syntax::Protobuf => all,
+        }
     }
 
     fn recording<'a>(
@@ -136,22 +162,6 @@ pub fn detail(names: &[Dialect], side: Side) -> Detail {
         Side::Outbound => dialect.outbound,
     });
     details.fold(Detail::NONE, Detail::or)
-}
-
-/// Says of what counts since when it does, which is since the proxy started unless it says otherwise.
-fn date(families: &mut [Family<'static>], layout: &Layout, syntax: Syntax) {
-    let Some(epoch) = layout.extras.epoch else { return };
-    let names: HashSet<String> = families.iter().map(|family| family.name().to_owned()).collect();
-    for family in families {
-        // What OpenMetrics does not know for a counter would have a family of its own for that.
-        let stem = family.name().strip_suffix("_total");
-        let is_counter = stem.is_some_and(|stem| !names.contains(stem));
-        if family.kind() == Kind::Counter && syntax == Syntax::OpenMetrics && !is_counter {
-            family.undate();
-        } else {
-            family.date(epoch);
-        }
-    }
 }
 
 /// The same layout, with what native histograms of this resolution are counted over: in all units

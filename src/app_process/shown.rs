@@ -14,16 +14,10 @@ pub(super) fn show(
     wanted: impl Fn(&str) -> bool,
     families: &mut Vec<Family<'_>>,
 ) {
-    let mut add = |name, kind, help, values: &[(Labels, f64)]| {
-        if values.is_empty() || !wanted(name) {
-            return;
-        }
-        let mut family = FamilyBuilder::new(name, kind, help);
-        for (labels, value) in values {
-            family.gauge(labels, *value);
-        }
-        families.push(family.build());
-    };
+    let cpu = cpu(reading, mode);
+    if wanted(CPU) && !cpu.samples().is_empty() {
+        families.push(cpu);
+    }
     let each: Vec<(Labels, &AppTask)> =
         reading.tasks.iter().map(|task| (task.labels(), task)).collect();
     let none = Labels::from_pairs::<&str, &str>([]);
@@ -40,23 +34,42 @@ pub(super) fn show(
         told.collect::<Vec<_>>()
     };
     let add_up = |one, other| one + other;
-    let cpu = if is_sum {
-        vec![(none.clone(), reading.cpu_seconds)]
-    } else {
-        values(|task| Some(task.cpu_seconds), add_up)
+    let mut add = |name, help, values: &[(Labels, f64)]| {
+        if values.is_empty() || !wanted(name) {
+            return;
+        }
+        let mut family = FamilyBuilder::new(name, Kind::Gauge, help);
+        for (labels, value) in values {
+            family.gauge(labels, *value);
+        }
+        families.push(family.build());
     };
-    add(CPU, Kind::Counter, "CPU time that the app has used, in seconds.", &cpu);
     let resident = values(|task| Some(task.resident_bytes as f64), add_up);
-    add(RESIDENT, Kind::Gauge, "Memory of the app that is resident, in bytes.", &resident);
+    add(RESIDENT, "Memory of the app that is resident, in bytes.", &resident);
     let size = values(|task| Some(task.virtual_bytes as f64), add_up);
-    add(VIRTUAL, Kind::Gauge, "Address space of the app, in bytes.", &size);
+    add(VIRTUAL, "Address space of the app, in bytes.", &size);
     let open = values(|task| task.open_fds.map(|fds| fds as f64), add_up);
-    add(OPEN_FDS, Kind::Gauge, "File descriptors that the app has open.", &open);
+    add(OPEN_FDS, "File descriptors that the app has open.", &open);
     // Added up as well, so that the quotient of the two says how close the app is to it.
     let most = values(|task| task.max_fds.map(|fds| fds as f64), add_up);
-    add(MAX_FDS, Kind::Gauge, "File descriptors that the app may have open.", &most);
+    add(MAX_FDS, "File descriptors that the app may have open.", &most);
     let started = values(|task| Some(task.started.as_secs_f64()), f64::min);
-    add(STARTED, Kind::Gauge, "When the app started, in seconds since 1970.", &started);
+    add(STARTED, "When the app started, in seconds since 1970.", &started);
+}
+
+/// A process has used its time since it began, and all of them since the first did.
+fn cpu(reading: &Reading, mode: AppProcess) -> Family<'static> {
+    let mut family =
+        FamilyBuilder::new(CPU, Kind::Counter, "CPU time that the app has used, in seconds.");
+    if mode == AppProcess::Sum {
+        let none = Labels::from_pairs::<&str, &str>([]);
+        family.since(reading.since).amount(&none, reading.cpu_seconds);
+    } else {
+        for task in &reading.tasks {
+            family.since(Some(task.started)).amount(&task.labels(), task.cpu_seconds);
+        }
+    }
+    family.build()
 }
 
 impl AppTask {

@@ -89,7 +89,9 @@ impl Linkerd {
             // What nobody answered has no such time.
             if totals.answer_times.count() > 0 || totals.requests() == 0 {
                 shown.entry((*endpoint, *status)).or_default().merge(&totals.answer_times);
-                shown.entry((endpoint.of_nobody(), *status)).or_default();
+                // Whoever asks by address instead of name must find a series that began at zero, too.
+                let none = totals.answer_times.at_zero();
+                shown.entry((endpoint.of_nobody(), *status)).or_default().merge(&none);
             }
         }
         let mut family = FamilyBuilder::new(
@@ -115,7 +117,6 @@ impl Linkerd {
         for ((endpoint, class), totals) in &exchanges {
             let dated = Dated::new(totals.requests(), totals.created());
             shown.entry((*endpoint, *class)).or_default().add(dated);
-            // Whoever asks by address instead of name must find a series that began at zero, too.
             let none = Dated::new(0, totals.created());
             shown.entry((endpoint.of_nobody(), *class)).or_default().add(none);
         }

@@ -72,7 +72,7 @@ fn show_process(vitals: &Vitals, families: &mut Vec<Family<'static>>) {
         Kind::Counter,
         "CPU time that the proxy has used, in seconds.",
     );
-    cpu.gauge(&none, process.cpu.as_secs_f64());
+    cpu.amount(&none, process.cpu.as_secs_f64());
     families.push(cpu.build());
     let mut gauge = |name, help, value: f64| {
         let mut family = FamilyBuilder::new(name, Kind::Gauge, help);

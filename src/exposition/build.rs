@@ -65,6 +65,12 @@ impl<'a> FamilyBuilder<'a> {
         self.date(labels)
     }
 
+    /// The same of what is not counted in whole numbers.
+    pub fn amount(&mut self, labels: &Labels, value: f64) -> &mut Self {
+        self.push(labels, Suffix::Bare, Number::Float(value));
+        self.date(labels)
+    }
+
     /// Adds the sample of a gauge, or of any other kind that has one sample.
     pub fn gauge(&mut self, labels: &Labels, value: f64) -> &mut Self {
         self.push(labels, Suffix::Bare, Number::Float(value))
@@ -202,17 +208,17 @@ impl Family<'_> {
     pub fn date(&mut self, created: Duration) {
         let has = |suffix| self.samples.iter().any(|sample| sample.suffix == suffix);
         let last_of_point = match self.kind {
-            _ if has(Suffix::Created) => return,
             Kind::Histogram if has(Suffix::Count) => Suffix::Count,
             // A native one alone has no other sample.
             Kind::Counter | Kind::Histogram => Suffix::Bare,
             _ => return,
         };
-        let is_last = |sample: &Sample<'_>| sample.suffix == last_of_point;
-        let points = self.samples.iter().filter(|sample| is_last(sample)).count();
-        let mut dated = Vec::with_capacity(self.samples.len() + points);
-        for sample in std::mem::take(&mut self.samples) {
-            let created = is_last(&sample).then(|| Sample {
+        let mut dated = Vec::with_capacity(2 * self.samples.len());
+        let mut samples = std::mem::take(&mut self.samples).into_iter().peekable();
+        while let Some(sample) = samples.next() {
+            let says = samples.peek().is_some_and(|next| next.suffix == Suffix::Created);
+            let is_undated = sample.suffix == last_of_point && !says;
+            let created = is_undated.then(|| Sample {
                 value: time(created),
                 extra: None,
                 suffix: Suffix::Created,

@@ -123,6 +123,12 @@ impl Totals {
         self.created = Some(self.created.map_or(created, |known| known.min(created)));
     }
 
+    /// The same series before anything was counted in it.
+    #[must_use]
+    pub fn at_zero(&self) -> Self {
+        Self { created: self.created, ..Self::default() }
+    }
+
     /// Since when there is such a series, if that is known.
     pub fn created(&self) -> Option<Nanos> {
         self.created

@@ -200,9 +200,11 @@ impl Stats {
         if selection.wants_own() {
             let (snapshot, vitals) = (self.meter.snapshot(), self.vitals());
             own = self.dialects.families_for(format.syntax(), &snapshot, &vitals);
+            let recorded = own.len();
             let text = gathered.instruments.get_or_init(|| self.instruments());
             own.extend(exposition::parse(text.as_bytes(), InputFormat::OpenMetrics).families);
             self.processes.show(&mut own);
+            self.dialects.date(&mut own[recorded..], format.syntax());
         }
         if selection.used_only() {
             exposition::keep_used(&mut own);

@@ -101,7 +101,7 @@ impl Known {
         };
         let snapshot = self.meter.snapshot();
         let families = self.dialects.families_for(format.syntax(), &snapshot, &vitals);
-        let merged = exposition::merge(families, Vec::new());
+        let merged = exposition::merge_for(format, families, Vec::new());
         let mut body = Vec::new();
         exposition::render(&merged, format, &mut body);
         body

@@ -1,8 +1,8 @@
 //! Each format shows what it can carry, and the same numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use podmeter::exposition::{self, Family, Format, InputFormat, Sample, Suffix};
+use podmeter::exposition::{self, Family, Format, InputFormat, Kind, Sample, Suffix};
 use podmeter::meter::Natives;
 use proptest::prelude::*;
 
@@ -149,4 +149,32 @@ fn a_series_has_counted_since_its_first_exchange_and_the_others_since_the_start(
     assert_eq!(created("envoy_cluster_upstream_rq_created", ""), "");
     let text = String::from_utf8(known.shown(Format::TEXT)).unwrap();
     assert!(!text.contains("_created"));
+}
+
+#[test]
+fn everything_that_counts_says_since_when_wherever_that_can_be_said() {
+    let mut known = Known::new(3, BESIDE);
+    known.record(Asked { status: 503, at: 2_000_000_000, ..Asked::default() });
+    for (format, input) in
+        [(Format::PROTOBUF, InputFormat::Protobuf), (Format::OPENMETRICS, InputFormat::OpenMetrics)]
+    {
+        let body = known.shown(format);
+        let read = exposition::parse(&body, input);
+        let counts =
+            |family: &&Family<'_>| matches!(family.kind(), Kind::Counter | Kind::Histogram);
+        for family in read.families.iter().filter(counts) {
+            let of = |is: fn(Suffix) -> bool| -> BTreeSet<String> {
+                let samples = family.samples().iter().filter(|sample| is(sample.suffix()));
+                samples.map(|sample| format!("{:?}", family.labels(sample))).collect()
+            };
+            let points = of(|suffix| matches!(suffix, Suffix::Bare | Suffix::Count));
+            let dated = of(|suffix| suffix == Suffix::Created);
+            assert!(!points.is_empty());
+            assert_eq!(dated, points, "{} in {format:?}", family.name());
+        }
+        let has = |name: &str| read.families.iter().find(|family| family.name() == name).unwrap();
+        // OpenMetrics has no counters whose names differ in `_total` alone.
+        let is_told = has("envoy_cluster_upstream_rq_total").kind() == Kind::Counter;
+        assert_eq!(is_told, format == Format::PROTOBUF);
+    }
 }

@@ -58,10 +58,15 @@ impl Merger<'_> {
     }
 
     /// Leaves out the creation times of a counter `foo_total` beside a histogram `foo` that has some:
-    /// both are `foo_created`, which only protobuf can tell apart.
+    /// both are `foo_created`, which only protobuf can tell apart; there ours keep theirs, as they
+    /// always fit into the message.
     pub(super) fn drop_ambiguous_created(&mut self) {
         let mut taken = HashSet::new();
-        let dated = |family: &MergedFamily<'_>| family.has(Suffix::Created);
+        let tells_apart = self.format.syntax() == Syntax::Protobuf;
+        let dated = |family: &MergedFamily<'_>| {
+            let is_ours = family.pieces.iter().all(|piece| piece.source == 0);
+            family.has(Suffix::Created) && !(tells_apart && is_ours)
+        };
         for family in self.families.iter().filter(|family| family.kind.is_compound()) {
             if dated(family) {
                 taken.insert(family.sample_name(Suffix::Created));
