@@ -325,6 +325,18 @@ pub enum Flags {
 }
 
 impl Flags {
+    /// Every one.
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::UpstreamConnectFailure,
+        Self::UpstreamOverflow,
+        Self::UpstreamClosed,
+        Self::UpstreamProtocolError,
+        Self::UpstreamReset,
+        Self::DownstreamClosed,
+        Self::DownstreamProtocolError,
+    ];
+
     /// The status that the app itself gave in full: 0 where it did not, or broke off.
     fn answer(self, status: u16) -> u16 {
         if matches!(self, Self::None | Self::DownstreamProtocolError) { status } else { 0 }

@@ -378,6 +378,19 @@ fn a_bad_file_is_named_with_the_line() {
         std::fs::write(&path, text).unwrap();
         refuse(sentence);
     }
+    let bounds =
+        "dialect: mine\ncustom-dialects:\n  mine:\n  - {family: a, kind: histogram, buckets: ";
+    for (infinite, why) in [
+        (".inf", "the bucket without a bound is always there; leave it out"),
+        ("+.Inf", "the bucket without a bound is always there; leave it out"),
+        (".nan", "\".nan\" is no bound"),
+        ("1e999", "the bucket without a bound is always there; leave it out"),
+    ] {
+        std::fs::write(&path, format!("{bounds}[1, {infinite}]}}\n")).unwrap();
+        let output = podmeter(&format!("{PROXY} --config {}", path.display()));
+        let sentence = format!("the key custom-dialects.mine.a.buckets cannot be used: {why}");
+        assert_refused(&output, &sentence);
+    }
     std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
     refuse("which is longer than 1MiB; name a file of podmeter's settings");
     std::fs::write(&path, [0xff]).unwrap();

@@ -65,7 +65,12 @@ pub(super) fn read(path: &Path) -> Result<ProxyArgs, FileError> {
         return Err(FileError::TooLong { path: path.to_owned() });
     }
     // `off` is a text here, and not the `false` that it was in YAML 1.1.
-    let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    // What is more than any number stays the text that it is, for the setting to refuse.
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        with_snippet: false,
+        non_finite_float_policy: serde_saphyr::NonFiniteFloatPolicy::AsString,
+    };
     serde_saphyr::from_str_with_options(&text, options)
         .map_err(|error| sentence(path.to_owned(), error.without_snippet()))
 }

@@ -75,6 +75,19 @@ pub enum Method {
 }
 
 impl Method {
+    /// Those that have a name.
+    pub const NAMED: [Self; 9] = [
+        Self::Get,
+        Self::Head,
+        Self::Post,
+        Self::Put,
+        Self::Delete,
+        Self::Connect,
+        Self::Options,
+        Self::Trace,
+        Self::Patch,
+    ];
+
     /// The method of this name; methods are told apart by case (RFC 9110, 9.1).
     pub(super) fn read(name: &[u8]) -> Self {
         match name {
@@ -123,6 +136,9 @@ pub enum Version {
 }
 
 impl Version {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Http10, Self::Http11, Self::Http2, Self::Unknown];
+
     /// As a metric label; empty where it is not known.
     pub fn as_str(self) -> &'static str {
         match self {

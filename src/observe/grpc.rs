@@ -34,6 +34,10 @@ impl GrpcStatus {
     pub const NONE: Self = Self(u8::MAX);
     /// The call succeeded.
     pub const OK: Self = Self(0);
+    /// Every code that gRPC has, as labels say it.
+    pub const CODES: [&str; 17] = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+    ];
 
     /// The value of a `grpc-status` field. A code that gRPC does not have means `UNKNOWN` to every
     /// client ("Status codes and their use in gRPC"), so that is what it is here.
@@ -74,11 +78,7 @@ impl GrpcStatus {
 
     /// As the label `grpc_response_status` says it; empty for none.
     pub fn as_str(self) -> &'static str {
-        const NUMBERS: [&str; 17] = [
-            "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
-            "16",
-        ];
-        NUMBERS.get(usize::from(self.0)).copied().unwrap_or("")
+        Self::CODES.get(usize::from(self.0)).copied().unwrap_or("")
     }
 }
 

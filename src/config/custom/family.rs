@@ -230,8 +230,14 @@ fn bounds(texts: &[String], unit: u64, place: &Place) -> Result<Vec<Bound>, Conf
     let place = place.within("buckets");
     let mut bounds: Vec<Bound> = Vec::new();
     for text in texts {
-        let read = bound(text, unit);
-        let read = read.ok_or_else(|| place.wrong(&format!("{} is no bound", shown(text))))?;
+        let read = bound(text, unit).ok_or_else(|| {
+            let is_infinite = text.trim_start_matches(['+', '.']).eq_ignore_ascii_case("inf");
+            place.wrong(&if is_infinite {
+                "the bucket without a bound is always there; leave it out".to_owned()
+            } else {
+                format!("{} is no bound", shown(text))
+            })
+        })?;
         if bounds.last().is_some_and(|last| last.value >= read.value) {
             let problem = format!("{text} does not come after the bound before it; sort them");
             return Err(place.wrong(&problem));

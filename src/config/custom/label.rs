@@ -3,6 +3,8 @@
 use super::map::{Map, Place};
 use crate::config::error::{ConfigError, shown};
 use crate::config::template::{Named, Template};
+use crate::observe::grpc::{Call, GrpcStatus};
+use crate::observe::{Flags, Method, Version};
 use serde_json::Value;
 
 /// Something that is known of an exchange or of the pod.
@@ -139,13 +141,8 @@ impl Condition {
             if values.is_empty() {
                 return Err(place.within(name).wrong("at least one value belongs here"));
             }
-            if fact == Fact::Status
-                && let Some(bad) = values.iter().find(|value| !is_status(value))
-            {
-                let problem = format!("{} is no status such as 404 or 5xx", shown(bad));
-                return Err(place.within(name).wrong(&problem));
-            }
-            Ok(Self { fact, values })
+            let why = values.iter().find_map(|value| fact.why_never(value));
+            why.map_or(Ok(Self { fact, values }), |why| Err(place.within(name).wrong(&why)))
         };
         map.entries().map(read).collect()
     }
@@ -158,10 +155,55 @@ impl Condition {
     }
 }
 
-/// `404` or `4xx`; `0` is no answer.
+impl Fact {
+    /// Why nothing is ever said to be `value`; of paths and hosts, anything may be.
+    fn why_never(self, value: &str) -> Option<String> {
+        let all = match self {
+            Self::Status => {
+                return (!is_status(value)).then(|| no("status such as 404 or 5xx", value));
+            }
+            Self::Port => {
+                let is_port = value.parse().is_ok_and(|port: u16| port.to_string() == value);
+                return (!is_port).then(|| no("port such as 8080", value));
+            }
+            _ => self.all_values()?,
+        };
+        let is_known = all.contains(&value);
+        (!is_known).then(|| {
+            let told: Vec<_> = all.iter().filter(|value| !value.is_empty()).copied().collect();
+            format!("it is never {}; there are {}", shown(value), told.join(", "))
+        })
+    }
+
+    /// All that is ever said of it, where that is a closed list. What is empty is not known, or not
+    /// there.
+    fn all_values(self) -> Option<Vec<&'static str>> {
+        Some(match self {
+            Self::Method => {
+                let named = Method::NAMED.iter().filter_map(|method| method.name());
+                named.chain(["OTHER"]).collect()
+            }
+            Self::Protocol => {
+                [Call::Http, Call::Grpc(GrpcStatus::NONE)].map(Call::protocol).to_vec()
+            }
+            Self::HttpVersion => Version::ALL.iter().map(|version| version.as_str()).collect(),
+            Self::GrpcStatus => GrpcStatus::CODES.into_iter().chain([""]).collect(),
+            Self::Flags => Flags::ALL.iter().map(|flags| flags.as_str()).collect(),
+            _ => return None,
+        })
+    }
+}
+
+fn no(what: &str, value: &str) -> String {
+    format!("{} is no {what}", shown(value))
+}
+
+/// `404` or `4xx`; `0` is no answer, and `0xx`, too.
 fn is_status(text: &str) -> bool {
-    matches!(text.as_bytes(), [b'0'] | [b'0'..=b'9', b'x', b'x'])
-        || (text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit()))
+    matches!(
+        text.as_bytes(),
+        [b'0'] | [b'0'..=b'9', b'x', b'x'] | [b'1'..=b'9', b'0'..=b'9', b'0'..=b'9']
+    )
 }
 
 /// Facts that differ between exchanges.

@@ -119,7 +119,11 @@ fn what_cannot_be_is_refused_with_its_place_and_what_to_do() {
             "  - {family: a, kind: histogram, buckets: [1, 0.5]}",
             ".mine.a.buckets cannot be used: 0.5 does not come after the bound before it; sort them",
         ),
-        ("  - {family: a, kind: histogram, buckets: [1, Inf]}", ".mine.a.buckets cannot be used"),
+        (
+            "  - {family: a, kind: histogram, buckets: [1, Inf]}",
+            ".mine.a.buckets cannot be used: the bucket without a bound is always there; leave it \
+             out",
+        ),
         (
             "  - {family: a, kind: histogram, buckets: [-1]}",
             ".mine.a.buckets cannot be used: \"-1\" is no bound",
@@ -150,6 +154,37 @@ fn what_cannot_be_is_refused_with_its_place_and_what_to_do() {
             ".mine.a.only.status cannot be used: \"ok\" is no status such as 404 or 5xx",
         ),
         (
+            "  - {family: a, kind: counter, without: {status: [404, '042']}}",
+            ".mine.a.without.status cannot be used: \"042\" is no status such as 404 or 5xx",
+        ),
+        (
+            "  - {family: a, kind: counter, only: {method: [GET, post]}}",
+            ".mine.a.only.method cannot be used: it is never \"post\"; there are GET, HEAD, POST, \
+             PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH, OTHER",
+        ),
+        (
+            "  - {family: a, kind: counter, only: {protocol: h2}}",
+            ".mine.a.only.protocol cannot be used: it is never \"h2\"; there are http, grpc",
+        ),
+        (
+            "  - {family: a, kind: counter, only: {http_version: 2.0}}",
+            ".mine.a.only.http_version cannot be used: it is never \"2.0\"; there are 1.0, 1.1, 2",
+        ),
+        (
+            "  - {family: a, kind: counter, only: {grpc_status: OK}}",
+            ".mine.a.only.grpc_status cannot be used: it is never \"OK\"; there are 0, 1, 2, 3, 4, \
+             5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16",
+        ),
+        (
+            "  - {family: a, kind: counter, only: {flags: none}}",
+            ".mine.a.only.flags cannot be used: it is never \"none\"; there are -, UF, UO, UC, UPE, \
+             UR, DC, DPE",
+        ),
+        (
+            "  - {family: a, kind: counter, only: {port: http}}",
+            ".mine.a.only.port cannot be used: \"http\" is no port such as 8080",
+        ),
+        (
             "  - {family: a, kind: counter, without: {pod: x}}",
             ".mine.a.without cannot be used: \"pod\" is nothing to choose by; there are method, \
              path, status, protocol, http_version, host, grpc_status, flags, port",
@@ -167,6 +202,37 @@ fn what_cannot_be_is_refused_with_its_place_and_what_to_do() {
     assert!(taken.contains(".istio cannot be used: podmeter has a dialect"), "{taken}");
     let named = all("'a b': []").unwrap_err().to_string();
     assert!(named.contains(".a b cannot be used: a dialect's name is"), "{named}");
+}
+
+#[test]
+fn every_value_that_a_fact_may_have_can_be_chosen_by() {
+    let families = read(
+        "
+  - family: a
+    kind: counter
+    only:
+      method: [GET, OTHER]
+      path: /any/thing
+      status: [0, 0xx, 404, 5xx]
+      protocol: [http, grpc]
+      http_version: ['1.0', '1.1', 2, '']
+      host: any.body
+      grpc_status: [0, '16', '']
+      flags: ['-', UPE]
+      port: [0, 8080]
+",
+    );
+    assert_eq!(families.unwrap()[0].only.len(), 9);
+}
+
+#[test]
+fn without_dialects_in_it_the_key_is_as_if_it_were_not_there() {
+    for nothing in ["null", "~", "", "{}"] {
+        let args: ProxyArgs =
+            serde_saphyr::from_str(&format!("forward: 1=2\ncustom-dialects: {nothing}")).unwrap();
+        let config = Config::try_from(args).unwrap();
+        assert_eq!(config.custom_dialects.asked, []);
+    }
 }
 
 fn config(dialects: &str, custom: &str) -> Result<Config, ConfigError> {
