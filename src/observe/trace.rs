@@ -201,6 +201,13 @@ fn b3(value: &[u8]) -> Option<Context> {
         Some(b"0") | None => false,
         Some(_) => return None,
     };
+    // Nobody is told of the parent, but a header that is wrong in one part is believed in none.
+    if let Some(parent) = parts.next() {
+        span_id(parent)?;
+    }
+    if parts.next().is_some() {
+        return None;
+    }
     Some(Context(sampled.then_some(Trace::new(id, span))))
 }
 
@@ -277,6 +284,10 @@ mod tests {
             ("4BF92F3577B34DA6A3CE929D0E0E4736-0000000000000001-d", &long),
             ("4bf92f3577b34da6a3ce929d0e0e4736-0000000000000001-1-00000000000000aa", &long),
             ("a3ce929d0e0e4736-0000000000000001-1", &short),
+            ("a3ce929d0e0e4736-0000000000000001-1-00000000000000a", &None),
+            ("a3ce929d0e0e4736-0000000000000001-1-00000000000000ag", &None),
+            ("a3ce929d0e0e4736-0000000000000001-1-", &None),
+            ("a3ce929d0e0e4736-0000000000000001-1-00000000000000aa-1", &None),
             ("a3ce929d0e0e4736-0000000000000001-0", &None),
             ("a3ce929d0e0e4736-0000000000000001", &None),
             ("a3ce929d0e0e4736-0000000000000001-2", &None),
