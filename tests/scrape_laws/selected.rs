@@ -138,6 +138,7 @@ fn a_query_that_makes_no_sense_is_400_and_a_sentence() {
     assert_eq!(unknown.text(), "no source is called \"app\"; there are podmeter, shop, till\n");
     assert!(refused("filter=(").text().starts_with("filter=\"(\" is no regular expression: "));
     refused("filter=%ff");
+    assert!(refused("filter=%zz").text().contains("% itself is written %25"));
     refused("filter=(((a{1,100}){1,100}){1,100})");
     refused(&format!("filter={}", "x".repeat(2000)));
     refused("source=shop&source=");
