@@ -6,7 +6,7 @@ use super::own::Vitals;
 use crate::clock::Nanos;
 use crate::config::{EnvoyNames, Identity};
 use crate::exposition::Family;
-use crate::meter::{Detail, HttpKey, HttpTotals, Layout, Route, Snapshot};
+use crate::meter::{Detail, HostKey, HostTotals, HttpKey, HttpTotals, Layout, Route, Snapshot};
 use crate::observe::host::SeenHosts;
 use crate::observe::path::Paths;
 use std::borrow::Cow;
@@ -72,6 +72,28 @@ impl<'a> Recording<'a> {
             }
         }
         all.retain(|_, totals| self.is_live(totals));
+        all
+    }
+
+    /// What is counted before a request is over, of all keys that `shown` makes one series of, of which
+    /// any was over lately or is not over yet.
+    pub(super) fn begun<K: Ord>(&self, shown: impl Fn(HostKey) -> K) -> BTreeMap<K, HostTotals> {
+        let mut all: BTreeMap<K, HostTotals> = BTreeMap::new();
+        for (key, totals) in &self.snapshot.hosts {
+            all.entry(shown(*key)).or_default().merge(totals);
+        }
+        let Some(since) = self.since else { return all };
+        let mut over: BTreeMap<K, (u64, Option<Nanos>)> = BTreeMap::new();
+        for (HttpKey { route, host, .. }, totals) in &self.snapshot.http {
+            let key = shown(HostKey { route: *route, host: *host });
+            let (requests, latest) = over.entry(key).or_insert((0, Some(Nanos(0))));
+            *requests += totals.requests();
+            *latest = latest.zip(totals.latest).map(|(one, other)| one.max(other));
+        }
+        all.retain(|key, totals| match over.get(key) {
+            Some((requests, Some(latest))) => *latest >= since || totals.begun > *requests,
+            _ => true,
+        });
         all
     }
 

@@ -68,7 +68,7 @@ impl Show for Istio {
             self.show_http(recording, families);
         }
         if snapshot.hosts.values().any(HostTotals::has_messages) {
-            self.show_messages(snapshot, families);
+            self.show_messages(recording, families);
         }
         if !snapshot.tcp.is_empty() {
             self.show_tcp(snapshot, families);
@@ -139,13 +139,10 @@ impl Istio {
         );
     }
 
-    fn show_messages(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
-        let mut shown: BTreeMap<HostKey, HostTotals> = BTreeMap::new();
-        let called = snapshot.hosts.iter().filter(|(_, totals)| totals.has_messages());
-        for (key, totals) in called {
-            let key = self.pod.shown_messages(*key, port_side(snapshot, key.route));
-            shown.entry(key).or_default().merge(totals);
-        }
+    fn show_messages(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let side = |key: HostKey| port_side(recording.snapshot, key.route);
+        let mut shown = recording.begun(|key| self.pod.shown_messages(key, side(key)));
+        shown.retain(|_, totals| totals.has_messages());
         let counters: [MessagesCounter; 2] = [
             ("istio_request_messages_total", "Messages that gRPC calls carried to the app.", |m| {
                 m.requests

@@ -12,7 +12,7 @@ use super::buckets::Buckets;
 use super::built_in::{BuiltIn, Recording, Show, Subject};
 use super::dated::Dated;
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
-use crate::meter::{Detail, HttpKey, Snapshot, Totals};
+use crate::meter::{Detail, HostKey, HttpKey, Totals};
 use crate::observe::Flags;
 use crate::observe::grpc::{Call, GrpcStatus, Severity};
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl Show for Linkerd {
     fn show(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
         let snapshot = recording.snapshot;
         if !snapshot.http.is_empty() {
-            self.show_requests(snapshot, families);
+            self.show_requests(recording, families);
             self.show_latencies(recording, families);
             self.show_responses(recording, families);
         }
@@ -64,10 +64,11 @@ impl Show for Linkerd {
 }
 
 impl Linkerd {
-    fn show_requests(&self, snapshot: &Snapshot, families: &mut Vec<Family<'static>>) {
+    fn show_requests(&self, recording: &Recording<'_>, families: &mut Vec<Family<'static>>) {
+        let endpoint =
+            |key: HostKey| self.targets.endpoint(recording.snapshot, key.route, key.host);
         let mut shown: BTreeMap<Endpoint, u64> = BTreeMap::new();
-        for (key, totals) in &snapshot.hosts {
-            let endpoint = self.targets.endpoint(snapshot, key.route, key.host);
+        for (endpoint, totals) in recording.begun(endpoint) {
             *shown.entry(endpoint).or_default() += totals.begun;
             shown.entry(endpoint.of_nobody()).or_default();
         }

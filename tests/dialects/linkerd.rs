@@ -226,7 +226,7 @@ fn a_workload_is_named_by_its_kind_and_what_is_not_known_is_left_to_the_scrape()
 fn what_overflowed_is_one_series_that_claims_nothing() {
     let mut layout = meter().layout().clone();
     layout.max_series = 1;
-    let meter = podmeter::meter::Meter::new(layout);
+    let meter = Meter::new(layout);
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     recorder.event(Event::Began { host: HostId(0) });

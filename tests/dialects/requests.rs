@@ -8,7 +8,7 @@ use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Shard, Side};
 use podmeter::observe::host::{HostId, SeenHosts};
 use podmeter::observe::path::{PathId, Paths, Templates};
-use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
+use podmeter::observe::{Direction, Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -268,4 +268,29 @@ fn a_series_that_stood_still_is_left_out_and_comes_back_with_its_whole_total() {
         (exchange.path, exchange.ended) = (PathId(0), Nanos(100_000_000_000));
     });
     assert_eq!(count(120), [some("2"), some("2"), None, some("2")]);
+}
+
+#[test]
+fn requests_that_begin_are_left_out_unless_one_is_in_flight_and_come_back_whole() {
+    let rig = Rig::new(&["linkerd", "istio"], 100);
+    let host = rig.seen.find(b"till.example");
+    rig.record(Side::Outbound, |exchange| exchange.host = host);
+    let mut recorder = Recorder::new(&rig.shard, RouteId(1));
+    recorder.event(Event::Messages { host, direction: Direction::Request, count: 3 });
+    let count = |seconds, name: &str| {
+        let text = rig.shown_at(Duration::from_secs(seconds));
+        let mut all = values(&text, name).into_iter();
+        let found = all.find(|(series, _)| series.contains("till.example"));
+        found.map(|(_, value)| value.to_owned())
+    };
+    let (requests, messages) = ("request_total{", "istio_request_messages_total{");
+    let some = |value: &str| Some(value.to_owned());
+    assert_eq!((count(61, requests), count(61, messages)), (some("1"), some("3")));
+    assert_eq!((count(62, requests), count(62, messages)), (None, None));
+    // However long it takes, it is not over.
+    recorder.event(Event::Began { host });
+    assert_eq!((count(1000, requests), count(1000, messages)), (some("2"), some("3")));
+    let text = rig.shown_at(Duration::from_secs(1000));
+    let unasked = values(&text, "request_total{direction=\"inbound\"");
+    assert!(!unasked.is_empty(), "what has been shown from the start stays");
 }
