@@ -6,15 +6,17 @@
 //! that listens on 127.0.0.1 alone thus stays as unreachable as it is without us, unless a `--forward`
 //! leads there: then that is where it is asked.
 
+mod get;
+mod place;
+
 use super::http::AskedAt;
 use super::reply::{self, Reply};
-use crate::config::{AppProbe, Check, Forward, SourceTls, Trust};
-use crate::scrape::{Line, Stream, Tls};
-use bytes::Bytes;
-use http::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Request, StatusCode, Uri};
-use http_body_util::Empty;
+use crate::config::{AppProbe, Check, Forward};
+use get::{Said, get};
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
+use place::Place;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::net::TcpStream;
@@ -36,7 +38,15 @@ struct Probe {
 }
 
 /// Whether the app is well, or why not.
-type Verdict = Result<(), String>;
+type Verdict = Result<Well, String>;
+
+/// How well it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Well {
+    Fine,
+    /// It sends whoever asks elsewhere, of which the kubelet makes an event.
+    Redirected(String),
+}
 
 impl AppProbes {
     pub(super) fn new(probes: &[AppProbe], forwards: &[Forward]) -> Self {
@@ -62,7 +72,9 @@ impl AppProbes {
         };
         let agent = request.headers().get(USER_AGENT);
         Some(match probe.ask(address.ip().to_canonical(), agent).await {
-            Ok(()) => reply::text(StatusCode::OK, "ok"),
+            Ok(Well::Fine) => reply::text(StatusCode::OK, "ok"),
+            // A success with a warning, to every kubelet; it looks for no `Location` there.
+            Ok(Well::Redirected(how)) => reply::text(StatusCode::MULTIPLE_CHOICES, how),
             Err(why) => reply::text(StatusCode::SERVICE_UNAVAILABLE, why),
         })
     }
@@ -86,13 +98,11 @@ impl Probe {
         let AppProbe { port, check, timeout: patience, .. } = &self.said;
         let address = self.target.unwrap_or(SocketAddr::new(ip, *port));
         let asked = async {
-            let connected = TcpStream::connect(address).await;
-            let stream =
-                connected.map_err(|error| format!("cannot connect to {address}: {error}"))?;
             match check {
-                Check::Connect => Ok(()),
+                Check::Connect => connect(address).await.map(|_| Well::Fine),
                 Check::Get { tls, target, headers } => {
-                    get(stream, address, *tls, target, headers, agent).await
+                    let place = Place { tls: *tls, address, target: target.clone() };
+                    get(place, &Said { headers, agent }).await
                 }
             }
         };
@@ -101,56 +111,15 @@ impl Probe {
     }
 }
 
-/// Asks as the kubelet does: any certificate will do, and any status from 200 to 399.
-async fn get(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: bool,
-    target: &Uri,
-    headers: &[(HeaderName, HeaderValue)],
-    agent: Option<&HeaderValue>,
-) -> Verdict {
-    let stream: Box<dyn Stream> = if tls {
-        let anybody = SourceTls { trust: Trust::Anybody, ..SourceTls::default() };
-        let tls = Tls::new(&anybody, &address.ip().to_string());
-        Box::new(tls.connect(stream).await.map_err(|cause| cause.to_string())?)
-    } else {
-        Box::new(stream)
-    };
-    let mut line = Line::new(stream).await.map_err(|cause| cause.to_string())?;
-    let mut request = Request::new(Empty::<Bytes>::new());
-    *request.uri_mut() = target.clone();
-    let usual = [
-        (HOST, HeaderValue::try_from(address.to_string()).ok()),
-        (USER_AGENT, agent.cloned()),
-        (ACCEPT, Some(HeaderValue::from_static("*/*"))),
-        (CONNECTION, Some(HeaderValue::from_static("close"))),
-    ];
-    for (name, value) in usual {
-        if let Some(value) = value {
-            request.headers_mut().insert(name, value);
-        }
-    }
-    for (index, (name, value)) in headers.iter().enumerate() {
-        // What is given goes before what is usual, and may itself be given more than once.
-        if headers[..index].iter().all(|(given, _)| given != name) {
-            request.headers_mut().remove(name);
-        }
-        request.headers_mut().append(name, value.clone());
-    }
-    let answer = line.ask(request).await;
-    let answer = answer.map_err(|error| format!("{address} gave no answer: {error}"))?;
-    let status = answer.status();
-    if (200..400).contains(&status.as_u16()) {
-        Ok(())
-    } else {
-        Err(format!("{address} answered {status}"))
-    }
+async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
+    let connected = TcpStream::connect(address).await;
+    connected.map_err(|error| format!("cannot connect to {address}: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderName, Uri};
     use std::net::Ipv4Addr;
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -179,14 +148,14 @@ mod tests {
             while !asked.ends_with(b"\r\n\r\n") {
                 assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
             }
-            socket.write_all(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
             String::from_utf8(asked).unwrap()
         };
         let agent = HeaderValue::from_static("kube-probe/1.31");
         let ask = || probe.ask(address.ip(), Some(&agent));
         // A second connection would wait for an answer until the time was up.
         let (asked, one, two, three) = tokio::join!(app, ask(), ask(), ask());
-        assert_eq!((one, two, three), (Ok(()), Ok(()), Ok(())));
+        assert_eq!((one, two, three), (Ok(Well::Fine), Ok(Well::Fine), Ok(Well::Fine)));
         assert!(asked.starts_with("GET /healthy?a=b HTTP/1.1\r\n"), "{asked}");
         assert_eq!(asked.matches("x-a: 1\r\n").count(), 2, "{asked}");
         assert!(asked.contains("user-agent: kube-probe/1.31\r\n"), "{asked}");
@@ -197,7 +166,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let connects = probe(address.port(), Check::Connect);
-        assert_eq!(connects.ask(address.ip(), None).await, Ok(()));
+        assert_eq!(connects.ask(address.ip(), None).await, Ok(Well::Fine));
         drop(listener.accept().await.unwrap());
         let answers = probe(address.port(), plain());
         let app = async {
@@ -218,5 +187,69 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let verdict = probe(address.port(), plain()).ask(address.ip(), None).await;
         assert!(verdict.unwrap_err().contains("did not answer within 30s"));
+    }
+
+    /// An app that gives one of `answers` after the other, and what it was asked.
+    async fn asked(listener: &TcpListener, answers: &[&str]) -> Vec<String> {
+        let mut all = Vec::new();
+        for answer in answers {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                assert_ne!(socket.read_buf(&mut asked).await.unwrap(), 0);
+            }
+            let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            all.push(String::from_utf8(asked).unwrap());
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn redirects_are_followed_within_the_host_as_the_kubelet_does() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let target = Uri::from_static("/a/b");
+        let headers = vec![(http::header::HOST, HeaderValue::from_static("shop.example"))];
+        let probe = probe(address.port(), Check::Get { tls: false, target, headers });
+        let named = format!("302 Found\r\nLocation: http://{address}/named");
+        let away = "301 Moved Permanently\r\nLocation: http://shop.example/".to_owned();
+        let more = || "307 Temporary Redirect\r\nLocation: c?d".to_owned();
+        let (ok, ill) = ("200 OK".to_owned(), "500 Internal Server Error".to_owned());
+        let warned = |how: &str| Ok(Well::Redirected(how.to_owned()));
+        for (answers, verdict, paths) in [
+            (vec![more(), ok.clone()], Ok(Well::Fine), vec!["/a/b", "/a/c?d"]),
+            (vec![more(), ill], Err("answered 500"), vec!["/a/b", "/a/c?d"]),
+            (vec![named, more(), ok], Ok(Well::Fine), vec!["/a/b", "/named", "/c?d"]),
+            (vec![away], warned("\"http://shop.example/\", another host"), vec!["/a/b"]),
+            (vec!["302 Found".to_owned()], warned("answered 302 Found"), vec!["/a/b"]),
+            (vec!["304 Not Modified".to_owned()], warned("answered 304"), vec!["/a/b"]),
+            (vec!["302 Found\r\nLocation: /a b".to_owned()], Err("leads nowhere"), vec!["/a/b"]),
+            (
+                vec![more(); 10],
+                Err("still redirects after 10 requests"),
+                [vec!["/a/b"], vec!["/a/c?d"; 9]].concat(),
+            ),
+        ] {
+            let answers: Vec<_> = answers.iter().map(String::as_str).collect();
+            let app = asked(&listener, &answers);
+            let (said, told) = tokio::join!(app, probe.ask(address.ip(), None));
+            match (told, verdict) {
+                (Ok(Well::Fine), Ok(Well::Fine)) => {}
+                (Ok(Well::Redirected(told)), Ok(Well::Redirected(part))) => {
+                    assert!(told.contains(&part), "{told}");
+                }
+                (Err(told), Err(part)) => assert!(told.contains(part), "{told}"),
+                other => panic!("{other:?} for {answers:?}"),
+            }
+            for (said, path) in said.iter().zip(&paths) {
+                assert!(said.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{said}");
+                // The name that the spec gives holds until an app names itself.
+                let is_named = paths.contains(&"/named") && *path != "/a/b";
+                let host = if is_named { address.to_string() } else { "shop.example".to_owned() };
+                assert!(said.contains(&format!("host: {host}\r\n")), "{said}");
+            }
+            assert_eq!(said.len(), paths.len());
+        }
     }
 }
