@@ -9,6 +9,7 @@
 mod admin;
 mod app_probes;
 mod coding;
+mod connections;
 mod exposed;
 mod health;
 mod http;
@@ -22,6 +23,7 @@ mod sums;
 
 pub(crate) use self::http::{Routes, serve, values};
 pub(crate) use admin::Admin;
+pub(crate) use connections::accept;
 pub(crate) use health::Health;
 pub(crate) use reply::Reply;
 pub(crate) use room::Room;

@@ -16,7 +16,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -27,6 +26,7 @@ use super::review::{Review, answer};
 use super::state::State;
 use crate::config::Policy;
 use crate::drain::Drain;
+use crate::serve::accept;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -47,34 +47,12 @@ impl Webhook {
 
     /// Accepts connections until `drain` stops, and answers what is asked on them.
     pub(super) fn serve(self, listener: TcpListener, drain: &Drain) -> io::Result<()> {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
         let tls = TlsAcceptor::from(self.state.served.config().map_err(io::Error::other)?);
-        let (webhook, own) = (Arc::new(self), drain.clone());
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        drain.spawn(async move {
-            let accept = async {
-                // The semaphore is never closed, so there is always a place in the end.
-                while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                    match listener.accept().await {
-                        Ok((socket, _)) => {
-                            let (webhook, tls, drain) =
-                                (Arc::clone(&webhook), tls.clone(), own.clone());
-                            own.spawn(async move {
-                                webhook.converse(socket, &tls, &drain).await;
-                                drop(place);
-                            });
-                        }
-                        // Out of descriptors, most likely: those who wait go on waiting.
-                        Err(_) => tokio::time::sleep(BREATH).await,
-                    }
-                }
-            };
-            tokio::select! {
-                () = accept => {}
-                () = own.stopped() => {}
-            }
-        });
-        Ok(())
+        let webhook = Arc::new(self);
+        accept(listener, MOST_CONNECTIONS, drain, move |socket, _, drain| {
+            let (webhook, tls) = (Arc::clone(&webhook), tls.clone());
+            async move { webhook.converse(socket, &tls, &drain).await }
+        })
     }
 
     async fn converse(self: Arc<Self>, socket: TcpStream, tls: &TlsAcceptor, drain: &Drain) {

@@ -1,6 +1,7 @@
 //! The loop that the stats, admin and health listeners share.
 
 use super::coding::Coding;
+use super::connections::accept;
 use super::outgoing::compressed;
 use super::readers::Readers;
 use super::reply::Reply;
@@ -18,7 +19,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 /// Something that answers requests.
 pub(crate) trait Routes: Send + Sync + 'static {
@@ -36,34 +36,11 @@ pub(crate) fn serve(
     routes: Arc<impl Routes>,
     drain: &Drain,
 ) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let own = drain.clone();
-    drain.spawn(async move {
-        let readers = Arc::new(Readers::default());
-        let accept = async {
-            // The semaphore is never closed, so there is always a place in the end.
-            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-                match listener.accept().await {
-                    Ok((socket, _)) => {
-                        let (routes, drain) = (Arc::clone(&routes), own.clone());
-                        let readers = Arc::clone(&readers);
-                        own.spawn(async move {
-                            converse(socket, routes, &drain, readers).await;
-                            drop(place);
-                        });
-                    }
-                    // Out of descriptors, most likely: those who wait go on waiting.
-                    Err(_) => tokio::time::sleep(BREATH).await,
-                }
-            }
-        };
-        tokio::select! {
-            () = accept => {}
-            () = own.stopped() => {}
-        }
-    });
-    Ok(())
+    let readers = Arc::new(Readers::default());
+    accept(listener, MAX_CONNECTIONS, drain, move |socket, _, drain| {
+        let (routes, readers) = (Arc::clone(&routes), Arc::clone(&readers));
+        async move { converse(socket, routes, &drain, readers).await }
+    })
 }
 
 async fn converse(
@@ -115,7 +92,6 @@ const MAX_CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(310);
 /// How long an answer that is being given may take to end once its connection has to go.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-const BREATH: Duration = Duration::from_millis(50);
 const MAX_HEAD: usize = 64 * 1024;
 
 #[cfg(test)]
