@@ -15,6 +15,7 @@ mod keeper;
 mod measures;
 mod pair;
 pub mod review;
+mod room;
 mod served;
 mod state;
 mod status;

@@ -1,5 +1,5 @@
-//! Room for what is on its way: a body is read, and the answer to it taken, within limits of bytes, of
-//! time, and of what all of them may hold together.
+//! What is on its way: a body is read, and the answer to it taken, within limits of bytes, of time, and
+//! of the room that all of them have together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,10 @@ use http::Request;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+use super::guests::Guest;
+use super::room::{Place, Room, SHARE};
 
 /// Why there is no body, or no room for its answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,25 +31,19 @@ pub(super) enum NoBody {
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) bytes: Vec<u8>,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
+    guest: Arc<Guest>,
     /// When it is to be over.
     until: Instant,
 }
 
-/// Bytes for what is large. A place is taken once, for a body and its answer, so none who has one
-/// waits for another; the small ones, nearly all of them, wait for nobody.
-#[derive(Debug)]
-pub(super) struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ALL)))
-    }
-}
-
 impl Room {
     /// Reads a body to its end.
-    pub(super) async fn read<B>(&self, request: Request<B>) -> Result<Read, NoBody>
+    pub(super) async fn read<B>(
+        &self,
+        request: Request<B>,
+        guest: &Arc<Guest>,
+    ) -> Result<Read, NoBody>
     where
         B: Body<Data = Bytes, Error: std::fmt::Display> + Unpin,
     {
@@ -60,7 +56,8 @@ impl Room {
             // It waits for leave to send it, and gets none.
             return Err(NoBody::TooLarge);
         }
-        let mut read = Read { bytes: Vec::new(), place: None, until: Instant::now() + WITHIN };
+        let (bytes, place, guest) = (Vec::new(), None, Arc::clone(guest));
+        let mut read = Read { bytes, place, guest, until: Instant::now() + WITHIN };
         self.fill(&mut read, request.into_body(), length).await?;
         Ok(read)
     }
@@ -88,7 +85,8 @@ impl Room {
             }
             if received > SMALL && read.place.is_none() {
                 let place = length.max(LARGEST_ANSWER);
-                read.place = Some(self.place(place, read.until).await?);
+                let place = self.place(place, &read.guest, read.until).await;
+                read.place = Some(place.ok_or(NoBody::NoRoom)?);
                 read.bytes.reserve_exact(length.saturating_sub(read.bytes.len()));
             }
             read.bytes.extend_from_slice(&data);
@@ -100,28 +98,16 @@ impl Room {
     pub(super) async fn widen(&self, read: &mut Read, answer: usize) -> Result<(), NoBody> {
         // Who waits holds nothing that another could wait for.
         read.place = None;
-        read.place = Some(self.place(answer, read.until).await?);
+        let place = self.place(answer, &read.guest, read.until).await;
+        read.place = Some(place.ok_or(NoBody::NoRoom)?);
         Ok(())
-    }
-
-    /// How many bytes are nobody's.
-    #[cfg(test)]
-    pub(super) fn free(&self) -> usize {
-        self.0.available_permits()
-    }
-
-    async fn place(&self, bytes: usize, until: Instant) -> Result<OwnedSemaphorePermit, NoBody> {
-        let bytes = u32::try_from(bytes.min(ALL)).map_err(|_| NoBody::TooLarge)?;
-        let place = timeout_at(until, Arc::clone(&self.0).acquire_many_owned(bytes)).await;
-        // The semaphore is never closed.
-        place.map_err(|_| NoBody::NoRoom)?.map_err(|_| NoBody::NoRoom)
     }
 }
 
 impl Read {
     /// Whether an answer of so many bytes has room where the body has.
     pub(super) fn holds(&self, answer: usize) -> bool {
-        answer <= self.place.as_ref().map_or(SMALL, OwnedSemaphorePermit::num_permits)
+        answer <= self.place.as_ref().map_or(SMALL, Place::bytes)
     }
 
     /// Gives the body's room to its answer: what the answer does not need at once, and the rest when
@@ -129,8 +115,9 @@ impl Read {
     pub(super) fn make_way(self, answer: Vec<u8>) -> Bytes {
         let Self { bytes, mut place, .. } = self;
         drop(bytes);
-        let spare = place.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        drop(place.as_mut().and_then(|place| place.split(spare.saturating_sub(answer.len()))));
+        if let Some(place) = &mut place {
+            place.shrink(answer.len());
+        }
         Bytes::from_owner(Held { answer: answer.into_boxed_slice(), _place: place })
     }
 }
@@ -138,7 +125,7 @@ impl Read {
 /// An answer in its place.
 struct Held {
     answer: Box<[u8]>,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -148,7 +135,7 @@ impl AsRef<[u8]> for Held {
 }
 
 /// The most of one body; an API server takes no object of more than 3 MiB.
-pub(super) const MOST: usize = 4 << 20;
+pub(super) const MOST: usize = SHARE;
 /// So much of what is too long is taken, so that the client comes to read the answer.
 const DRAINED: usize = 64 << 20;
 /// How long a body may take, and the wait for room.
@@ -158,12 +145,11 @@ const SMALL: usize = 32 << 10;
 /// What a body gets at least that needs a place: as much as any answer to it
 /// ([`MOST_PATCH`](super::decision::MOST_PATCH) in base64, and a few sentences).
 const LARGEST_ANSWER: usize = 3 << 19;
-/// What all the places have together. Reading one pod costs several times its bytes besides, but
-/// one is read at a time.
-const ALL: usize = 8 << 20;
 
 #[cfg(test)]
 mod tests {
+    use super::super::guests::Guests;
+    use super::super::room::ALL;
     use super::*;
     use http_body_util::Full;
     use hyper::body::Frame;
@@ -171,9 +157,14 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
+    /// A connection of the peer with this number.
+    fn guest(peer: usize) -> Arc<Guest> {
+        Guests::default().welcome([10, 0, 0, u8::try_from(peer).unwrap()].into())
+    }
+
     async fn read(bytes: usize) -> Result<usize, NoBody> {
         let request = Request::new(Full::new(Bytes::from(vec![b' '; bytes])));
-        Room::default().read(request).await.map(|read| read.bytes.len())
+        Room::default().read(request, &guest(0)).await.map(|read| read.bytes.len())
     }
 
     #[tokio::test]
@@ -208,65 +199,67 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_end_in_time_is_given_up_and_its_place_too() {
         let room = Room::default();
-        let outcome = room.read(unfinished(MOST)).await.map(|_| ());
+        let outcome = room.read(unfinished(MOST), &guest(0)).await.map(|_| ());
         assert_eq!(outcome, Err(NoBody::TooSlow));
-        assert_eq!(room.0.available_permits(), ALL);
+        assert_eq!(room.free(), ALL);
     }
 
     #[tokio::test(start_paused = true)]
     async fn large_ones_that_do_not_end_keep_no_small_one_waiting() {
         let room = Room::default();
-        let hold = async { tokio::join!(room.read(unfinished(MOST)), room.read(unfinished(MOST))) };
-        let more = async { tokio::join!(room.read(unfinished(MOST)), room.read(unfinished(MOST))) };
+        let [one, two, three, four] = [1, 2, 1, 3].map(guest);
+        let large = |guest| room.read(unfinished(MOST), guest);
+        let hold = async { tokio::join!(large(&one), large(&two)) };
+        let more = async { tokio::join!(large(&three), large(&four)) };
         let start = Instant::now();
         let small = async {
             tokio::task::yield_now().await;
-            assert_eq!(room.0.available_permits(), 0);
+            assert_eq!(room.free(), 0);
             let request = Request::new(Full::new(Bytes::from(vec![b' '; SMALL])));
-            assert_eq!(room.read(request).await.unwrap().bytes.len(), SMALL);
+            assert_eq!(room.read(request, &guest(1)).await.unwrap().bytes.len(), SMALL);
             assert!(start.elapsed().is_zero());
         };
         let ((first, second), _, ()) = tokio::join!(hold, more, small);
         assert!(first.is_err() && second.is_err());
     }
 
-    async fn read_whole(room: &Room, bytes: usize) -> Read {
+    async fn read_whole(room: &Room, bytes: usize, peer: usize) -> Read {
         let request = Request::new(Full::new(Bytes::from(vec![b' '; bytes])));
-        room.read(request).await.unwrap()
+        room.read(request, &guest(peer)).await.unwrap()
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_keeps_its_room_until_it_is_dropped_and_no_more_than_it_needs() {
         let room = Room::default();
-        let small = read_whole(&room, SMALL).await;
+        let small = read_whole(&room, SMALL, 0).await;
         assert!(small.holds(SMALL) && !small.holds(SMALL + 1));
-        let large = read_whole(&room, SMALL + 1).await;
+        let large = read_whole(&room, SMALL + 1, 0).await;
         assert!(large.holds(LARGEST_ANSWER));
         let answer = large.make_way(vec![b'a'; 1000]);
-        assert_eq!(room.0.available_permits(), ALL - 1000);
+        assert_eq!(room.free(), ALL - 1000);
         let mut rest = answer.clone();
         drop(answer);
         bytes::Buf::advance(&mut rest, 999);
-        assert_eq!(room.0.available_permits(), ALL - 1000);
+        assert_eq!(room.free(), ALL - 1000);
         drop(rest);
-        assert_eq!(room.0.available_permits(), ALL);
+        assert_eq!(room.free(), ALL);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_finds_no_room_in_time_is_not_given() {
         let room = Room::default();
         let mut held = Vec::new();
-        for _ in 0..ALL / LARGEST_ANSWER {
-            let mut read = read_whole(&room, 10).await;
+        for peer in 1..=ALL / LARGEST_ANSWER {
+            let mut read = read_whole(&room, 10, peer).await;
             room.widen(&mut read, LARGEST_ANSWER).await.unwrap();
             held.push(read.make_way(vec![b'a'; LARGEST_ANSWER]));
         }
-        let mut read = read_whole(&room, 10).await;
+        let mut read = read_whole(&room, 10, 0).await;
         assert_eq!(room.widen(&mut read, LARGEST_ANSWER).await, Err(NoBody::NoRoom));
-        let whole = room.read(unfinished(MOST)).await.map(|_| ());
+        let whole = room.read(unfinished(MOST), &guest(0)).await.map(|_| ());
         assert_eq!(whole, Err(NoBody::NoRoom));
         held.pop();
-        let mut read = read_whole(&room, 10).await;
+        let mut read = read_whole(&room, 10, 0).await;
         assert_eq!(room.widen(&mut read, LARGEST_ANSWER).await, Ok(()));
     }
 }

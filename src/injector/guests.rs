@@ -5,6 +5,7 @@
 //! take has to take it. When places run short, the oldest of those that are not being answered goes.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
@@ -22,6 +23,7 @@ pub(super) struct Guests(Mutex<VecDeque<Weak<Guest>>>);
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Guest {
+    peer: IpAddr,
     gone: CancellationToken,
     phase: watch::Sender<Phase>,
 }
@@ -43,18 +45,16 @@ pub(super) enum Phase {
 
 impl Guests {
     /// One more; if places run short, another is told to go.
-    pub(super) fn welcome(&self) -> Arc<Guest> {
+    pub(super) fn welcome(&self, peer: IpAddr) -> Arc<Guest> {
         let (phase, _) = watch::channel(Phase::Asking);
-        let guest = Arc::new(Guest { gone: CancellationToken::new(), phase });
+        let guest = Arc::new(Guest { peer, gone: CancellationToken::new(), phase });
         // Whatever panicked, the list is still one of connections.
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guests.retain(|guest| guest.strong_count() > 0);
         if guests.len() >= MOST_AT_EASE {
-            let open = guests.iter().filter_map(Weak::upgrade);
-            let mut dispensable =
-                open.filter(|guest| !guest.gone.is_cancelled() && guest.phase() != Phase::Answered);
-            if let Some(oldest) = dispensable.next() {
-                oldest.gone.cancel();
+            let mut open = guests.iter().filter_map(Weak::upgrade);
+            if let Some(oldest) = open.find(|guest| guest.is_dispensable()) {
+                oldest.tell_to_go();
             }
         }
         guests.push_back(Arc::downgrade(&guest));
@@ -63,6 +63,21 @@ impl Guests {
 }
 
 impl Guest {
+    /// The address at the other end.
+    pub(super) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Whether it could go: it is not being answered, nor on its way already.
+    pub(super) fn is_dispensable(&self) -> bool {
+        !self.gone.is_cancelled() && self.phase() != Phase::Answered
+    }
+
+    /// Closes its connection.
+    pub(super) fn tell_to_go(&self) {
+        self.gone.cancel();
+    }
+
     /// Ready when it has to go.
     pub(super) async fn has_to_go(&self) {
         let mut phases = self.phase.subscribe();
@@ -161,16 +176,19 @@ const IDLE_FOR: Duration = Duration::from_secs(120);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
     use tokio::time::{Instant, timeout};
+
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     #[test]
     fn when_places_run_short_the_oldest_goes_that_is_not_being_answered() {
         let guests = Guests::default();
-        let held: Vec<_> = (0..MOST_AT_EASE).map(|_| guests.welcome()).collect();
+        let held: Vec<_> = (0..MOST_AT_EASE).map(|_| guests.welcome(PEER)).collect();
         held[0].enter(Phase::Answered);
         held[1].enter(Phase::Sending);
         held[2].enter(Phase::Idle);
-        let _more = (guests.welcome(), guests.welcome());
+        let _more = (guests.welcome(PEER), guests.welcome(PEER));
         let gone: Vec<bool> = held.iter().map(|guest| guest.gone.is_cancelled()).collect();
         assert_eq!(gone.iter().filter(|gone| **gone).count(), 2);
         assert!(gone[1] && gone[2]);
@@ -178,7 +196,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_has_to_come_soon_and_a_next_request_may_be_long_in_coming() {
-        let guest = Guests::default().welcome();
+        let guest = Guests::default().welcome(PEER);
         let start = Instant::now();
         guest.has_to_go().await;
         assert_eq!(start.elapsed(), HEAD_WITHIN);
@@ -198,7 +216,7 @@ mod tests {
     async fn a_byte_each_second_does_not_make_a_head() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
         let (mut client, stream) = duplex(64);
-        let guest = Guests::default().welcome();
+        let guest = Guests::default().welcome(PEER);
         let mut heard = Heard { stream, guest: Arc::clone(&guest) };
         guest.enter(Phase::Idle);
         let start = Instant::now();
@@ -217,17 +235,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_does_not_take_an_answer_is_told_to_go_and_its_room_comes_free() {
-        use super::super::body::Room;
+        use super::super::room::Room;
         use hyper::{Response, body::Incoming, server::conn::http1, service::service_fn};
         use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
         let room = Room::default();
         let all = room.free();
         for takes in [false, true] {
             let (mut client, stream) = duplex(1024);
-            let guest = Guests::default().welcome();
+            let guest = Guests::default().welcome(PEER);
             let heard = Heard { stream, guest: Arc::clone(&guest) };
             let service = service_fn(|request: hyper::Request<Incoming>| async {
-                let mut read = room.read(request).await.unwrap();
+                let mut read = room.read(request, &guest).await.unwrap();
                 room.widen(&mut read, 1 << 20).await.unwrap();
                 let body = http_body_util::Full::new(read.make_way(vec![b'a'; 1 << 20]));
                 guest.enter(Phase::Taking);

@@ -19,10 +19,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::body::{NoBody, Room};
+use super::body::NoBody;
 use super::decision::{Decision, decide};
 use super::guests::{Guest, Guests, HEAD_WITHIN, Heard, Phase};
 use super::review::{Review, answer};
+use super::room::Room;
 use super::state::State;
 use crate::config::Policy;
 use crate::drain::Drain;
@@ -49,14 +50,20 @@ impl Webhook {
     pub(super) fn serve(self, listener: TcpListener, drain: &Drain) -> io::Result<()> {
         let tls = TlsAcceptor::from(self.state.served.config().map_err(io::Error::other)?);
         let webhook = Arc::new(self);
-        accept(listener, MOST_CONNECTIONS, drain, move |socket, _, drain| {
+        accept(listener, MOST_CONNECTIONS, drain, move |socket, peer, drain| {
             let (webhook, tls) = (Arc::clone(&webhook), tls.clone());
-            async move { webhook.converse(socket, &tls, &drain).await }
+            let guest = webhook.guests.welcome(peer.ip().to_canonical());
+            async move { webhook.converse(socket, guest, &tls, &drain).await }
         })
     }
 
-    async fn converse(self: Arc<Self>, socket: TcpStream, tls: &TlsAcceptor, drain: &Drain) {
-        let guest = self.guests.welcome();
+    async fn converse(
+        self: Arc<Self>,
+        socket: TcpStream,
+        guest: Arc<Guest>,
+        tls: &TlsAcceptor,
+        drain: &Drain,
+    ) {
         // An answer is one write, which nothing follows that it could wait for.
         let _ = socket.set_nodelay(true);
         let stream = tokio::select! {
@@ -101,7 +108,7 @@ impl Webhook {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, guest: &Guest) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, guest: &Arc<Guest>) -> Answer {
         guest.enter(Phase::Sending);
         let answer = match self.review(request, guest).await {
             Ok(answer) => answer,
@@ -134,7 +141,11 @@ impl Webhook {
         answer
     }
 
-    async fn review(&self, request: Request<Incoming>, guest: &Guest) -> Result<Answer, Refusal> {
+    async fn review(
+        &self,
+        request: Request<Incoming>,
+        guest: &Arc<Guest>,
+    ) -> Result<Answer, Refusal> {
         if let "/healthz" | "/readyz" = request.uri().path() {
             return Ok(self.health(request.uri().path()));
         }
@@ -159,7 +170,7 @@ impl Webhook {
             };
             Refusal::new(status, reason, error.to_string())
         };
-        let mut read = self.room.read(request).await.map_err(no_body)?;
+        let mut read = self.room.read(request, guest).await.map_err(no_body)?;
         let started = Instant::now();
         let (review, decision, body) = loop {
             guest.enter(Phase::Answered);

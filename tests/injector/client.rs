@@ -8,8 +8,9 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,22 @@ impl Client {
     }
 
     pub(crate) fn connect_as(addr: SocketAddr, authorities: &str, name: &str) -> io::Result<Self> {
+        Self::over(TcpStream::connect(addr)?, authorities, name)
+    }
+
+    /// The same from an address of this machine.
+    pub(crate) fn connect_from(
+        from: IpAddr,
+        addr: SocketAddr,
+        authorities: &str,
+    ) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+        socket.connect(&addr.into())?;
+        Self::over(socket.into(), authorities, NAME)
+    }
+
+    fn over(socket: TcpStream, authorities: &str, name: &str) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
             roots.add(root.map_err(io::Error::other)?).map_err(io::Error::other)?;
@@ -44,7 +61,6 @@ impl Client {
             .with_no_client_auth();
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-        let socket = TcpStream::connect(addr)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let mut stream = StreamOwned::new(tls, socket);

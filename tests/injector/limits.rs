@@ -75,6 +75,28 @@ fn whoever_holds_connections_open_keeps_no_review_out() {
 }
 
 #[test]
+fn strangers_with_large_bodies_that_do_not_end_keep_no_large_review_out() {
+    let files = Files::new();
+    let hook = Hook::with_files(&files, &[]);
+    let mut held = Vec::new();
+    // From the first of them on, each has more in the line than there is room.
+    for number in 0..40 {
+        let from = [127, 0, 0, 2 + number % 8].into();
+        let mut client = Client::connect_from(from, hook.addr, &files.authority.pem).unwrap();
+        let length = 4 << 20;
+        let head = format!("POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        client.send(head.as_bytes()).unwrap();
+        client.send(&[b' '; 100 << 10]).unwrap();
+        held.push(client);
+    }
+    let mut large = creation(&pod());
+    large["request"]["object"]["metadata"]["annotations"]["big"] = json!("x".repeat(200 << 10));
+    let mut client = Client::connect(hook.addr, &files.authority.pem).unwrap();
+    client.post(large.to_string().as_bytes()).unwrap().response();
+    assert!(hook.metric(&["process_resident_memory_bytes"]) < 100e6);
+}
+
+#[test]
 fn what_is_no_tls_is_counted_and_a_look_is_not() {
     let files = Files::new();
     let hook = Hook::with_files(&files, &[]);
