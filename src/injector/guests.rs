@@ -2,8 +2,10 @@
 //!
 //! A connection that waits for its next review may wait long, as API servers keep theirs. One that
 //! has begun to send a request has to come to the end of its head soon, and one that has an answer to
-//! take has to take it. When places run short, the oldest of those that are not being answered goes.
+//! take has to take it. When places run short, one that is not being answered goes: the oldest of the
+//! address that has the most.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -52,9 +54,12 @@ impl Guests {
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guests.retain(|guest| guest.strong_count() > 0);
         if guests.len() >= MOST_AT_EASE {
-            let mut open = guests.iter().filter_map(Weak::upgrade);
-            if let Some(oldest) = open.find(|guest| guest.is_dispensable()) {
-                oldest.tell_to_go();
+            let open: Vec<_> = guests.iter().filter_map(Weak::upgrade).collect();
+            let of_peer = |peer| open.iter().filter(|guest| guest.peer == peer).count();
+            let dispensable = open.iter().filter(|guest| guest.is_dispensable());
+            // The first of these is the oldest.
+            if let Some(one) = dispensable.min_by_key(|guest| Reverse(of_peer(guest.peer))) {
+                one.tell_to_go();
             }
         }
         guests.push_back(Arc::downgrade(&guest));
@@ -192,6 +197,16 @@ mod tests {
         let gone: Vec<bool> = held.iter().map(|guest| guest.gone.is_cancelled()).collect();
         assert_eq!(gone.iter().filter(|gone| **gone).count(), 2);
         assert!(gone[1] && gone[2]);
+    }
+
+    #[test]
+    fn who_has_the_most_connections_makes_way_for_the_next() {
+        let guests = Guests::default();
+        let server = guests.welcome(PEER);
+        let stranger = [10, 0, 0, 1].into();
+        let held: Vec<_> = (0..2 * MOST_AT_EASE).map(|_| guests.welcome(stranger)).collect();
+        let gone = held.iter().filter(|guest| guest.gone.is_cancelled()).count();
+        assert_eq!((gone, server.is_dispensable()), (MOST_AT_EASE + 1, true));
     }
 
     #[tokio::test(start_paused = true)]
