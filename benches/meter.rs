@@ -5,7 +5,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
@@ -16,24 +16,14 @@ use std::hint::black_box;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-fn layout() -> Layout {
-    Layout {
-        routes: vec![Route {
-            side: Side::Inbound,
-            listen: ([127, 0, 0, 1], 8080).into(),
-            target: ([127, 0, 0, 1], 8081).into(),
-            opaque: false,
-        }],
-        first_host: HostId(0),
-        inbound: Detail::NONE,
-        outbound: Detail::NONE,
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
-        shards: 1,
-        max_series: 10_000,
-        extras: Extras::default(),
-    }
+fn layout(asked: &[Dialect]) -> Layout {
+    let port = Route {
+        side: Side::Inbound,
+        listen: ([127, 0, 0, 1], 8080).into(),
+        target: ([127, 0, 0, 1], 8081).into(),
+        opaque: false,
+    };
+    Layout { first_host: HostId(0), ..dialect::layout(asked, vec![port]) }
 }
 
 fn exchange(status: u16) -> Event {
@@ -59,7 +49,7 @@ fn exchange(status: u16) -> Event {
 }
 
 fn record(criterion: &mut Criterion) {
-    let meter = Meter::new(layout());
+    let meter = Meter::new(layout(&[]));
     let Some(shard) = meter.shard(0) else { return };
     let mut recorder = Recorder::new(&shard, RouteId(0));
     criterion.bench_function("record one exchange, the same series", |bencher| {
@@ -79,11 +69,7 @@ fn record(criterion: &mut Criterion) {
     // Beside it in one run: what it costs that every dialect is asked for, with method, path and version.
     let every: Vec<_> = Dialect::all().collect();
     for (name, asked) in [("istio", &every[..1]), ("every dialect", &every[..])] {
-        let meter = Meter::new(Layout {
-            inbound: dialect::detail(asked, Side::Inbound),
-            outbound: dialect::detail(asked, Side::Outbound),
-            ..layout()
-        });
+        let meter = Meter::new(layout(asked));
         let Some(shard) = meter.shard(0) else { return };
         let mut recorder = Recorder::new(&shard, RouteId(0));
         criterion.bench_function(&format!("record one exchange, {name} asked for"), |bencher| {
@@ -115,7 +101,7 @@ fn record(criterion: &mut Criterion) {
 }
 
 fn native() -> Layout {
-    dialect::with_native(layout(), 3)
+    dialect::with_native(layout(&[]), 3)
 }
 
 fn trace() -> Trace {
@@ -123,7 +109,7 @@ fn trace() -> Trace {
 }
 
 fn show(criterion: &mut Criterion) {
-    let meter = Meter::new(layout());
+    let meter = Meter::new(layout(&[]));
     let Some(shard) = meter.shard(0) else { return };
     let mut recorder = Recorder::new(&shard, RouteId(0));
     // Four label sets are some 250 samples in istio; these are 10,000.

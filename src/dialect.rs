@@ -26,7 +26,8 @@ pub use own::Vitals;
 use crate::clock::Nanos;
 use crate::config::CustomDialect;
 use crate::exposition::{Family, Kind, Syntax};
-use crate::meter::{Bounds, Detail, Extras, Layout, RouteId, Side, Snapshot};
+use crate::meter::{Bounds, Detail, Extras, Layout, Route, RouteId, Side, Snapshot};
+use crate::observe::host::HostId;
 use buckets::Buckets;
 use built_in::{BuiltIn, Recording, Show};
 use std::collections::HashSet;
@@ -155,13 +156,30 @@ impl Dialects {
 }
 
 /// What the dialects of these names tell apart of the exchanges of one side.
-pub fn detail(names: &[Dialect], side: Side) -> Detail {
+fn detail(names: &[Dialect], side: Side) -> Detail {
     let asked = BUILT_IN.iter().filter(|known| names.iter().any(|name| name.is(known)));
     let details = asked.map(|dialect| match side {
         Side::Inbound => dialect.inbound,
         Side::Outbound => dialect.outbound,
     });
     details.fold(Detail::NONE, Detail::or)
+}
+
+/// How a meter is laid out for these dialects and ports: in one shard, counting over the bounds of
+/// every dialect, up to the usual number of series, and with nothing to show beside them.
+pub fn layout(names: &[Dialect], routes: Vec<Route>) -> Layout {
+    Layout {
+        routes,
+        first_host: HostId::UNKNOWN,
+        inbound: detail(names, Side::Inbound),
+        outbound: detail(names, Side::Outbound),
+        durations: duration_bounds(),
+        sizes: size_bounds(),
+        held: Bounds::union([Buckets::HELD_SECONDS.bounds]),
+        shards: 1,
+        max_series: 10_000,
+        extras: Extras::default(),
+    }
 }
 
 /// The same layout, with what native histograms of this resolution are counted over: in all units
@@ -185,11 +203,6 @@ pub fn duration_bounds() -> Bounds {
 pub fn size_bounds() -> Bounds {
     let dialects = BUILT_IN.iter().flat_map(|dialect| dialect.sizes);
     Bounds::union(dialects.map(|buckets| buckets.bounds))
-}
-
-/// The same for the time that exchanges spend inside podmeter, in nanoseconds.
-pub fn held_bounds() -> Bounds {
-    Bounds::union([Buckets::HELD_SECONDS.bounds])
 }
 
 /// The side of a port; what overflowed belongs to none, and counts as coming in, like most of it.

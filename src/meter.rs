@@ -154,7 +154,7 @@ impl Meter {
     pub fn snapshot(&self) -> Snapshot {
         let cells = self.shards.iter().filter_map(OnceLock::get).map(Arc::as_ref);
         // Ports after what is counted of them, so that no number lacks its port.
-        Snapshot::of(&self.layout, cells, || self.ports.all())
+        Snapshot::of(cells, || self.ports.all())
     }
 
     /// Both halves of a release check's quotient exist, at zero, before the first request.

@@ -4,7 +4,7 @@
 use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
-use podmeter::meter::{Extras, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::host::{HostId, KnownHosts};
 use podmeter::observe::path::{Paths, Templates};
 use podmeter::observe::{Direction, Passed, Rules, Watcher};
@@ -21,17 +21,11 @@ const MAX_SERIES: usize = 100;
 fn a_million_urls_hosts_and_methods_take_no_memory_and_lose_no_request() {
     let names: Vec<_> = Dialect::all().collect();
     let any = ([127, 0, 0, 1], 80).into();
+    let port = Route { side: Side::Inbound, listen: any, target: any, opaque: false };
     let layout = Layout {
-        routes: vec![Route { side: Side::Inbound, listen: any, target: any, opaque: false }],
         first_host: HostId(0),
-        inbound: dialect::detail(&names, Side::Inbound),
-        outbound: dialect::detail(&names, Side::Outbound),
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
-        shards: 1,
         max_series: MAX_SERIES,
-        extras: Extras::default(),
+        ..dialect::layout(&names, vec![port])
     };
     let meter = Meter::new(layout.clone());
     let shard = meter.shard(0).unwrap();

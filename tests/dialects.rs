@@ -6,7 +6,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Extras, Layout, Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
@@ -32,31 +32,14 @@ mod requests;
 
 /// A canary with an HTTP port and a port that is never parsed, and nothing recorded yet.
 fn meter() -> Arc<Meter> {
-    Meter::new(Layout {
-        routes: vec![
-            Route {
-                side: Side::Inbound,
-                listen: ([0, 0, 0, 0], 8080).into(),
-                target: ([127, 0, 0, 1], 8081).into(),
-                opaque: false,
-            },
-            Route {
-                side: Side::Inbound,
-                listen: ([0, 0, 0, 0], 3306).into(),
-                target: ([127, 0, 0, 1], 3307).into(),
-                opaque: true,
-            },
-        ],
-        first_host: HostId(0),
-        inbound: Detail::NONE,
-        outbound: Detail::NONE,
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
-        shards: 1,
-        max_series: 100,
-        extras: Extras::default(),
-    })
+    let port = |listen: u16, target: u16, opaque| Route {
+        side: Side::Inbound,
+        listen: ([0, 0, 0, 0], listen).into(),
+        target: ([127, 0, 0, 1], target).into(),
+        opaque,
+    };
+    let ports = vec![port(8080, 8081, false), port(3306, 3307, true)];
+    Meter::new(Layout { first_host: HostId(0), max_series: 100, ..dialect::layout(&[], ports) })
 }
 
 fn identity() -> Identity {

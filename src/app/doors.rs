@@ -106,18 +106,16 @@ impl Doors {
             sides.filter(|side| self.intercepting(*side).next().is_some()).map(Route::others);
         let services = &config.identity.services;
         let custom = &config.custom_dialects.asked;
-        let detail = |side| {
-            let custom = custom.iter().map(|dialect| dialect.detail(side));
-            custom.fold(dialect::detail(&config.dialects, side), Detail::or)
+        let usual = dialect::layout(&config.dialects, forwards.chain(others).collect());
+        let detail = |side, usual: Detail| {
+            custom.iter().map(|dialect| dialect.detail(side)).fold(usual, Detail::or)
         };
         let layout = Layout {
-            routes: forwards.chain(others).collect(),
             first_host: if services.is_empty() { HostId::UNKNOWN } else { HostId(0) },
-            inbound: detail(Side::Inbound),
-            outbound: detail(Side::Outbound),
-            durations: dialect::duration_bounds().and(custom.iter().map(CustomDialect::durations)),
-            sizes: dialect::size_bounds().and(custom.iter().map(CustomDialect::sizes)),
-            held: dialect::held_bounds(),
+            inbound: detail(Side::Inbound, usual.inbound),
+            outbound: detail(Side::Outbound, usual.outbound),
+            durations: usual.durations.and(custom.iter().map(CustomDialect::durations)),
+            sizes: usual.sizes.and(custom.iter().map(CustomDialect::sizes)),
             shards: config.workers,
             max_series: config.max_series,
             extras: Extras {
@@ -125,6 +123,7 @@ impl Doors {
                 natives: natives(config),
                 exemplars: config.extras.exemplars,
             },
+            ..usual
         };
         match config.extras.natives {
             NativeHistograms::Off => layout,

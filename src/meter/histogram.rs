@@ -24,10 +24,6 @@ pub(super) struct Histogram {
 type Page = Box<[Cell]>;
 
 impl Histogram {
-    pub(super) fn new(_: &Bounds) -> Self {
-        Self::default()
-    }
-
     /// Counts a value; always over the same bounds.
     pub(super) fn record(&self, bounds: &Bounds, value: u64) {
         self.sum.add(value);
@@ -74,10 +70,6 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(super) fn new(_: &Bounds) -> Self {
-        Self::default()
-    }
-
     pub(super) fn add(&mut self, histogram: &Histogram) {
         self.sum = self.sum.wrapping_add(histogram.sum.get());
         self.add_counts(histogram.counts());

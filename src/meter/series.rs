@@ -1,6 +1,5 @@
 //! The small keys by which a request finds its series, and what a series counts.
 
-use super::Layout;
 use super::cell::Cell;
 use super::histogram::Histogram;
 use super::outcome::Outcome;
@@ -159,7 +158,7 @@ pub struct ProbeKey {
 }
 
 /// The exchanges of one key.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct HttpSeries {
     /// Since when there is this series.
     pub(super) created: Nanos,
@@ -175,16 +174,8 @@ pub(super) struct HttpSeries {
 }
 
 impl HttpSeries {
-    pub(super) fn new(layout: &Layout, created: Nanos, is_pinned: bool) -> Self {
-        Self {
-            created,
-            durations: Histogram::new(&layout.durations),
-            answer_times: Histogram::new(&layout.durations),
-            request_bytes: Histogram::new(&layout.sizes),
-            response_bytes: Histogram::new(&layout.sizes),
-            latest: Cell::default(),
-            is_pinned,
-        }
+    pub(super) fn new(created: Nanos, is_pinned: bool) -> Self {
+        Self { created, is_pinned, ..Self::default() }
     }
 }
 
@@ -209,7 +200,7 @@ pub(super) struct TcpSeries {
 }
 
 /// What is counted of each port whatever the protocol.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RouteCells {
     pub(super) connections: Cell,
     pub(super) connections_closed: Cell,
@@ -238,7 +229,7 @@ pub(super) struct RouteCells {
 }
 
 /// What is counted of a port's `WebSocket` connections.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct WebSocketCells {
     pub(super) opened: Cell,
     /// By [`CloseCode::index`].
@@ -246,34 +237,4 @@ pub(super) struct WebSocketCells {
     /// From clients and to them, in the order of [`FrameKind::ALL`].
     pub(super) frames: [[Cell; FrameKind::ALL.len()]; 2],
     pub(super) lengths: Histogram,
-}
-
-impl RouteCells {
-    pub(super) fn new(layout: &Layout) -> Self {
-        Self {
-            connections: Cell::default(),
-            connections_closed: Cell::default(),
-            endings: Default::default(),
-            connections_refused: Cell::default(),
-            connections_overflowed: Cell::default(),
-            connect_times: Histogram::new(&layout.durations),
-            connection_lengths: Histogram::new(&layout.durations),
-            received: Cell::default(),
-            sent: Cell::default(),
-            requests_begun: Cell::default(),
-            requests_over: Cell::default(),
-            outcomes: Default::default(),
-            first_bytes: Histogram::new(&layout.durations),
-            held: Histogram::new(&layout.held),
-            held_each: [Histogram::new(&layout.held), Histogram::new(&layout.held)],
-            spoken: Default::default(),
-            spoken_closed: Default::default(),
-            websockets: WebSocketCells {
-                opened: Cell::default(),
-                closed: Default::default(),
-                frames: Default::default(),
-                lengths: Histogram::new(&layout.durations),
-            },
-        }
-    }
 }

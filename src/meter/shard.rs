@@ -58,7 +58,7 @@ impl Shard {
             drop(index);
             return self.http_series(counted, now, is_pinned);
         }
-        let series = Arc::new(HttpSeries::new(self.layout(), now, is_pinned));
+        let series = Arc::new(HttpSeries::new(now, is_pinned));
         index.http_writer.append((key, Arc::clone(&series)));
         index.http.insert(key, Arc::clone(&series));
         series
@@ -122,7 +122,7 @@ impl Shard {
         if let Some(cells) = index.routes.get(&route) {
             return Arc::clone(cells);
         }
-        let cells = Arc::new(RouteCells::new(self.layout()));
+        let cells = Arc::<RouteCells>::default();
         index.routes_writer.append((route, Arc::clone(&cells)));
         index.routes.insert(route, Arc::clone(&cells));
         cells
@@ -162,8 +162,7 @@ impl Shard {
     /// Cells that nobody shows, for what is carried without being metered.
     pub(super) fn unshown(&self) -> Arc<RouteCells> {
         let mut index = self.index.borrow_mut();
-        let new = || Arc::new(RouteCells::new(self.layout()));
-        Arc::clone(index.unshown.get_or_insert_with(new))
+        Arc::clone(index.unshown.get_or_insert_default())
     }
 }
 

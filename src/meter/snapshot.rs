@@ -1,6 +1,5 @@
 //! All that has been counted, added up over the threads at one moment.
 
-use super::Layout;
 use super::cell::Cell;
 use super::histogram::Totals;
 use super::outcome::Outcome;
@@ -34,7 +33,7 @@ pub struct Snapshot {
 }
 
 /// The exchanges of one key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpTotals {
     /// Latencies in nanoseconds; their number is the number of requests.
     pub durations: Totals,
@@ -74,7 +73,7 @@ pub struct TcpTotals {
 }
 
 /// What is counted of a port whatever the protocol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RouteTotals {
     /// Connections accepted.
     pub connections: u64,
@@ -116,7 +115,7 @@ pub struct RouteTotals {
 }
 
 /// The `WebSocket` connections of a port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct WebSocketTotals {
     /// Opened.
     pub opened: u64,
@@ -141,7 +140,6 @@ pub struct Unparsed {
 
 impl Snapshot {
     pub(super) fn of<'a>(
-        layout: &Layout,
         shards: impl Iterator<Item = &'a Cells>,
         ports: impl FnOnce() -> Vec<Route>,
     ) -> Self {
@@ -150,7 +148,7 @@ impl Snapshot {
         let mut unparsed = [[0; Reason::ALL.len()]; PROTOCOLS.len()];
         for shard in shards {
             for (key, series) in shard.http.iter() {
-                let totals = all.http.entry(*key).or_insert_with(|| HttpTotals::new(layout));
+                let totals = all.http.entry(*key).or_insert_with(HttpTotals::new);
                 totals.began(series.created);
                 totals.durations.add(&series.durations);
                 totals.answer_times.add(&series.answer_times);
@@ -180,7 +178,7 @@ impl Snapshot {
             }
             all.loops += shard.loops.get();
             for (route, cells) in shard.routes.iter() {
-                let totals = routes.entry(*route).or_insert_with(|| RouteTotals::new(layout));
+                let totals = routes.entry(*route).or_default();
                 // Ends before beginnings, so that nothing seems to end that has not begun.
                 for (totals, cells) in totals.endings.iter_mut().zip(&cells.endings) {
                     add(totals, cells);
@@ -220,7 +218,7 @@ impl Snapshot {
         all.ports = ports();
         all.routes = (0..all.ports.len())
             .map(|index| routes.remove(&RouteId::from_index(index)))
-            .map(|totals| totals.unwrap_or_else(|| RouteTotals::new(layout)))
+            .map(Option::unwrap_or_default)
             .collect();
         all.unparsed = PROTOCOLS
             .iter()
@@ -251,14 +249,8 @@ impl Snapshot {
 }
 
 impl HttpTotals {
-    fn new(layout: &Layout) -> Self {
-        Self {
-            durations: Totals::new(&layout.durations),
-            answer_times: Totals::new(&layout.durations),
-            request_bytes: Totals::new(&layout.sizes),
-            response_bytes: Totals::new(&layout.sizes),
-            latest: Some(Nanos(0)),
-        }
+    fn new() -> Self {
+        Self { latest: Some(Nanos(0)), ..Self::default() }
     }
 
     fn began(&mut self, created: Nanos) {
@@ -316,34 +308,6 @@ impl TcpTotals {
 }
 
 impl RouteTotals {
-    fn new(layout: &Layout) -> Self {
-        Self {
-            connections: 0,
-            connections_active: 0,
-            endings: Default::default(),
-            connections_refused: 0,
-            connections_overflowed: 0,
-            connect_times: Totals::new(&layout.durations),
-            connection_lengths: Totals::new(&layout.durations),
-            received: 0,
-            sent: 0,
-            requests: 0,
-            requests_active: 0,
-            outcomes: Default::default(),
-            first_bytes: Totals::new(&layout.durations),
-            held: Totals::new(&layout.held),
-            held_each: [Totals::new(&layout.held), Totals::new(&layout.held)],
-            spoken: Default::default(),
-            spoken_active: Default::default(),
-            websockets: WebSocketTotals {
-                opened: 0,
-                closed: [0; CloseCode::COUNT],
-                frames: Default::default(),
-                lengths: Totals::new(&layout.durations),
-            },
-        }
-    }
-
     /// Adds what is counted of another port.
     pub fn merge(&mut self, other: &Self) {
         self.connections += other.connections;

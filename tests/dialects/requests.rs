@@ -30,11 +30,9 @@ impl Rig {
         let known = meter();
         let http = known.layout().routes[0].clone();
         let meter = Meter::new(Layout {
-            routes: vec![http, outbound],
-            inbound: dialect::detail(&names, Side::Inbound),
-            outbound: dialect::detail(&names, Side::Outbound),
+            first_host: known.layout().first_host,
             max_series,
-            ..known.layout().clone()
+            ..dialect::layout(&names, vec![http, outbound])
         });
         let more: Vec<String> = (2..500).map(|n| format!("/{n}")).collect();
         let templates =

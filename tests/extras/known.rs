@@ -7,7 +7,7 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Detail, Extras, Layout, Meter, Natives, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Extras, Layout, Meter, Natives, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
 use podmeter::observe::host::HostId;
 use podmeter::observe::path::PathId;
@@ -39,22 +39,16 @@ pub(crate) struct Asked {
 impl Known {
     /// Natives are recorded at this resolution.
     pub(crate) fn new(schema: u8, natives: Option<Natives>) -> Self {
+        let port = Route {
+            side: Side::Inbound,
+            listen: ([0, 0, 0, 0], 8080).into(),
+            target: ([127, 0, 0, 1], 8081).into(),
+            opaque: false,
+        };
         let layout = Layout {
-            routes: vec![Route {
-                side: Side::Inbound,
-                listen: ([0, 0, 0, 0], 8080).into(),
-                target: ([127, 0, 0, 1], 8081).into(),
-                opaque: false,
-            }],
             first_host: HostId(0),
-            inbound: Detail::NONE,
-            outbound: Detail::NONE,
-            durations: dialect::duration_bounds(),
-            sizes: dialect::size_bounds(),
-            held: dialect::held_bounds(),
-            shards: 1,
-            max_series: 1000,
             extras: Extras { epoch: Some(EPOCH), natives, exemplars: true },
+            ..dialect::layout(&[], vec![port])
         };
         let layout = dialect::with_native(layout, schema);
         let identity = Identity { workload: Some("shop".to_owned()), ..Identity::default() };

@@ -78,7 +78,7 @@ fn whoever_holds_connections_open_keeps_no_review_out() {
 fn strangers_with_large_bodies_that_do_not_end_keep_no_large_review_out() {
     let files = Files::new();
     let hook = Hook::with_files(&files, &[]);
-    let mut held = Vec::new();
+    let mut strangers = Vec::new();
     // From the first of them on, each has more in the line than there is room.
     for number in 0..40 {
         let from = [127, 0, 0, 2 + number % 8].into();
@@ -86,8 +86,8 @@ fn strangers_with_large_bodies_that_do_not_end_keep_no_large_review_out() {
         let length = 4 << 20;
         let head = format!("POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
         client.send(head.as_bytes()).unwrap();
-        client.send(&[b' '; 100 << 10]).unwrap();
-        held.push(client);
+        client.send(&vec![b' '; 100 << 10]).unwrap();
+        strangers.push(client);
     }
     let mut large = creation(&pod());
     large["request"]["object"]["metadata"]["annotations"]["big"] = json!("x".repeat(200 << 10));

@@ -8,9 +8,9 @@ use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
-use podmeter::meter::{Extras, Layout, Meter, Outcome, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Meter, Outcome, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
-use podmeter::observe::host::{HostId, SeenHosts};
+use podmeter::observe::host::SeenHosts;
 use podmeter::observe::path::PathId;
 use podmeter::observe::{Event, Exchange, Flags, Method, Sink, Version};
 use podmeter::process::Process;
@@ -104,18 +104,8 @@ fn every_outcome_is_explained_under_its_fault() {
 /// What is shown of what the pod asks of others, which takes interception to pass for real.
 fn asked_of_others() -> Scrape {
     let names: Vec<_> = Dialect::all().collect();
-    let meter = Meter::new(Layout {
-        routes: vec![Route::intercepted(Side::Outbound, 80, false)],
-        first_host: HostId::UNKNOWN,
-        inbound: dialect::detail(&names, Side::Inbound),
-        outbound: dialect::detail(&names, Side::Outbound),
-        durations: dialect::duration_bounds(),
-        sizes: dialect::size_bounds(),
-        held: dialect::held_bounds(),
-        shards: 1,
-        max_series: 100,
-        extras: Extras::default(),
-    });
+    let port = Route::intercepted(Side::Outbound, 80, false);
+    let meter = Meter::new(dialect::layout(&names, vec![port]));
     let shard = meter.shard(0).unwrap();
     let mut recorder = Recorder::new(&shard, RouteId(0));
     let seen = Arc::new(SeenHosts::new(10));
