@@ -52,7 +52,7 @@ pub use self::injector::{
 pub use self::layers::{LoadError, Origin, Surroundings, load};
 pub(crate) use self::quantity::{duration, size};
 pub use self::redirect::{RedirectArgs, backend};
-pub use self::template::{Named, Placeholder, Template};
+pub use self::template::{Named, Placeholder, PodName, Template};
 
 /// Everything `podmeter proxy` can be told, ready for use.
 ///

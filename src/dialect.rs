@@ -18,6 +18,7 @@ mod linkerd;
 mod osm;
 mod otel;
 mod own;
+mod pod;
 mod service;
 
 pub use built_in::{Dialect, Subject};

@@ -33,10 +33,19 @@ enum Part<P> {
 pub enum Placeholder {
     /// The port that the app listens on.
     Port,
+    /// Who the pod is.
+    Pod(PodName),
+}
+
+/// One of the names that a pod goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PodName {
     /// The first name in `--service`, without the namespace.
     Service,
     /// `--workload`
     Workload,
+    /// `--workload-kind`
+    WorkloadKind,
     /// `--namespace`
     Namespace,
     /// `--pod`
@@ -54,21 +63,31 @@ pub enum Placeholder {
 impl Named for Placeholder {
     const EVERY: &'static [Self] = &[
         Self::Port,
-        Self::Service,
-        Self::Workload,
-        Self::Namespace,
-        Self::Pod,
-        Self::App,
-        Self::Version,
-        Self::Revision,
-        Self::Cluster,
+        Self::Pod(PodName::Service),
+        Self::Pod(PodName::Workload),
+        Self::Pod(PodName::Namespace),
+        Self::Pod(PodName::Pod),
+        Self::Pod(PodName::App),
+        Self::Pod(PodName::Version),
+        Self::Pod(PodName::Revision),
+        Self::Pod(PodName::Cluster),
     ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Port => "port",
+            Self::Pod(name) => name.word(),
+        }
+    }
+}
+
+impl PodName {
+    /// As it stands in braces.
+    pub(super) fn word(self) -> &'static str {
+        match self {
             Self::Service => "service",
             Self::Workload => "workload",
+            Self::WorkloadKind => "workload_kind",
             Self::Namespace => "namespace",
             Self::Pod => "pod",
             Self::App => "app",

@@ -1,9 +1,8 @@
 //! The recording as the families that the configuration defines.
 
-use super::UNKNOWN;
 use super::buckets::Buckets;
 use super::built_in::{Recording, Show, Subject};
-use super::service::Service;
+use super::{UNKNOWN, pod};
 use crate::config::{CustomDialect, CustomFamily, CustomKind, Fact, Identity, Measure};
 use crate::exposition::{Family, FamilyBuilder, Kind, Labels};
 use crate::meter::{HttpKey, HttpTotals, Route, Side, Totals};
@@ -169,18 +168,7 @@ impl Facts {
                 Side::Inbound => who.services.get(usize::from(key.host.0)).cloned(),
                 Side::Outbound => self.seen.as_ref().and_then(|seen| seen.name(key.host)),
             },
-            Fact::Service => {
-                let namespace = who.namespace.as_deref().unwrap_or(UNKNOWN);
-                who.services.first().map(|host| Service::new(host, namespace).name)
-            }
-            Fact::Workload => who.workload.clone(),
-            Fact::WorkloadKind => who.workload_kind.clone(),
-            Fact::Namespace => who.namespace.clone(),
-            Fact::Pod => who.pod.clone(),
-            Fact::App => who.app.clone(),
-            Fact::Version => who.version.clone(),
-            Fact::Revision => who.revision.clone(),
-            Fact::Cluster => who.cluster.clone(),
+            Fact::Pod(name) => return pod::say(who, name),
         };
         name.unwrap_or_else(|| UNKNOWN.to_owned())
     }

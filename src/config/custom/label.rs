@@ -2,7 +2,7 @@
 
 use super::map::{Map, Place};
 use crate::config::error::{ConfigError, shown};
-use crate::config::template::{Named, Template};
+use crate::config::template::{Named, PodName, Template};
 use crate::observe::grpc::{Call, GrpcStatus};
 use crate::observe::{Flags, Method, Version};
 use serde_json::Value;
@@ -32,24 +32,8 @@ pub enum Fact {
     Direction,
     /// The port that was asked.
     Port,
-    /// The first name in `--service`.
-    Service,
-    /// `--workload`
-    Workload,
-    /// `--workload-kind`
-    WorkloadKind,
-    /// `--namespace`
-    Namespace,
-    /// `--pod`
-    Pod,
-    /// `--app`
-    App,
-    /// `--version-label`
-    Version,
-    /// `--revision`
-    Revision,
-    /// `--cluster`
-    Cluster,
+    /// Who the pod is.
+    Pod(PodName),
 }
 
 impl Named for Fact {
@@ -65,15 +49,15 @@ impl Named for Fact {
         Self::Flags,
         Self::Direction,
         Self::Port,
-        Self::Service,
-        Self::Workload,
-        Self::WorkloadKind,
-        Self::Namespace,
-        Self::Pod,
-        Self::App,
-        Self::Version,
-        Self::Revision,
-        Self::Cluster,
+        Self::Pod(PodName::Service),
+        Self::Pod(PodName::Workload),
+        Self::Pod(PodName::WorkloadKind),
+        Self::Pod(PodName::Namespace),
+        Self::Pod(PodName::Pod),
+        Self::Pod(PodName::App),
+        Self::Pod(PodName::Version),
+        Self::Pod(PodName::Revision),
+        Self::Pod(PodName::Cluster),
     ];
     // An empty label is an absent one.
     const MAY_BE_EMPTY: bool = true;
@@ -91,15 +75,7 @@ impl Named for Fact {
             Self::Flags => "flags",
             Self::Direction => "direction",
             Self::Port => "port",
-            Self::Service => "service",
-            Self::Workload => "workload",
-            Self::WorkloadKind => "workload_kind",
-            Self::Namespace => "namespace",
-            Self::Pod => "pod",
-            Self::App => "app",
-            Self::Version => "version",
-            Self::Revision => "revision",
-            Self::Cluster => "cluster",
+            Self::Pod(name) => name.word(),
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use super::{CLUSTER, MANAGER};
 use crate::config::{EnvoyNames, Identity, Placeholder};
-use crate::dialect::UNKNOWN;
 use crate::dialect::built_in::Subject;
-use crate::dialect::service::Service;
+use crate::dialect::pod;
 use crate::exposition::Labels;
 use crate::meter::{Route, Side};
 
@@ -61,23 +60,10 @@ impl Names {
     }
 
     fn say(&self, place: Placeholder, port: u16) -> String {
-        let who = &self.identity;
-        let name = match place {
-            Placeholder::Port => return port.to_string(),
-            Placeholder::Service => {
-                let namespace = who.namespace.as_deref().unwrap_or(UNKNOWN);
-                let first = who.services.first();
-                first.map(|host| Service::new(host, namespace).name)
-            }
-            Placeholder::Workload => who.workload.clone(),
-            Placeholder::Namespace => who.namespace.clone(),
-            Placeholder::Pod => who.pod.clone(),
-            Placeholder::App => who.app.clone(),
-            Placeholder::Version => who.version.clone(),
-            Placeholder::Revision => who.revision.clone(),
-            Placeholder::Cluster => who.cluster.clone(),
-        };
-        name.unwrap_or_else(|| UNKNOWN.to_owned())
+        match place {
+            Placeholder::Port => port.to_string(),
+            Placeholder::Pod(name) => pod::say(&self.identity, name),
+        }
     }
 }
 
