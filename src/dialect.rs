@@ -176,7 +176,7 @@ pub fn layout(names: &[Dialect], routes: Vec<Route>) -> Layout {
         outbound: detail(names, Side::Outbound),
         durations: duration_bounds(),
         sizes: size_bounds(),
-        held: Bounds::union([Buckets::HELD_SECONDS.bounds]),
+        held: Bounds::union([Buckets::HELD_SECONDS.bounds()]),
         shards: 1,
         max_series: 10_000,
         extras: Extras::default(),
@@ -197,13 +197,13 @@ pub fn with_native(layout: Layout, schema: u8) -> Layout {
 /// The bounds that latencies must be counted over, in nanoseconds, for every dialect to be exact.
 pub fn duration_bounds() -> Bounds {
     let dialects = BUILT_IN.iter().flat_map(|dialect| dialect.durations);
-    Bounds::union(dialects.chain(own::DURATIONS).map(|buckets| buckets.bounds))
+    Bounds::union(dialects.chain(own::DURATIONS).map(|buckets| buckets.bounds()))
 }
 
 /// The same for sizes, in bytes.
 pub fn size_bounds() -> Bounds {
     let dialects = BUILT_IN.iter().flat_map(|dialect| dialect.sizes);
-    Bounds::union(dialects.map(|buckets| buckets.bounds))
+    Bounds::union(dialects.map(|buckets| buckets.bounds()))
 }
 
 /// The side of a port; what overflowed belongs to none, and counts as coming in, like most of it.

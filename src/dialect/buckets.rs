@@ -3,22 +3,31 @@
 use crate::config::Bound;
 use crate::exposition::{Exemplar, FamilyBuilder, HistogramPoint, Labels, NativeBuckets};
 use crate::meter::{Bounds, Example, Totals};
+use std::borrow::Cow;
 
 /// Bounds of a histogram family.
 #[derive(Debug)]
 pub(super) struct Buckets {
     /// Upper bounds in nanoseconds or bytes, ascending.
-    pub(super) bounds: &'static [u64],
+    bounds: Cow<'static, [u64]>,
     /// The same as `le` says them, in the family's unit.
-    texts: &'static [&'static str],
+    texts: Texts,
     /// Nanoseconds or bytes in one of the family's unit.
     unit: f64,
+}
+
+/// What bounds are written as.
+#[derive(Debug)]
+enum Texts {
+    BuiltIn(&'static [&'static str]),
+    /// As the configuration has them.
+    Read(Vec<String>),
 }
 
 impl Buckets {
     /// Istio's and Envoy's bounds over milliseconds.
     pub(super) const MILLISECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             500_000,
             1_000_000,
             5_000_000,
@@ -38,28 +47,28 @@ impl Buckets {
             600_000_000_000,
             1_800_000_000_000,
             3_600_000_000_000,
-        ],
-        texts: STANDARD,
+        ]),
+        texts: Texts::BuiltIn(STANDARD),
         unit: 1e6,
     };
 
     /// Some of the same bounds, over seconds, for what may last.
     pub(super) const SECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             100_000_000,
             1_000_000_000,
             10_000_000_000,
             60_000_000_000,
             600_000_000_000,
             3_600_000_000_000,
-        ],
-        texts: &["0.1", "1", "10", "60", "600", "3600"],
+        ]),
+        texts: Texts::BuiltIn(&["0.1", "1", "10", "60", "600", "3600"]),
         unit: 1e9,
     };
 
     /// The finer ones of them over seconds, for when an answer begins.
     pub(super) const FIRST_BYTE_SECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             500_000,
             1_000_000,
             5_000_000,
@@ -75,17 +84,17 @@ impl Buckets {
             10_000_000_000,
             30_000_000_000,
             60_000_000_000,
-        ],
-        texts: &[
+        ]),
+        texts: Texts::BuiltIn(&[
             "0.0005", "0.001", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5",
             "5", "10", "30", "60",
-        ],
+        ]),
         unit: 1e9,
     };
 
     /// Linkerd's bounds over milliseconds.
     pub(super) const LINKERD_MILLISECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             1_000_000,
             2_000_000,
             3_000_000,
@@ -111,18 +120,18 @@ impl Buckets {
             30_000_000_000,
             40_000_000_000,
             50_000_000_000,
-        ],
-        texts: &[
+        ]),
+        texts: Texts::BuiltIn(&[
             "1", "2", "3", "4", "5", "10", "20", "30", "40", "50", "100", "200", "300", "400",
             "500", "1000", "2000", "3000", "4000", "5000", "10000", "20000", "30000", "40000",
             "50000",
-        ],
+        ]),
         unit: 1e6,
     };
 
     /// The default bounds of the Prometheus clients, over seconds.
     pub(super) const CLIENT_SECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             5_000_000,
             10_000_000,
             25_000_000,
@@ -134,14 +143,16 @@ impl Buckets {
             2_500_000_000,
             5_000_000_000,
             10_000_000_000,
-        ],
-        texts: &["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"],
+        ]),
+        texts: Texts::BuiltIn(&[
+            "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10",
+        ]),
         unit: 1e9,
     };
 
     /// The bounds that OpenTelemetry advises for HTTP, over seconds.
     pub(super) const OTEL_SECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             5_000_000,
             10_000_000,
             25_000_000,
@@ -156,27 +167,27 @@ impl Buckets {
             5_000_000_000,
             7_500_000_000,
             10_000_000_000,
-        ],
-        texts: &[
+        ]),
+        texts: Texts::BuiltIn(&[
             "0.005", "0.01", "0.025", "0.05", "0.075", "0.1", "0.25", "0.5", "0.75", "1", "2.5",
             "5", "7.5", "10",
-        ],
+        ]),
         unit: 1e9,
     };
 
     /// The same bounds as Istio's over bytes. Half a byte is never sent, so at most half a byte is none.
     pub(super) const BYTES: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             0, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
             600_000, 1_800_000, 3_600_000,
-        ],
-        texts: STANDARD,
+        ]),
+        texts: Texts::BuiltIn(STANDARD),
         unit: 1.0,
     };
 
     /// Bounds over seconds for the little time that bytes spend inside podmeter.
     pub(super) const HELD_SECONDS: Self = Self {
-        bounds: &[
+        bounds: Cow::Borrowed(&[
             5_000,
             10_000,
             25_000,
@@ -190,19 +201,24 @@ impl Buckets {
             10_000_000,
             100_000_000,
             1_000_000_000,
-        ],
-        texts: &[
+        ]),
+        texts: Texts::BuiltIn(&[
             "0.000005", "0.00001", "0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001",
             "0.0025", "0.005", "0.01", "0.1", "1",
-        ],
+        ]),
         unit: 1e9,
     };
 
-    /// Bounds of the configuration, which hold for as long as the program runs.
+    /// Bounds of the configuration.
     pub(super) fn of(bounds: &[Bound], unit: u64) -> Self {
-        let (bounds, texts): (Vec<u64>, Vec<&'static str>) =
-            bounds.iter().map(|bound| (bound.value, &*bound.text.clone().leak())).unzip();
-        Self { bounds: bounds.leak(), texts: texts.leak(), unit: unit as f64 }
+        let (bounds, texts): (Vec<u64>, Vec<String>) =
+            bounds.iter().map(|bound| (bound.value, bound.text.clone())).unzip();
+        Self { bounds: Cow::Owned(bounds), texts: Texts::Read(texts), unit: unit as f64 }
+    }
+
+    /// Upper bounds in nanoseconds or bytes, ascending.
+    pub(super) fn bounds(&self) -> &[u64] {
+        &self.bounds
     }
 
     /// Adds `totals`, which were counted over `counted`, to a family as one histogram.
@@ -218,8 +234,9 @@ impl Buckets {
         });
         let is_beside = native.as_ref().is_none_or(|(_, beside)| *beside);
         let buckets: Option<Vec<_>> = is_beside.then(|| {
-            let cumulative = totals.cumulative(counted, self.bounds);
-            self.texts.iter().copied().zip(cumulative).collect()
+            family.bounds(|| self.texts.all());
+            let cumulative = totals.cumulative(counted, &self.bounds);
+            self.texts.iter().zip(cumulative).collect()
         });
         let point = HistogramPoint {
             buckets: buckets.as_deref(),
@@ -242,7 +259,7 @@ impl Buckets {
         if !extras.exemplars {
             return Vec::new();
         }
-        let examples = totals.examples(self.bounds).into_iter();
+        let examples = totals.examples(&self.bounds).into_iter();
         let shown = examples.filter_map(|(bucket, example)| {
             let Example { value, at, trace } = example;
             let span = format!("{:016x}", trace.span());
@@ -251,6 +268,23 @@ impl Buckets {
             Some((bucket, Exemplar::new(&labels, value as f64 / self.unit, extras.time(at)?)))
         });
         shown.collect()
+    }
+}
+
+impl Texts {
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let (built_in, read) = match self {
+            Self::BuiltIn(texts) => (*texts, [].as_slice()),
+            Self::Read(texts) => ([].as_slice(), texts.as_slice()),
+        };
+        built_in.iter().copied().chain(read.iter().map(String::as_str))
+    }
+
+    fn all(&self) -> Vec<Cow<'static, str>> {
+        match self {
+            Self::BuiltIn(texts) => texts.iter().map(|text| Cow::Borrowed(*text)).collect(),
+            Self::Read(texts) => texts.iter().cloned().map(Cow::Owned).collect(),
+        }
     }
 }
 
@@ -275,8 +309,8 @@ mod tests {
             Buckets::BYTES,
             Buckets::HELD_SECONDS,
         ] {
-            assert_eq!(buckets.bounds.len(), buckets.texts.len());
-            for (&bound, text) in buckets.bounds.iter().zip(buckets.texts) {
+            assert_eq!(buckets.bounds.len(), buckets.texts.iter().count());
+            for (&bound, text) in buckets.bounds.iter().zip(buckets.texts.iter()) {
                 let written: f64 = text.parse().unwrap();
                 let counted = (written * buckets.unit + 1e-6).floor();
                 assert!((bound as f64 - counted).abs() < 0.5, "{text} is counted at {bound}");

@@ -20,7 +20,7 @@ pub struct FamilyBuilder<'a> {
 pub struct HistogramPoint<'p, 'a> {
     /// Bounds as they are to be read with their cumulative counts, ascending; none where only a
     /// native histogram is shown. A `+Inf` bucket is added where the last bound is another.
-    pub buckets: Option<&'p [(&'a str, u64)]>,
+    pub buckets: Option<&'p [(&'p str, u64)]>,
     /// Traces that stand for some of them, each with the place of its bucket; that of `+Inf` is the
     /// number of the others.
     pub exemplars: Vec<(usize, Exemplar<'a>)>,
@@ -76,12 +76,21 @@ impl<'a> FamilyBuilder<'a> {
         self.push(labels, Suffix::Bare, Number::Float(value))
     }
 
+    /// Says what all histograms of the family have as bounds, unless that is known already; else they
+    /// are copied from the first.
+    pub fn bounds(&mut self, all: impl FnOnce() -> Vec<Cow<'a, str>>) -> &mut Self {
+        if self.family.bounds.is_empty() {
+            self.family.bounds = all();
+        }
+        self
+    }
+
     /// Adds a histogram: bounds as they are to be read with their cumulative counts, ascending.
     /// A `+Inf` bucket is added where the last bound is another.
     pub fn histogram(
         &mut self,
         labels: &Labels,
-        buckets: &[(&'a str, u64)],
+        buckets: &[(&str, u64)],
         sum: f64,
         count: u64,
     ) -> &mut Self {
@@ -156,14 +165,14 @@ impl<'a> FamilyBuilder<'a> {
         self
     }
 
-    fn bucket(&mut self, labels: &Labels, at: usize, le: &'a str, cumulative: u64) {
+    fn bucket(&mut self, labels: &Labels, at: usize, le: &str, cumulative: u64) {
         let bounds = &mut self.family.bounds;
         // Every histogram of a family has the same bounds, so the place is the same, too.
         let at = if bounds.get(at).is_some_and(|known| known == le) {
             at
         } else {
             bounds.iter().position(|known| *known == le).unwrap_or_else(|| {
-                bounds.push(Cow::Borrowed(le));
+                bounds.push(Cow::Owned(le.to_owned()));
                 bounds.len() - 1
             })
         };
