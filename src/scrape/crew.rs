@@ -294,15 +294,22 @@ impl Crew {
         if counts.families.is_empty() {
             return;
         }
-        let both = keep(vec![(*self.carry).clone(), counts.clone()]);
-        let sum = if kept_bytes(&both) <= self.limit / 2 {
-            both
-        } else {
+        let most = self.limit / 2;
+        let with = |counts| {
+            Some(keep(vec![(*self.carry).clone(), counts])).filter(|sum| kept_bytes(sum) <= most)
+        };
+        let kept = with(counts.clone()).map(|sum| (sum, 0)).or_else(|| {
             let known = Tally::of(&self.carry);
             let of_known = points_of(counts, |point| known.has(point));
-            self.lost += samples(counts) - samples(&of_known);
-            keep(vec![(*self.carry).clone(), of_known])
+            let lost = samples(counts) - samples(&of_known);
+            // Even these may bring what takes room: other buckets, a longer help.
+            with(of_known).map(|sum| (sum, lost))
+        });
+        let Some((sum, lost)) = kept else {
+            self.lost += samples(counts);
+            return;
         };
+        self.lost += lost;
         self.carry = Arc::new(sum);
     }
 
