@@ -107,7 +107,7 @@ fn taken_out(pod: &Value) -> Change {
 }
 
 fn tell(report: &Report, out: bool) {
-    let Report { object, done, warnings } = report;
+    let Report { object, done, warnings, misplaced } = report;
     let done = match done {
         Done::Changed => (if out { "uninjected" } else { "injected" }).to_owned(),
         Done::Skipped(reason) => format!("skipped: {reason}"),
@@ -115,8 +115,15 @@ fn tell(report: &Report, out: bool) {
     };
     // Where standard error is gone there is nobody left to tell.
     let _ = writeln!(io::stderr(), "{object}: {done}");
-    for warning in warnings.iter().filter(|_| !out) {
+    for warning in warnings {
         let _ = writeln!(io::stderr(), "{object}: warning: {warning}");
+    }
+    // Where nothing is put in, no setting has an effect.
+    if let Some(key) = misplaced.as_ref().filter(|_| !out) {
+        let _ = writeln!(
+            io::stderr(),
+            "{object}: warning: {key} has no effect here; it belongs into the metadata of the pod template"
+        );
     }
 }
 

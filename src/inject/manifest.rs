@@ -8,15 +8,19 @@
 
 mod documents;
 mod edit;
+mod glance;
+mod items;
 mod kinds;
 mod node;
+mod objects;
 mod value;
 mod write;
 
-use self::kinds::Kind;
+use self::edit::Editor;
+use self::edit::place::{line_after, line_start};
 use self::node::{Id, Tree};
 use self::write::{Origin, Style, Writer};
-use super::{Facts, status};
+use super::Facts;
 use serde_json::Value;
 
 /// A stream after its pods were changed.
@@ -29,7 +33,7 @@ pub struct Transformed {
 }
 
 /// What was done with one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// The object: `deployment/web`.
     pub object: String,
@@ -37,12 +41,16 @@ pub struct Report {
     pub done: Done,
     /// What the person who wrote it may want to know, each a sentence.
     pub warnings: Vec<String>,
+    /// A label or annotation `podmeter.io/...` of a workload itself, where nobody looks at it: it belongs
+    /// into the metadata of the pod template.
+    pub misplaced: Option<String>,
 }
 
 /// What was done with an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Done {
     /// Its pods are changed.
+    #[default]
     Changed,
     /// It is as it was, for this reason.
     Skipped(String),
@@ -102,116 +110,108 @@ pub fn transform(
     let mut lines = 0;
     for range in documents::split(text) {
         let document = &text[range];
-        let changed = one(document, change, &mut done.reports);
-        match changed.map_err(|error| error.below(lines))? {
-            Some(changed) => done.text.push_str(&changed),
-            None => done.text.push_str(document),
-        }
-        lines += document.matches('\n').count();
+        one(document, change, &mut done).map_err(|error| error.below(lines))?;
+        lines += memchr::memchr_iter(b'\n', document.as_bytes()).count();
     }
     Ok(done)
 }
 
-/// Changes the pods of a document; `None` where all of it stays.
+/// Changes the pods of a document.
 fn one(
     document: &str,
     change: &dyn Fn(&Value, &Facts) -> Change,
-    reports: &mut Vec<Report>,
-) -> Result<Option<String>, ManifestError> {
-    let bom = document.len() - document.trim_start_matches('\u{feff}').len();
-    let (bom, text) = document.split_at(bom);
-    let tree = Tree::read(text)?;
-    let Some(root) = tree.root() else { return Ok(None) };
-    if matches!(tree.node(root).kind, node::Kind::Sequence { .. }) {
-        let done = Done::Skipped(BARE_LIST.to_owned());
-        reports.push(Report { object: "(a list)".to_owned(), done, warnings: Vec::new() });
-        return Ok(None);
+    done: &mut Transformed,
+) -> Result<(), ManifestError> {
+    let text = document.trim_start_matches('\u{feff}');
+    let bom = document.len() - text.len();
+    let changed = if text.len() > LONG && !glance::may_have_pods(text, &mut done.reports)? {
+        Changed::Nothing
+    } else {
+        done.text.push_str(&document[..bom]);
+        let changed = pods(text, change, done)?;
+        if changed == Changed::Nothing {
+            done.text.truncate(done.text.len() - bom);
+        }
+        changed
+    };
+    if changed == Changed::Nothing {
+        done.text.push_str(document);
     }
-    let kind = tree.get(root, "kind").and_then(|kind| tree.resolve(kind));
-    let Some(kind) = kind.and_then(|kind| tree.text(kind)) else { return Ok(None) };
+    Ok(())
+}
+
+/// Whether a document was changed and is written, or nothing has happened to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changed {
+    Written,
+    Nothing,
+}
+
+fn pods(
+    text: &str,
+    change: &dyn Fn(&Value, &Facts) -> Change,
+    done: &mut Transformed,
+) -> Result<Changed, ManifestError> {
+    let tree = Tree::read(text)?;
+    let Some(root) = tree.root() else { return Ok(Changed::Nothing) };
+    if matches!(tree.node(root).kind, node::Kind::Sequence { .. }) {
+        done.reports.push(bare_list());
+        return Ok(Changed::Nothing);
+    }
+    let Some(kind) = objects::kind(&tree, root) else {
+        // Between two markers there may be nothing.
+        let node = tree.node(root);
+        if node.is_block() || node.start() < node.end() {
+            done.reports.push(no_object());
+        }
+        return Ok(Changed::Nothing);
+    };
     if !kinds::may_have_pods(kind) {
-        reports.push(unsupported(&tree, root, kind));
-        return Ok(None);
+        done.reports.push(objects::unsupported(&tree, root, kind));
+        return Ok(Changed::Nothing);
+    }
+    if let Some(list) = items::list(&tree, root, kind, text) {
+        // What was done of it is not to stay where it has to be done in another way.
+        let (reports, length) = (done.reports.len(), done.text.len());
+        match items::change(&tree, root, &list, text, change, done)? {
+            items::Outcome::Changed => return Ok(Changed::Written),
+            items::Outcome::Same => {
+                done.text.truncate(length);
+                return Ok(Changed::Nothing);
+            }
+            items::Outcome::InDoubt => {
+                done.reports.truncate(reports);
+                done.text.truncate(length);
+            }
+        }
+    }
+    if text.len() > MAX_OBJECT {
+        return Err(ManifestError::at(text, tree.node(root).start(), TOO_LARGE));
     }
     let before = value::value(&tree, root, text)?;
     let mut after = before.clone();
-    object(&mut after, kind, change, reports, 0);
+    objects::object(&mut after, kind, change, &mut done.reports, 0);
     if after == before {
-        return Ok(None);
+        return Ok(Changed::Nothing);
     }
-    let edited = edit::edited(&tree, text, &before, &after).filter(|edited| says(edited, &after));
-    let anew = edited.unwrap_or_else(|| written(&tree, root, text, &after));
-    Ok(Some(format!("{bom}{anew}")))
+    let mut editor = Editor::new(&tree, text, root);
+    let edited = editor.change(root, 0, &before, &after).map(|()| editor.edits());
+    let edited = edited.and_then(|edits| edits.applied(text, 0..text.len()));
+    match edited.filter(|edited| says(edited, &after)) {
+        Some(edited) => done.text.push_str(&edited),
+        None => done.text.push_str(&written(&tree, root, text, &after)),
+    }
+    Ok(Changed::Written)
 }
 
-/// Changes the pods of an object.
-fn object(
-    object: &mut Value,
-    kind: &str,
-    change: &dyn Fn(&Value, &Facts) -> Change,
-    reports: &mut Vec<Report>,
-    depth: usize,
-) {
-    let mut warnings = Vec::new();
-    let done = match kinds::kind(object, kind) {
-        Kind::List => {
-            // The items of a list of one kind need not say what they are.
-            let usual = kind.strip_suffix("List").unwrap_or_default().to_owned();
-            let version = object["apiVersion"].clone();
-            let items = object["items"].as_array_mut().into_iter().flatten();
-            for item in items.filter(|item| item.is_object()) {
-                if item["kind"].is_string() || usual.is_empty() {
-                    let kind = item["kind"].as_str().unwrap_or_default().to_owned();
-                    if depth < MAX_LISTS {
-                        self::object(item, &kind, change, reports, depth + 1);
-                    }
-                } else {
-                    let mut whole = item.clone();
-                    whole["apiVersion"] = version.clone();
-                    self::object(&mut whole, &usual, change, reports, MAX_LISTS);
-                    if let (Some(whole), None) = (whole.as_object_mut(), item.get("apiVersion")) {
-                        whole.shift_remove("apiVersion");
-                    }
-                    *item = whole;
-                }
-            }
-            return;
-        }
-        Kind::Pod(at) => {
-            let facts = kinds::facts(object, kind);
-            let called = object.pointer(at).filter(|pod| pod.is_object());
-            match called.map(|pod| change(pod, &facts)) {
-                None => Done::Skipped("it has no pod template".to_owned()),
-                Some(Change::Skip(reason)) => Done::Skipped(reason),
-                Some(Change::Refuse(reason)) => Done::Refused(reason),
-                // Nothing is put into such a pod, so this would be a taking out.
-                Some(Change::To(..)) if called.is_some_and(status::is_lost) => {
-                    Done::Refused(LOST.to_owned())
-                }
-                Some(Change::To(pod, told)) => {
-                    warnings = told;
-                    if let Some(place) = object.pointer_mut(at) {
-                        *place = pod;
-                    }
-                    Done::Changed
-                }
-            }
-        }
-        Kind::Elsewhere(reason) => Done::Skipped(reason),
-        Kind::Other => Done::Skipped(UNSUPPORTED.to_owned()),
-    };
-    warnings.extend(kinds::misplaced(object, kind));
-    reports.push(Report { object: kinds::called(object, kind), done, warnings });
+fn bare_list() -> Report {
+    let done = Done::Skipped(BARE_LIST.to_owned());
+    Report { object: "(a list)".to_owned(), done, ..Report::default() }
 }
 
-/// What is told of an object that cannot have pods, without looking at all of it.
-fn unsupported(tree: &Tree<'_>, root: Id, kind: &str) -> Report {
-    let name = tree.get(root, "metadata").and_then(|id| tree.resolve(id));
-    let name = name.and_then(|metadata| tree.get(metadata, "name"));
-    let name = name.and_then(|id| tree.text(tree.resolve(id)?));
-    let object = serde_json::json!({"metadata": {"name": name}});
-    let done = Done::Skipped(UNSUPPORTED.to_owned());
-    Report { object: kinds::called(&object, kind), done, warnings: Vec::new() }
+fn no_object() -> Report {
+    let done = Done::Skipped(NO_KIND.to_owned());
+    Report { object: "(no object)".to_owned(), done, ..Report::default() }
 }
 
 /// Whether a document reads as a value.
@@ -221,34 +221,37 @@ fn says(text: &str, value: &Value) -> bool {
     read.as_ref() == Some(value)
 }
 
-/// The document with its content written anew.
+/// The document with its content written anew, and its comments above it.
 fn written(tree: &Tree<'_>, root: Id, text: &str, value: &Value) -> String {
     let node = tree.node(root);
-    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
-    let line = text[..node.start].rfind('\n').map_or(0, |end| end + 1);
-    let block = !matches!(
-        node.kind,
-        node::Kind::Mapping { flow: true, .. } | node::Kind::Sequence { flow: true, .. }
-    );
-    if !block {
-        let head = &text[..node.start];
-        return format!("{head}{}{}", write::pretty(value, 0, 2, newline), &text[node.end..]);
+    let newline = edit::newline(text);
+    let content = if node.is_block() { line_start(text, node.start()) } else { node.start() };
+    let (head, tail) = (&text[..content], &text[node.end()..]);
+    let mut comments = String::new();
+    let content = content..if node.is_block() { line_after(text, node.end()) } else { node.end() };
+    for comment in edit::place::comments(tree, text, content.clone()) {
+        comments.push_str(&text[comment]);
+        comments.push_str(newline);
     }
-    let mut writer = Writer::new(Style { newline, list_offset: 0 });
+    if !node.is_block() {
+        let pretty = write::pretty(value, 0, 2, newline);
+        if comments.is_empty() {
+            return format!("{head}{pretty}{tail}");
+        }
+        // They cannot be in front, where a marker may be, and something may follow.
+        return format!("{head}{pretty} {}{tail}", comments.trim_end());
+    }
+    let mut writer = Writer::new(Style { newline, list_offset: 0, step: 2 });
     writer.document(value, Origin { tree, text, id: root });
-    // An anchor may stand on the line of the marker.
-    let head = &text[..line];
-    let rest = &text[node.end..];
-    let tail = rest.find('\n').map_or("", |end| &rest[end + 1..]);
-    let tail = if text[..node.end].ends_with('\n') { rest } else { tail };
-    format!("{head}{}{tail}", writer.out)
+    format!("{head}{comments}{}{}", writer.out, &text[content.end..])
 }
 
-const UNSUPPORTED: &str = "unsupported kind";
 const BARE_LIST: &str = "nothing in it was changed, as only documents are looked at, and items of a \
                          `kind: List`";
-const LOST: &str = "podmeter.io/status is missing or cannot be read, and it alone says what there was \
-                    before; apply the manifest as it was, or delete podmeter-init and podmeter-proxy \
-                    by hand and look at probes and prometheus.io/* yourself";
-/// Lists of lists of lists are nobody's.
-const MAX_LISTS: usize = 8;
+const NO_KIND: &str = "it has no kind, so it is no manifest";
+/// From here on it pays to see whether a document can have pods before all of it is kept.
+const LONG: usize = 1 << 20;
+/// Far more than an API server takes, in bytes of text.
+const MAX_OBJECT: usize = 16 << 20;
+const TOO_LARGE: &str = "an object with pods, or a document with aliases (*x), is longer than 16MiB, while \
+                         no cluster takes an object of more than 3MiB; part it by --- lines";

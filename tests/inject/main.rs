@@ -12,6 +12,8 @@
 mod app_probes;
 mod apply;
 mod command;
+mod commented;
+mod comments;
 mod generated;
 mod in_pod;
 mod laws;

@@ -7,7 +7,7 @@ use serde_json::Value;
 pub(crate) struct Picks<'a>(pub(crate) std::iter::Cycle<std::slice::Iter<'a, u8>>);
 
 impl Picks<'_> {
-    fn of(&mut self, ways: u8) -> u8 {
+    pub(crate) fn of(&mut self, ways: u8) -> u8 {
         self.0.next().copied().unwrap_or_default() % ways
     }
 }
@@ -107,7 +107,7 @@ fn comment(column: usize, picks: &mut Picks<'_>, lines: &mut Vec<String>) {
 }
 
 /// On one line, as JSON: any reader of YAML takes it.
-fn flow(value: &Value) -> String {
+pub(crate) fn flow(value: &Value) -> String {
     let mut text = value.to_string();
     for (raw, escaped) in ESCAPED {
         text = text.replace(raw, escaped);

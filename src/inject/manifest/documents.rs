@@ -62,7 +62,9 @@ fn is_marker(line: &str, marker: &str) -> bool {
 fn only_directives(text: &str) -> bool {
     let mut lines = text.trim_start_matches(BOM).lines().map(str::trim_end).peekable();
     text.lines().any(|line| line.trim_start_matches(BOM).starts_with('%'))
-        && lines.all(|line| line.is_empty() || line.starts_with(['%', '#']))
+        && lines.all(|line| {
+            line.is_empty() || line.starts_with('%') || line.trim_start().starts_with('#')
+        })
 }
 
 const BOM: char = '\u{feff}';

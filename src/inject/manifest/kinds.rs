@@ -75,7 +75,8 @@ pub(super) fn facts(object: &Value, kind: &str) -> Facts {
     Facts { consent: Consent::Given, workload }
 }
 
-/// What is to be said of settings on a workload itself, which the cluster never looks at.
+/// A setting on a workload itself, which the cluster never looks at: one with no control character, and
+/// not long, so that it can be told.
 pub(super) fn misplaced(object: &Value, kind: &str) -> Option<String> {
     if kind == "Pod" {
         return None;
@@ -86,8 +87,7 @@ pub(super) fn misplaced(object: &Value, kind: &str) -> Option<String> {
         .filter_map(|field| metadata[field].as_object())
         .flat_map(|map| map.keys())
         .filter(|key| key.starts_with(PREFIX));
-    let key: String = keys.next()?.chars().filter(|c| !c.is_control()).take(120).collect();
-    Some(format!("{key} has no effect here; it belongs into the metadata of the pod template"))
+    Some(keys.next()?.chars().filter(|c| !c.is_control()).take(120).collect())
 }
 
 /// How an object is called in what is told: `deployment/web`.

@@ -7,12 +7,46 @@ use serde_json::{Map, Number, Value};
 
 /// The value of a node. An alias is what it stands for, and merge keys (`<<`) are filled in.
 pub(super) fn value(tree: &Tree<'_>, id: Id, text: &str) -> Result<Value, ManifestError> {
-    Reader { tree, text, budget: EXPANDED, depth: 0 }.read(id, false)
+    Reader { tree, text, changed: &|_| None, budget: EXPANDED, depth: 0 }.read(id, false)
+}
+
+/// What merge keys bring to a mapping, where some of what has an anchor is `changed`.
+pub(super) fn merged(
+    tree: &Tree<'_>,
+    entries: &[(Id, Id)],
+    text: &str,
+    changed: &dyn Fn(Id) -> Option<Value>,
+) -> Result<Map<String, Value>, ManifestError> {
+    let mut reader = Reader { tree, text, changed, budget: EXPANDED, depth: 0 };
+    let mut merged = Map::new();
+    for (key, value) in entries.iter().filter(|(key, _)| is_merge(tree, *key)) {
+        let read = reader.read(*value, false)?;
+        reader.merge(*key, read, &mut merged)?;
+    }
+    Ok(merged)
+}
+
+/// What a key is called in JSON, which knows texts alone; `None` for a list or a mapping.
+pub(super) fn name(tree: &Tree<'_>, key: Id) -> Option<String> {
+    match &tree.node(tree.resolve(key)?).kind {
+        Kind::Scalar { text, style, tag } => Some(name_of(scalar(text, *style, *tag))),
+        _ => None,
+    }
+}
+
+fn name_of(key: Value) -> String {
+    match key {
+        Value::String(name) => name,
+        // As JSON has no other keys.
+        other => other.to_string(),
+    }
 }
 
 struct Reader<'a> {
     tree: &'a Tree<'a>,
     text: &'a str,
+    /// What an anchor stands for where that is no more what is written behind it.
+    changed: &'a dyn Fn(Id) -> Option<Value>,
     /// What aliases may still bring, in nodes and bytes.
     budget: usize,
     depth: usize,
@@ -38,7 +72,10 @@ impl Reader<'_> {
             Kind::Alias(_) => {
                 let target = self.tree.resolve(id);
                 let target = target.ok_or_else(|| self.error(id, "nothing has this anchor"))?;
-                self.read(target, true)?
+                match (self.changed)(target) {
+                    Some(now) => now,
+                    None => self.read(target, true)?,
+                }
             }
         };
         self.depth -= 1;
@@ -55,27 +92,14 @@ impl Reader<'_> {
         for (key, value) in entries {
             let read = self.read(*value, expanded)?;
             if is_merge(self.tree, *key) {
-                let parts = match read {
-                    Value::Array(parts) => parts,
-                    one => vec![one],
-                };
-                for part in parts {
-                    let Value::Object(part) = part else {
-                        return Err(self.error(*key, "what << merges is no mapping"));
-                    };
-                    for (key, value) in part {
-                        merged.entry(key).or_insert(value);
-                    }
-                }
+                self.merge(*key, read, &mut merged)?;
                 continue;
             }
             let name = match self.read(*key, expanded)? {
-                Value::String(name) => name,
                 Value::Array(_) | Value::Object(_) => {
                     return Err(self.error(*key, "a key is a list or a mapping"));
                 }
-                // As JSON has no other keys.
-                other => other.to_string(),
+                key => name_of(key),
             };
             if map.contains_key(&name) {
                 let name: String = name.chars().take(120).collect();
@@ -90,8 +114,30 @@ impl Reader<'_> {
         Ok(map)
     }
 
+    /// Adds what a merge key brings; what is there already stays.
+    fn merge(
+        &self,
+        key: Id,
+        read: Value,
+        merged: &mut Map<String, Value>,
+    ) -> Result<(), ManifestError> {
+        let parts = match read {
+            Value::Array(parts) => parts,
+            one => vec![one],
+        };
+        for part in parts {
+            let Value::Object(part) = part else {
+                return Err(self.error(key, "what << merges is no mapping"));
+            };
+            for (key, value) in part {
+                merged.entry(key).or_insert(value);
+            }
+        }
+        Ok(())
+    }
+
     fn error(&self, id: Id, problem: &str) -> ManifestError {
-        ManifestError::at(self.text, self.tree.node(id).start, problem)
+        ManifestError::at(self.text, self.tree.node(id).start(), problem)
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Style {
     pub(super) newline: &'static str,
     /// How far a list stands to the right of its key.
     pub(super) list_offset: usize,
+    /// How far a mapping stands to the right of its key.
+    pub(super) step: usize,
 }
 
 /// Where values may be from, so that a scalar which is still the same is written as it was.
@@ -53,7 +55,7 @@ impl Writer {
         match value {
             Value::Object(entries) if !entries.is_empty() => {
                 self.newline();
-                self.entries(value, column + 2, origin);
+                self.entries(value, column + self.style.step, origin);
             }
             Value::Array(items) if !items.is_empty() => {
                 self.newline();
@@ -164,7 +166,7 @@ impl<'a> Origin<'a> {
             }
             _ => return None,
         };
-        let raw = self.text.get(node.start..node.end)?;
+        let raw = self.text.get(node.start()..node.end())?;
         (means == *value && !raw.is_empty() && !raw.contains('\n')).then_some(raw)
     }
 }
