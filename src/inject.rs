@@ -9,6 +9,7 @@
 //! A pod here is an object with `metadata` and `spec`: a Pod, or the template of a workload.
 
 mod eligible;
+mod left;
 pub mod manifest;
 mod outcome;
 mod patch;
@@ -21,6 +22,7 @@ mod sidecar;
 mod status;
 mod workload;
 
+pub use self::left::left;
 pub use self::outcome::{Injected, Outcome, Refusal, Skip};
 pub use self::patch::{Operation, patch};
 pub use self::settings::{Setting, settings};

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use self::flags::SettingFlags;
 use super::Failure;
 use crate::inject::manifest::{Change, Done, Report, transform};
-use crate::inject::{Facts, Outcome, Sidecar, inject, uninject};
+use crate::inject::{Facts, Outcome, Sidecar, inject, left, uninject};
 use serde_json::Value;
 
 /// Add the sidecar to manifests.
@@ -71,14 +71,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let mut written = String::new();
     let mut refused = 0;
-    for (file, text) in files.iter().zip(&texts) {
-        let done =
-            transform(text, &change).map_err(|error| failed(format!("{}:{error}", shown(file))))?;
+    for (file, text) in files.iter().zip(texts) {
+        let done = transform(&text, &change)
+            .map_err(|error| failed(format!("{}:{error}", shown(file))))?;
         for report in &done.reports {
             refused += usize::from(matches!(report.done, Done::Refused(_)));
             tell(report, args.uninject);
         }
-        append(&mut written, &done.text);
+        append(&mut written, done.text);
     }
     if refused > 0 {
         let what = if refused == 1 { "one object was" } else { "several objects were" };
@@ -101,7 +101,10 @@ fn put_in(pod: &Value, facts: &Facts, sidecar: &Sidecar) -> Change {
 
 fn taken_out(pod: &Value) -> Change {
     match uninject(pod) {
-        Some(pod) => Change::To(pod, Vec::new()),
+        Some(undone) => {
+            let warnings = left(pod, &undone);
+            Change::To(undone, warnings)
+        }
         None => Change::Skip("not injected".to_owned()),
     }
 }
@@ -142,8 +145,12 @@ fn read(file: &str) -> Result<String, String> {
 }
 
 /// Puts one file's documents behind another's.
-fn append(written: &mut String, text: &str) {
-    if !written.is_empty() && !text.is_empty() {
+fn append(written: &mut String, text: String) {
+    if written.is_empty() {
+        *written = text;
+        return;
+    }
+    if !text.is_empty() {
         if !written.ends_with('\n') {
             written.push('\n');
         }
@@ -151,7 +158,7 @@ fn append(written: &mut String, text: &str) {
             written.push_str("---\n");
         }
     }
-    written.push_str(text);
+    written.push_str(&text);
 }
 
 fn shown(file: &str) -> String {

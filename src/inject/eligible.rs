@@ -172,7 +172,8 @@ pub(super) fn annotations(pod: &Value) -> Option<&Map<String, Value>> {
     pod["metadata"]["annotations"].as_object()
 }
 
-const INJECT: &str = "podmeter.io/inject";
+/// The label or annotation by which a pod asks for a sidecar, or for none.
+pub(super) const INJECT: &str = "podmeter.io/inject";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const OS_LABELS: [&str; 2] = ["kubernetes.io/os", "beta.kubernetes.io/os"];
 

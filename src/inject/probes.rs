@@ -52,8 +52,7 @@ pub(super) fn rewrite(pod: &mut Value, plan: &Plan) -> Rewritten {
 /// container may have another name by now. Where nothing is written down of a probe, what the proxy is
 /// told to ask holds.
 pub(super) fn restore(pod: &mut Value, before: &Value, proxy: &Value) {
-    let mut declared = items(&proxy["ports"]).filter(|port| port["name"] == "podmeter-health");
-    let health = declared.next().map(|port| port["containerPort"].clone());
+    let health = health_port(proxy);
     let mut env = items(&proxy["env"]).filter(|variable| variable["name"] == "PODMETER_APP_PROBES");
     let asked = env.next().and_then(|asked| asked["value"].as_str()).unwrap_or_default();
     let asked: Value = serde_json::from_str(&asked.replace("$$(", "$(")).unwrap_or_default();
@@ -65,16 +64,37 @@ pub(super) fn restore(pod: &mut Value, before: &Value, proxy: &Value) {
                     continue;
                 };
                 // Whoever has changed it since wants what is there now.
-                let Some(get) = probe.get("httpGet") else { continue };
-                let path = get["path"].as_str().filter(|path| path.starts_with(OURS));
-                let elsewhere = health.as_ref().is_some_and(|health| get["port"] != *health);
-                let Some(path) = path.filter(|_| !elsewhere) else { continue };
+                let Some(path) = probe.get("httpGet").and_then(|get| path(get, health.as_ref()))
+                else {
+                    continue;
+                };
                 if let Some((handler, value)) = was(path, before, &asked) {
                     replace(probe, "httpGet", &handler, value);
                 }
             }
         }
     }
+}
+
+/// The probes of a container that ask the proxy.
+pub(super) fn left<'a>(
+    container: &'a Value,
+    health: Option<&'a Value>,
+) -> impl Iterator<Item = &'static str> + 'a {
+    let kinds = KINDS.into_iter().map(|(kind, _)| kind);
+    kinds.filter(move |kind| path(&container[kind]["httpGet"], health).is_some())
+}
+
+/// The port at which a proxy answers probes, if it is known.
+pub(super) fn health_port(proxy: &Value) -> Option<Value> {
+    let mut declared = items(&proxy["ports"]).filter(|port| port["name"] == "podmeter-health");
+    declared.next().map(|port| port["containerPort"].clone())
+}
+
+/// The path at which a probe asks the proxy, and not somebody else at a path like that.
+fn path<'a>(get: &'a Value, health: Option<&Value>) -> Option<&'a str> {
+    let elsewhere = health.is_some_and(|health| get["port"] != *health);
+    get["path"].as_str().filter(|path| path.starts_with(OURS) && !elsewhere)
 }
 
 /// What the probe asked that asks at this path of ours.

@@ -96,8 +96,7 @@ pub(super) fn undo(pod: &Value) -> Option<Value> {
         annotations.shift_remove(STATUS);
         for (key, was) in before["annotations"].as_object().into_iter().flatten() {
             // Whoever has changed it since wants what is there now.
-            let set = &status["set"][key];
-            if !set.is_null() && annotations.get(key).is_some_and(|now| now != set) {
+            if annotations.get(key).is_some_and(|now| is_changed(&status, key, now)) {
                 continue;
             }
             if was.is_null() {
@@ -128,6 +127,25 @@ pub(super) fn undo(pod: &Value) -> Option<Value> {
         empty_again(&mut undone, at, before["empty"].get(called));
     }
     Some(undone)
+}
+
+/// The annotations of an injected pod that somebody has changed since, with what they are now.
+pub(super) fn changed_since(pod: &Value) -> Vec<(String, String)> {
+    let Some(status) = read(pod) else { return Vec::new() };
+    let set = status["set"].as_object().into_iter().flatten();
+    let changed = set.filter_map(|(key, _)| {
+        let now = pod.pointer(ANNOTATIONS)?.get(key)?;
+        let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(120).collect();
+        let shown = now.as_str().map_or_else(|| now.to_string(), str::to_owned);
+        is_changed(&status, key, now).then(|| (short(key), short(&shown)))
+    });
+    changed.collect()
+}
+
+/// Whether an annotation is not any more what it was set to.
+fn is_changed(status: &Value, key: &str, now: &Value) -> bool {
+    let set = &status["set"][key];
+    !set.is_null() && now != set
 }
 
 /// The end of the sentence that a pod is injected already: by which version, if not by this one.

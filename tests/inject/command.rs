@@ -307,3 +307,39 @@ fn out(output: &Output) -> String {
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
+
+#[test]
+fn what_counts_on_the_sidecar_or_stays_is_told_when_it_is_taken_out() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels: {podmeter.io/inject: enabled}\n  annotations: \
+                {prometheus.io/scrape: 'true', prometheus.io/port: '9102'}\nspec:\n  containers:\n  - name: a\n    \
+                livenessProbe: {tcpSocket: {port: 80}}\n";
+    let injected = out(&inject(&[], text));
+    let told = said(&inject(&["--uninject"], &injected));
+    let again = "pod/a: warning: podmeter.io/inject is still enabled, so the injector of a cluster adds the sidecar again\n";
+    assert_eq!(told, format!("pod/a: uninjected\n{again}"));
+
+    let mut pod = read(&injected).remove(0);
+    pod["metadata"]["annotations"]["prometheus.io/port"] = "7777".into();
+    pod["spec"]["containers"][0]["startupProbe"] =
+        serde_json::json!({"httpGet": {"path": "/app-health/b/startupz", "port": 15021}});
+    let output = inject(&["--uninject"], &pod.to_string());
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        said(&output),
+        format!(
+            "pod/a: uninjected\n\
+             pod/a: warning: prometheus.io/port was changed to \"7777\" since, and stays\n\
+             pod/a: warning: the startupProbe of container a still asks the proxy, as nothing says what it asked \
+             before; set it\n{again}"
+        )
+    );
+}
+
+#[test]
+fn a_document_that_is_no_object_is_left_as_it_is_and_told() {
+    let output = inject(&[], "replicas: 3\nimage: shop\n---\n# nothing\n---\n");
+    assert_eq!(
+        (output.status.code(), said(&output).as_str()),
+        (Some(0), "(no object): skipped: it has no kind, so it is no manifest\n")
+    );
+}
