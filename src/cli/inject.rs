@@ -72,8 +72,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut written = String::new();
     let mut refused = 0;
     for (file, text) in files.iter().zip(texts) {
-        let done = transform(&text, &change)
-            .map_err(|error| failed(format!("{}:{error}", shown(file))))?;
+        let done = transform(&text, &change).map_err(|error| {
+            // What is wrong with it as YAML is not what is wrong with it.
+            let hint = if text.contains("{{") { TEMPLATE } else { "" };
+            failed(format!("{}:{error}{hint}", shown(file)))
+        })?;
         for report in &done.reports {
             refused += usize::from(matches!(report.done, Done::Refused(_)));
             tell(report, args.uninject);
@@ -137,9 +140,14 @@ fn read(file: &str) -> Result<String, String> {
     } else {
         File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
     };
-    read.map_err(|error| format!("{} could not be read: {error}", shown(file)))?;
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => {
+            format!("{0} is a folder; name its files, such as {0}/*.yaml", shown(file))
+        }
+        _ => format!("{} could not be read: {error}", shown(file)),
+    })?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("{} is longer than 64MiB, which no manifests are", shown(file)));
+        return Err(format!("{} is longer than 64MiB; part it into several", shown(file)));
     }
     String::from_utf8(bytes).map_err(|_| format!("{} is not valid UTF-8 text", shown(file)))
 }
@@ -174,5 +182,6 @@ fn failed(sentence: String) -> Failure {
     Failure::Run(anyhow::Error::msg(sentence))
 }
 
+const TEMPLATE: &str = "; a template ({{ }}) has to be rendered first, such as by helm template";
 /// More than all the manifests of a large cluster.
 const MAX_BYTES: u64 = 64 << 20;

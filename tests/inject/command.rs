@@ -234,7 +234,9 @@ fn a_bad_command_line_a_missing_file_and_a_broken_one_differ() {
         (vec!["--dialect", "x"], "", 2, "--dialect is \"x\""),
         (vec!["--dialekt", "x"], "", 2, "--dialekt is not known; did you mean --dialect?"),
         (vec!["-f", "/nowhere.yaml"], "", 2, "/nowhere.yaml could not be read"),
+        (vec!["-f", "/"], "", 2, "/ is a folder; name its files"),
         (vec!["-"], "kind: Pod\na: [\n", 1, "standard input:"),
+        (vec!["-"], "{{- if x }}\nkind: Pod\n", 1, "has to be rendered first, such as by helm"),
         (vec!["-"], "kind: Pod\nspec: 1\nspec: 1\n", 1, "standard input:3:1: the key \"spec\""),
     ] {
         let output = inject(&args, text);
@@ -332,6 +334,17 @@ fn what_counts_on_the_sidecar_or_stays_is_told_when_it_is_taken_out() {
              pod/a: warning: the startupProbe of container a still asks the proxy, as nothing says what it asked \
              before; set it\n{again}"
         )
+    );
+}
+
+#[test]
+fn a_kind_of_another_group_is_told_with_its_version() {
+    let output =
+        inject(&[], "kind: Deployment\nmetadata: {name: a}\n---\napiVersion: x/v1\nkind: Job\n");
+    assert_eq!(
+        said(&output),
+        "deployment/a: skipped: unsupported kind, as it has no apiVersion\n\
+         job/(no name): skipped: unsupported kind, as its apiVersion is x/v1\n"
     );
 }
 

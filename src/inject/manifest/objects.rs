@@ -45,7 +45,17 @@ pub(super) fn object(
             }
         }
         Kind::Elsewhere(reason) => Done::Skipped(reason),
-        Kind::Other => Done::Skipped(UNSUPPORTED.to_owned()),
+        Kind::Other => {
+            Done::Skipped(match (object["apiVersion"].as_str(), kinds::may_have_pods(kind)) {
+                (None, true) => format!("{UNSUPPORTED}, as it has no apiVersion"),
+                (Some(version), true) => {
+                    let version: String =
+                        version.chars().filter(|c| !c.is_control()).take(120).collect();
+                    format!("{UNSUPPORTED}, as its apiVersion is {version}")
+                }
+                _ => UNSUPPORTED.to_owned(),
+            })
+        }
     };
     let misplaced = kinds::misplaced(object, kind);
     reports.push(Report { object: kinds::called(object, kind), done, warnings, misplaced });
