@@ -289,7 +289,9 @@ fn short(number: usize) -> u32 {
 /// Why the parser stopped, and where.
 pub(super) fn failed(error: &ScanError) -> ManifestError {
     let at = error.marker();
-    ManifestError::new(at.line(), at.col() + 1, one_line(&error.to_string()))
+    let problem = one_line(&error.to_string());
+    let is_deep = problem == "recursion limit exceeded";
+    ManifestError::new(at.line(), at.col() + 1, if is_deep { TOO_DEEP.to_owned() } else { problem })
 }
 
 /// A parser's sentence, fit for a line, without the place that is told apart.
