@@ -252,6 +252,6 @@ const NO_KIND: &str = "it has no kind, so it is no manifest";
 /// From here on it pays to see whether a document can have pods before all of it is kept.
 const LONG: usize = 1 << 20;
 /// Far more than an API server takes, in bytes of text.
-const MAX_OBJECT: usize = 16 << 20;
-const TOO_LARGE: &str = "an object with pods, or a document with aliases (*x), is longer than 16MiB, while \
+const MAX_OBJECT: usize = 8 << 20;
+const TOO_LARGE: &str = "an object with pods, or a document with aliases (*x), is longer than 8MiB, while \
                          no cluster takes an object of more than 3MiB; part it by --- lines";

@@ -260,3 +260,14 @@ fn a_long_stream_is_read_in_time_that_grows_with_it_alone() {
     let list = format!("kind: List\nitems:\n{}", items.repeat(2000));
     assert_eq!(injected(&list, &Sidecar::default()).reports.len(), 2000);
 }
+
+#[test]
+fn an_object_that_no_cluster_takes_is_refused_and_one_without_pods_is_not_looked_at() {
+    let long = "# as long as this\n".repeat(500_000);
+    let error = transform(&format!("{POD}{long}x: 1\n"), &|_, _| Change::Skip(String::new()));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("longer than 8MiB") && error.lines().count() == 1, "{error}");
+    let other = format!("kind: ConfigMap\nmetadata: {{name: x}}\n{long}data: 1\n");
+    let done = injected(&other, &Sidecar::default());
+    assert_eq!((done.reports[0].object.as_str(), done.text == other), ("configmap/x", true));
+}

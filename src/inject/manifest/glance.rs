@@ -49,7 +49,10 @@ pub(super) fn may_have_pods(text: &str, reports: &mut Vec<Report>) -> Result<boo
             keys[level] = text;
         } else if level == 0 && keys[0].as_deref() == Some("kind") {
             kind = text.map(std::borrow::Cow::into_owned);
-        } else if keys[0].as_deref() == Some("metadata") && keys[1].as_deref() == Some("name") {
+        } else if level == 1
+            && keys[0].as_deref() == Some("metadata")
+            && keys[1].as_deref() == Some("name")
+        {
             name = text.map(std::borrow::Cow::into_owned);
         }
         is_key[level] = !is_key[level];
