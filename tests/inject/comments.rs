@@ -25,7 +25,7 @@ proptest! {
         prop_assert_eq!(filled(&text), object.clone(), "{}", text);
 
         let done = injected(&text, &Sidecar::default());
-        let expected = expected(way, &object, &pods);
+        let expected = fill(expected(way, &object, &pods));
         prop_assert_eq!(filled(&done.text), expected.clone(), "{}\n{}", text, done.text);
         prop_assert!(done.reports.iter().all(|report| matches!(report.done, Done::Changed)) == (expected != object));
         has_comments(&done.text, &written.comments, &text)?;
@@ -116,7 +116,8 @@ fn has_comments(text: &str, comments: &[String], before: &str) -> Result<(), Tes
     Ok(())
 }
 
-/// The one document of a text, with its merge keys filled in.
+/// The one document of a text, with its merge keys filled in. What is JSON within a text is read, too:
+/// what was merged comes last there.
 fn filled(text: &str) -> Value {
     let mut documents = read(text);
     documents.retain(|document| !document.is_null());
@@ -137,6 +138,9 @@ fn fill(value: Value) -> Value {
                 }
             }
             Value::Object(filled)
+        }
+        Value::String(text) if text.starts_with('{') => {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
         }
         other => other,
     }
