@@ -8,7 +8,7 @@ use podmeter::dialect::{self, Dialect, Dialects, Subject, Vitals};
 use podmeter::exposition::{self, Format};
 use podmeter::meter::{Layout, Meter, Recorder, Route, RouteId, Side};
 use podmeter::observe::grpc::Call;
-use podmeter::observe::host::HostId;
+use podmeter::observe::host::{HostId, SeenHosts};
 use podmeter::observe::path::PathId;
 use podmeter::observe::{
     Direction, Event, Exchange, Flags, Method, Protocol, Reason, Sink, Version,
@@ -82,6 +82,22 @@ fn exchange(status: u16, flags: Flags, nanos: u64, host: u16) -> Event {
 /// Everything shown of `meter`, as text.
 fn shown(meter: &Arc<Meter>, identity: &Identity, names: &[&str], format: Format) -> String {
     shown_about(meter, &Subject::new(identity), names, format)
+}
+
+/// A meter of what the pod asked of these hosts, once each.
+fn asked(hosts: &[&str]) -> (Arc<Meter>, Arc<SeenHosts>) {
+    let mut layout = meter().layout().clone();
+    layout.routes = vec![Route::intercepted(Side::Outbound, 80, false)];
+    let meter = Meter::new(layout);
+    let shard = meter.shard(0).unwrap();
+    let seen = Arc::new(SeenHosts::new(10));
+    let mut recorder = Recorder::new(&shard, RouteId(0));
+    for host in hosts {
+        let host = seen.find(host.as_bytes());
+        recorder.event(Event::Began { host });
+        recorder.event(exchange(200, Flags::None, 1, host.0));
+    }
+    (meter, seen)
 }
 
 /// The same where more is known of whom it is about.

@@ -1,15 +1,14 @@
 //! The recording in Linkerd's words.
 
-use super::{exchange, identity, meter, samples, shown, shown_about, values};
+use super::{asked, exchange, identity, meter, samples, shown, shown_about, values};
 use podmeter::clock::Nanos;
 use podmeter::config::Identity;
 use podmeter::dialect::Subject;
 use podmeter::exposition::Format;
-use podmeter::meter::{Meter, Recorder, Route, RouteId, Side};
+use podmeter::meter::{Meter, Recorder, RouteId};
 use podmeter::observe::grpc::{Call, GrpcStatus};
-use podmeter::observe::host::{HostId, SeenHosts};
+use podmeter::observe::host::HostId;
 use podmeter::observe::{Direction, Ending, Event, Exchange, Flags, Sink, Spoken};
-use std::sync::Arc;
 
 const HTTP: &str = "direction=\"inbound\",authority=\"podinfo.test.svc.cluster.local\",\
      target_addr=\"127.0.0.1:8081\",target_ip=\"127.0.0.1\",target_port=\"8081\",\
@@ -243,17 +242,8 @@ fn what_overflowed_is_one_series_that_claims_nothing() {
 
 #[test]
 fn what_the_pod_asks_leads_to_an_address_where_it_names_one_and_else_to_the_name() {
-    let mut layout = meter().layout().clone();
-    layout.routes = vec![Route::intercepted(Side::Outbound, 80, false)];
-    let meter = Meter::new(layout);
-    let shard = meter.shard(0).unwrap();
-    let seen = Arc::new(SeenHosts::new(10));
-    let mut recorder = Recorder::new(&shard, RouteId(0));
-    for host in ["api.example.com", "10.0.0.7", "fd00::7", "\"", "unknown", "Unknown."] {
-        let host = seen.find(host.as_bytes());
-        recorder.event(Event::Began { host });
-        recorder.event(exchange(200, Flags::None, 1, host.0));
-    }
+    let (meter, seen) =
+        asked(&["api.example.com", "10.0.0.7", "fd00::7", "\"", "unknown", "Unknown."]);
     let identity = identity();
     let subject = Subject { seen: Some(&seen), ..Subject::new(&identity) };
     let text = shown_about(&meter, &subject, &["linkerd"], Format::TEXT);

@@ -1,12 +1,11 @@
 //! The recording in Open Service Mesh's words.
 
-use super::{exchange, identity, meter, samples, shown, shown_about, values};
+use super::{asked, exchange, identity, meter, samples, shown, shown_about, values};
 use podmeter::dialect::Subject;
 use podmeter::exposition::Format;
-use podmeter::meter::{Meter, Recorder, Route, RouteId, Side};
-use podmeter::observe::host::{HostId, SeenHosts};
+use podmeter::meter::{Recorder, RouteId};
+use podmeter::observe::host::HostId;
 use podmeter::observe::{Event, Flags, Sink};
-use std::sync::Arc;
 
 const INBOUND: &str = "source_namespace=\"unknown\",source_kind=\"unknown\",\
      source_name=\"unknown\",source_pod=\"unknown\",destination_namespace=\"test\",\
@@ -55,17 +54,8 @@ fn every_request_counts_by_its_status_whatever_its_host() {
 
 #[test]
 fn of_what_the_pod_asks_it_is_the_source() {
-    let mut layout = meter().layout().clone();
-    layout.routes = vec![Route::intercepted(Side::Outbound, 80, false)];
-    let meter = Meter::new(layout);
-    let shard = meter.shard(0).unwrap();
-    let seen = Arc::new(SeenHosts::new(10));
-    let mut recorder = Recorder::new(&shard, RouteId(0));
-    for host in ["stock.till.svc.cluster.local", "stock.till", "api.example.com", "example.org"] {
-        let host = seen.find(host.as_bytes());
-        recorder.event(Event::Began { host });
-        recorder.event(exchange(200, Flags::None, 1, host.0));
-    }
+    let (meter, seen) =
+        asked(&["stock.till.svc.cluster.local", "stock.till", "api.example.com", "example.org"]);
     let identity = identity();
     let subject = Subject { seen: Some(&seen), ..Subject::new(&identity) };
     let text = shown_about(&meter, &subject, &["osm"], Format::TEXT);
