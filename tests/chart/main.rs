@@ -35,6 +35,7 @@ mod monitors;
 mod observed;
 mod operator;
 mod pages;
+mod plain;
 mod schemas;
 mod together;
 mod values;

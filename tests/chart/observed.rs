@@ -12,7 +12,7 @@ use crate::dashboard::panels_answer;
 use crate::helm::{Helm, Rendered, chart};
 use crate::http::{ask, get, try_ask};
 use crate::nginx::Nginx;
-use crate::operator::{Pod, Port, discovered, scrape_configs};
+use crate::operator::{Pod, Port, scrape_configs};
 use crate::process::{eventually, program, reference_data};
 use crate::prom::Prometheus;
 use crate::queries::{Observer, Subject};
@@ -52,37 +52,6 @@ fn one_monitor_for_all_is_enough_for_flaggers_checks() {
     each_sidecar_is_up_once(&prometheus);
     world.serve(&prometheus);
     flaggers_checks_see_the_canary_alone(&world, &prometheus);
-}
-
-#[test]
-fn the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once() {
-    let name = "the_plain_prometheus_scrapes_sidecars_and_annotated_pods_once";
-    let Some(world) = World::start(name) else { return };
-    let values = json!({ "prometheus": { "enabled": true, "containerMetrics": false } });
-    let rendered = world.helm.template(&values);
-    let map = rendered.named("ConfigMap", "podmeter-prometheus");
-    let folder = world.folder.path();
-    let path = folder.join("rendered.yml");
-    std::fs::write(&path, map["data"]["prometheus.yml"].as_str().unwrap()).unwrap();
-    let mut configuration = world.helm.run("yaml_of.py", &json!([path]))[0][0].clone();
-    assert_eq!(configuration["rule_files"], json!(["/etc/prometheus/rules.yml"]));
-    let rules = folder.join("rules.yml");
-    std::fs::write(&rules, map["data"]["rules.yml"].as_str().unwrap()).unwrap();
-    configuration["rule_files"] = json!([rules]);
-    for job in configuration["scrape_configs"].as_array_mut().unwrap() {
-        let found = job.as_object_mut().unwrap().remove("kubernetes_sd_configs").unwrap();
-        assert_eq!(found, json!([{ "role": "pod" }]));
-        job["static_configs"] = json!(discovered(&world.pods()));
-    }
-    configuration["global"] = json!({ "scrape_interval": "1s", "scrape_timeout": "1s" });
-    let prometheus = world.prometheus(&configuration);
-    each_sidecar_is_up_once(&prometheus);
-    // A pod without a sidecar whose annotations ask for it, at the port and path that they name.
-    prometheus.wait_for("up{namespace=\"old\",pod=\"annotated-0\",job=\"pods\"}", 1.0);
-    prometheus.wait_for("annotated_metric", 7.0);
-    world.serve(&prometheus);
-    flaggers_checks_see_the_canary_alone(&world, &prometheus);
-    panels_answer(&world, &prometheus);
 }
 
 #[test]
@@ -136,7 +105,8 @@ pub(crate) struct World {
     /// Another namespace has a workload of the same name.
     namesake: Sidecar,
     legacy: Sidecar,
-    nginx: Nginx,
+    /// Also what stands for an injector, at `/metrics`.
+    pub(crate) nginx: Nginx,
     // Removed last, when nobody writes into it any more.
     folder: TempDir,
 }
@@ -157,6 +127,10 @@ impl World {
             "access_log off;",
             "location /ok { return 200 fine; } location /fail { return 503 broken; } \
              location /numbers { return 200 \"annotated_metric 7\\n\"; } \
+             location = /metrics { return 200 \"podmeter_injector_ca_bundle_in_step 0\\n\
+             podmeter_injector_certificate_expiry_timestamp_seconds 1\\n\
+             podmeter_injector_tls_failures_total 0\\n\
+             podmeter_injector_reviews_total 0\\n\"; } \
              location /mixed { return 200 \"fine 1\\nbroken{ 2\\n\"; } \
              location /gone { return 444; } \
              location /call { default_type application/grpc-web; add_header grpc-status 0; return 200; }",
@@ -312,7 +286,7 @@ pub(crate) fn each_sidecar_is_up_once(prometheus: &Prometheus) {
     assert_eq!(scraped.len(), 4, "each by one job: {scraped:?}");
 }
 
-fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) {
+pub(crate) fn flaggers_checks_see_the_canary_alone(world: &World, prometheus: &Prometheus) {
     let canary = Subject {
         namespace: "test",
         target: "podinfo",
