@@ -2,11 +2,11 @@
 
 use std::io;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::review::{Review, Subject, Verdict, one_line};
 use crate::config::Policy;
-use crate::inject::{Consent, Facts, Operation, Outcome, inject, patch};
+use crate::inject::{Consent, Facts, Operation, Outcome, Skip, inject, patch};
 
 /// A verdict, and what led to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,11 +60,17 @@ fn judge(review: &Review, policy: &Policy) -> Decision {
                 sentence: "injected".to_owned(),
             }
         }
+        // It does not go without, so it is no skip; and nothing that its author need be told.
+        Outcome::Skipped(skip @ Skip::AlreadyInjected(_)) => Decision {
+            verdict: Verdict::Untouched(Vec::new()),
+            outcome: "present",
+            reason: made_by(pod),
+            sentence: skip.to_string(),
+        },
         Outcome::Skipped(skip) => {
             let sentence = format!("skipped: {skip}");
             // Whoever said no need not be told, nor who has said nothing.
-            let is_expected =
-                ["disabled", "not_asked", "already_injected"].contains(&skip.as_str());
+            let is_expected = ["disabled", "not_asked"].contains(&skip.as_str());
             let warning = (!is_expected).then(|| format!("podmeter: no sidecar: {skip}"));
             Decision {
                 verdict: Verdict::Untouched(warning.into_iter().collect()),
@@ -88,6 +94,17 @@ fn judge(review: &Review, policy: &Policy) -> Decision {
     }
 }
 
+/// Which version has put the sidecar into a pod, as far as the pod says.
+fn made_by(pod: &Value) -> &'static str {
+    let status = pod["metadata"]["annotations"]["podmeter.io/status"].as_str();
+    let status = status.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    match status.as_ref().and_then(|status| status["version"].as_str()) {
+        Some(env!("CARGO_PKG_VERSION")) => SAME_VERSION,
+        Some(_) => "other_version",
+        None => "unknown_version",
+    }
+}
+
 /// How many bytes a patch has, without a copy of it.
 fn length(steps: &[Operation]) -> usize {
     struct Count(usize);
@@ -105,6 +122,9 @@ fn length(steps: &[Operation]) -> usize {
     serde_json::to_writer(&mut count, steps).map_or(usize::MAX, |()| count.0)
 }
 
+/// The reason where the sidecar is there as this version makes it: nearly always our own answer of a
+/// moment ago, as API servers ask again once another webhook or plugin has changed the pod.
+pub(super) const SAME_VERSION: &str = "same_version";
 /// The most of a patch. An API server keeps no object of more than 1.5 MiB, and a patch of a pod
 /// with a thousand probes has a quarter of this.
 pub const MOST_PATCH: usize = 1 << 20;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::body::NoBody;
-use super::decision::{Decision, decide};
+use super::decision::{Decision, SAME_VERSION, decide};
 use super::guests::{Guest, Guests, HEAD_WITHIN, Heard, Phase};
 use super::review::{Review, answer};
 use super::room::Room;
@@ -187,9 +187,13 @@ impl Webhook {
         self.state.measures.reviewed(&decision, review.dry_run, started.elapsed());
         let (namespace, pod) = (&review.namespace, &review.name);
         let dry_run = if review.dry_run { " (dry run)" } else { "" };
-        match decision.outcome {
-            "untouched" => tracing::debug!(%namespace, object = %pod, "{}", decision.sentence),
-            "refused" => tracing::warn!(%namespace, %pod, "{}{dry_run}", decision.sentence),
+        match (decision.outcome, decision.reason) {
+            ("untouched", _) => tracing::debug!(%namespace, object = %pod, "{}", decision.sentence),
+            // It has had its line.
+            ("present", SAME_VERSION) => {
+                tracing::debug!(%namespace, %pod, "{}{dry_run}", decision.sentence);
+            }
+            ("refused", _) => tracing::warn!(%namespace, %pod, "{}{dry_run}", decision.sentence),
             _ => tracing::info!(%namespace, %pod, "{}{dry_run}", decision.sentence),
         }
         let mut answer = Response::new(Full::new(read.make_way(body)));

@@ -99,11 +99,48 @@ fn the_patch_makes_of_the_pod_what_injection_makes_of_it() {
 }
 
 #[test]
-fn a_pod_that_was_injected_before_is_left_alone() {
+fn a_pod_that_is_asked_about_again_is_left_alone_and_counted_as_no_skip() {
     let mut scene = Scene::new(&[]);
-    let response = scene.create(|request| request["object"] = injected(&pod()));
-    assert_eq!(keys(&response), UNTOUCHED);
-    scene.hook.await_log("skipped: already injected");
+    let first = scene.create(|_| {});
+    // As an API server does after a plugin has changed what the patch made.
+    let mut after = patched(pod(), &operations(&first));
+    after["spec"]["containers"][0]["terminationMessagePath"] = json!("/dev/termination-log");
+    let again = scene.create(|request| request["object"] = after);
+    assert_eq!(keys(&again), UNTOUCHED);
+    scene.hook.await_log("already injected");
+    let said = scene.hook.program.said();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("pod=web-")).collect();
+    let [first, again] = lines.as_slice() else { panic!("{said}") };
+    assert!(first.contains(" INFO ") && first.contains(" injected"), "{first}");
+    assert!(again.contains(" DEBUG "), "{again}");
+    for (outcome, count) in [("injected", 1.0), ("present", 1.0), ("skipped", 0.0)] {
+        let counted = scene.hook.metric(&["reviews_total", &format!("outcome=\"{outcome}\"")]);
+        assert!((counted - count).abs() < 0.1, "{outcome}: {counted}");
+    }
+}
+
+#[test]
+fn a_sidecar_that_another_version_made_or_a_hand_is_worth_a_line() {
+    let mut scene = Scene::new(&[]);
+    let status = "podmeter.io/status";
+    let there = injected(&pod());
+    for (text, reason, said) in [
+        (json!("{\"version\":\"0.0.1\"}"), "other_version", "already injected, by version 0.0.1;"),
+        (json!(null), "unknown_version", "already injected namespace=shop"),
+        (json!("{"), "unknown_version", "already injected namespace=shop"),
+    ] {
+        let mut pod = there.clone();
+        pod["metadata"]["annotations"][status] = text;
+        let response = scene.create(|request| request["object"] = pod);
+        assert_eq!(keys(&response), UNTOUCHED);
+        scene.hook.await_log(said);
+        let parts = ["reviews_total", "outcome=\"present\"", &format!("reason=\"{reason}\"")];
+        assert!(scene.hook.metric(&parts) > 0.9, "{reason}");
+    }
+    let said = scene.hook.program.said();
+    let lines = said.lines().filter(|line| line.contains("already injected"));
+    assert!(lines.clone().all(|line| line.contains(" INFO ")), "{said}");
+    assert_eq!(lines.count(), 3);
 }
 
 #[test]
