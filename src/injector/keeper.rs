@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -50,6 +51,12 @@ enum Setback {
     Api(#[from] ApiError),
     #[error("{0}")]
     Issue(#[from] CannotIssue),
+    /// The Secret is gone, and the chart's rights are for one that is there.
+    #[error(
+        "{error}; kubectl -n {namespace} create secret generic {secret} makes it again, empty, and \
+         so does helm upgrade"
+    )]
+    MayNotCreate { error: ApiError, namespace: String, secret: String },
     #[error("the webhook configuration has no webhooks")]
     NoWebhooks,
 }
@@ -157,7 +164,8 @@ impl Keeper {
         Ok(next)
     }
 
-    async fn write(&self, secret: Option<Value>, authority: &Authority) -> Result<(), ApiError> {
+    async fn write(&self, secret: Option<Value>, authority: &Authority) -> Result<(), Setback> {
+        let is_there = secret.is_some();
         let written = if let Some(mut secret) = secret {
             secret["data"] = json!(authority.to_data());
             self.cluster.replace(&self.places.secret(), &secret).await
@@ -175,7 +183,14 @@ impl Keeper {
             });
             self.cluster.create(&self.places.secrets(), &secret).await
         };
-        self.noted(written).map(|_| ())
+        match self.noted(written) {
+            Ok(_) => Ok(()),
+            Err(error @ ApiError::Status { status: StatusCode::FORBIDDEN, .. }) if !is_there => {
+                let Places { namespace, secret, .. } = self.places.clone();
+                Err(Setback::MayNotCreate { error, namespace, secret })
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Puts the bundle into every webhook of the configuration that has another.

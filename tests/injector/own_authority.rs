@@ -91,12 +91,7 @@ fn it_makes_what_it_needs_and_is_ready_once_it_is_trusted() {
 #[test]
 fn a_secret_that_is_there_already_is_used_and_an_empty_one_filled_in() {
     let server = ApiServer::start();
-    // As a chart makes it.
-    let empty = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
-        "metadata": { "name": "certs", "namespace": "mesh", "labels": { "helm.sh/chart": "podmeter" } }
-    });
-    server.change(|objects| objects.put(SECRET, empty));
+    server.change(|objects| objects.put(SECRET, empty_secret()));
     let hook =
         Hook::with_authority("first", &server, &["--cert-lifetime", "2h", "--ca-lifetime", "9h"]);
     hook.await_ready();
@@ -207,4 +202,37 @@ fn a_secret_that_somebody_broke_is_made_anew() {
     });
     hook.await_log("is made anew: its ca.key cannot be read");
     eventually("all is well", || ask(&hook, &server.bundle()));
+}
+
+#[test]
+fn whose_secret_was_deleted_says_what_to_do_and_goes_on_once_it_is_there() {
+    let server = ApiServer::start();
+    // The chart gives no right to make one.
+    server.fail("POST /api/v1/namespaces/mesh/secrets", Fault::Status(403));
+    server.change(|objects| objects.put(SECRET, empty_secret()));
+    let mut hook = Hook::with_authority("hook", &server, &[]);
+    hook.await_ready();
+    let bundle = server.bundle();
+    server.change(|objects| objects.remove(SECRET));
+    let advice = "kubectl -n mesh create secret generic certs makes it again, empty, and so does helm upgrade";
+    hook.await_log(advice);
+    let said = hook.program.said();
+    let line = said.lines().find(|line| line.contains(advice)).unwrap();
+    assert!(
+        line.contains(" WARN ") && line.contains("with 403 Forbidden: told to fail; "),
+        "{line}"
+    );
+    // It goes on with what it has.
+    ask(&hook, &bundle).unwrap();
+    server.change(|objects| objects.put(SECRET, empty_secret()));
+    hook.await_log("in order again");
+    ask(&hook, &server.bundle()).unwrap();
+}
+
+/// As the chart makes it, or `kubectl create secret generic`.
+fn empty_secret() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": { "name": "certs", "namespace": "mesh", "labels": { "helm.sh/chart": "podmeter" } }
+    })
 }
