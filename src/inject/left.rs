@@ -15,7 +15,7 @@ pub fn left(injected: &Value, undone: &Value) -> Vec<String> {
     let proxy = containers(injected).find(|container| name(container) == PROXY);
     let health = proxy.and_then(probes::health_port);
     for container in containers(undone) {
-        for kind in probes::left(container, health.as_ref()) {
+        for kind in probes::asking(container, health.as_ref()) {
             let name: String = name(container).chars().filter(|c| !c.is_control()).collect();
             left.push(format!(
                 "the {kind} of container {name} still asks the proxy, as nothing says what it asked before; \

@@ -41,7 +41,7 @@ pub(super) fn rewrite(pod: &mut Value, plan: &Plan) -> Rewritten {
                 let before = replace(probe, handler.kind, "httpGet", ours);
                 let of_container =
                     rewritten.before.entry(owner).or_insert_with(|| Value::Object(Map::new()));
-                of_container[kind] = json!({handler.kind: before});
+                of_container[kind] = Value::Object(before);
             }
         }
     }
@@ -68,8 +68,10 @@ pub(super) fn restore(pod: &mut Value, before: &Value, proxy: &Value) {
                 else {
                     continue;
                 };
-                if let Some((handler, value)) = was(path, before, &asked) {
+                let mut written = was(path, before, &asked).into_iter().flatten();
+                if let Some((handler, value)) = written.next() {
                     replace(probe, "httpGet", &handler, value);
+                    probe.extend(written);
                 }
             }
         }
@@ -77,7 +79,7 @@ pub(super) fn restore(pod: &mut Value, before: &Value, proxy: &Value) {
 }
 
 /// The probes of a container that ask the proxy.
-pub(super) fn left<'a>(
+pub(super) fn asking<'a>(
     container: &'a Value,
     health: Option<&'a Value>,
 ) -> impl Iterator<Item = &'static str> + 'a {
@@ -97,16 +99,21 @@ fn path<'a>(get: &'a Value, health: Option<&Value>) -> Option<&'a str> {
     get["path"].as_str().filter(|path| path.starts_with(OURS) && !elsewhere)
 }
 
-/// What the probe asked that asks at this path of ours.
-fn was(path: &str, before: &Value, asked: &Value) -> Option<(String, Value)> {
+/// What the probe asked that asks at this path of ours, and what stood under our handler's name then.
+fn was(path: &str, before: &Value, asked: &Value) -> Option<Map<String, Value>> {
     let (owner, word) = path.strip_prefix(OURS)?.rsplit_once('/')?;
     let (kind, _) = KINDS.into_iter().find(|(_, known)| *known == word)?;
     let written = [&before[owner][kind], &asked[path]].into_iter().find_map(Value::as_object)?;
-    let (handler, value) = written.iter().find(|(key, _)| *key != "timeoutSeconds")?;
-    Some((handler.clone(), value.clone()))
+    let mut written = written.clone();
+    written.shift_remove("timeoutSeconds");
+    Some(written)
 }
 
-fn containers_mut<'a>(pod: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
+/// The containers in one of the two lists of a pod.
+pub(super) fn containers_mut<'a>(
+    pod: &'a mut Value,
+    list: &str,
+) -> impl Iterator<Item = &'a mut Value> {
     // Indexing would make what is missing.
     let list = pod.get_mut("spec").and_then(|spec| spec.get_mut(list));
     list.and_then(Value::as_array_mut).into_iter().flatten()
@@ -159,10 +166,14 @@ pub(super) fn port(container: &Value, port: &Value) -> Option<u16> {
     number.and_then(|number| u16::try_from(number).ok()).filter(|port| *port > 0)
 }
 
-/// Puts `value` under `new` where `old` was, and gives back what was there.
-fn replace(map: &mut Map<String, Value>, old: &str, new: &str, value: Value) -> Value {
+/// Puts `value` under `new` where `old` was, and gives back what was under `old`, and then what was under
+/// `new`, such as a `null`.
+fn replace(map: &mut Map<String, Value>, old: &str, new: &str, value: Value) -> Map<String, Value> {
+    let under_new = if new == old { None } else { map.shift_remove(new) };
     let at = map.keys().position(|key| key == old).unwrap_or(map.len());
-    let before = map.shift_remove(old).unwrap_or_default();
+    let mut before = Map::new();
+    before.insert(old.to_owned(), map.shift_remove(old).unwrap_or_default());
+    before.extend(under_new.map(|value| (new.to_owned(), value)));
     map.shift_insert(at, new.to_owned(), value);
     before
 }
