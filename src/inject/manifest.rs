@@ -6,6 +6,7 @@
 //! stay, too. What an edit made is read again, and if it does not say what it has to, or no edit
 //! is possible, the document is written anew.
 
+mod apply;
 mod documents;
 mod edit;
 mod glance;

@@ -106,7 +106,12 @@ fn expected(way: u8, object: &Value, pods: &[Value]) -> Value {
     expected
 }
 
-fn has_comments(text: &str, comments: &[String], before: &str) -> Result<(), TestCaseError> {
+/// Whether a text has comments in their order.
+pub(crate) fn has_comments(
+    text: &str,
+    comments: &[String],
+    before: &str,
+) -> Result<(), TestCaseError> {
     let mut at = 0;
     for comment in comments {
         let found = text[at..].find(comment);
@@ -118,14 +123,15 @@ fn has_comments(text: &str, comments: &[String], before: &str) -> Result<(), Tes
 
 /// The one document of a text, with its merge keys filled in. What is JSON within a text is read, too:
 /// what was merged comes last there.
-fn filled(text: &str) -> Value {
+pub(crate) fn filled(text: &str) -> Value {
     let mut documents = read(text);
     documents.retain(|document| !document.is_null());
     assert_eq!(documents.len(), 1, "{text}");
     fill(documents.remove(0))
 }
 
-fn fill(value: Value) -> Value {
+/// A value with its merge keys filled in, and with what is JSON within a text as a value.
+pub(crate) fn fill(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(fill).collect()),
         Value::Object(mut fields) => {

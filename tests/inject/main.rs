@@ -17,6 +17,7 @@ mod comments;
 mod generated;
 mod in_pod;
 mod laws;
+mod live;
 mod pointed;
 mod rendered;
 mod settings;
@@ -54,11 +55,14 @@ fn injected(text: &str, sidecar: &Sidecar) -> Transformed {
 
 /// The stream without it.
 fn uninjected(text: &str) -> String {
-    let change = |pod: &Value, _: &Facts| match uninject(pod) {
+    transform(text, &taken_out).unwrap_or_else(|error| panic!("{error}\n{text}")).text
+}
+
+fn taken_out(pod: &Value, _: &Facts) -> Change {
+    match uninject(pod) {
         Some(pod) => Change::To(pod, Vec::new()),
         None => Change::Skip("not injected".to_owned()),
-    };
-    transform(text, &change).unwrap_or_else(|error| panic!("{error}\n{text}")).text
+    }
 }
 
 /// The documents of a stream, as another reader of YAML sees them.

@@ -2,7 +2,7 @@
 
 use super::kinds::{self, Kind};
 use super::node::{Id, Tree};
-use super::{Change, Done, Report};
+use super::{Change, Done, Report, apply};
 use crate::inject::{Facts, status};
 use serde_json::Value;
 
@@ -35,8 +35,14 @@ pub(super) fn object(
                 Some(Change::To(..)) if called.is_some_and(status::is_lost) => {
                     Done::Refused(LOST.to_owned())
                 }
-                Some(Change::To(pod, told)) => {
+                Some(Change::To(mut pod, told)) => {
                     warnings = told;
+                    if let Some(called) = called.filter(|_| apply::merges(object, kind)) {
+                        apply::say_what_went(called, &mut pod);
+                        // What a pod consists of nobody can change.
+                        let keeps = apply::keeps(object, at, &pod).filter(|_| !at.is_empty());
+                        warnings.extend(keeps);
+                    }
                     if let Some(place) = object.pointer_mut(at) {
                         *place = pod;
                     }
