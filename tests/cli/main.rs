@@ -5,6 +5,9 @@
 use std::os::unix::ffi::OsStringExt;
 use std::process::{Command, Output};
 
+mod origins;
+mod redirect;
+
 const PROXY: &str = "proxy --forward 8080=8081";
 
 #[test]
@@ -247,157 +250,6 @@ fn settings_that_contradict_each_other_are_both_named() {
 }
 
 #[test]
-fn a_password_is_never_repeated() {
-    let sentence = "--app-metrics has a user or password in its URL, where others can read it; \
-                    put USER:PASSWORD into a file, and name that with basic-auth-file=FILE behind \
-                    the URL";
-    for value in ["http://me:secret@app/metrics", "https://secret@app/", "me:secret@app:1/m"] {
-        assert_refused(&podmeter(&format!("{PROXY} --app-metrics {value}")), sentence);
-    }
-    for value in [
-        "http://me:secret,s@app/",
-        "http:/me:secret@app/",
-        "http://me:s/secret@app:x/",
-        "9102,bearer-token=secret",
-        "9102,header=Authorization: Bearer secret,secret=a",
-        "9102,header=A: \"secret\", secret, x",
-        "9102,header=A\"secret\"",
-        "9102,header=\"A: secret",
-        "9102,header=\"A: secret\"secret",
-        "9102,header=A: secret 9103",
-        "9102,header=Host: secret,mode=secret",
-        "9102,header=A:secret,header=a:secret",
-        "9102,haeder=A: secret",
-        "header=A:secret",
-        "header=A: secret",
-    ] {
-        let output = program().args(PROXY.split(' ')).args(["--app-metrics", value]).output();
-        let output = output.unwrap();
-        assert_eq!(output.status.code(), Some(2));
-        assert!(!stderr(&output).contains("secret"), "{}", stderr(&output));
-    }
-}
-
-#[test]
-fn a_bad_value_that_no_flag_set_is_named_with_its_origin() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("podmeter.yaml");
-    std::fs::write(&path, "workers: 0\nstats-listen: 15000\n").unwrap();
-    let path = path.to_str().unwrap();
-
-    let output = program().args(PROXY.split(' ')).env("PODMETER_WORKERS", "none").output();
-    assert_refused(
-        &output.unwrap(),
-        "--workers is \"none\", but it takes a whole number from 1 to 256 (--workers is set by \
-         PODMETER_WORKERS)",
-    );
-    assert_refused(
-        &podmeter(&format!("{PROXY} --config {path}")),
-        &format!(
-            "--workers is \"0\", but it takes a whole number from 1 to 256 (--workers is set by \
-             {path})"
-        ),
-    );
-    let both = program()
-        .args(PROXY.split(' '))
-        .args(["--workers", "1"])
-        .env("PODMETER_CONFIG", path)
-        .env("PODMETER_ADMIN_LISTEN", "15000")
-        .output();
-    assert_refused(
-        &both.unwrap(),
-        &format!(
-            "--stats-listen on 0.0.0.0:15000 and --admin-listen on 127.0.0.1:15000 want the same \
-             port; give each its own (--stats-listen is set by {path}, --admin-listen is set by \
-             PODMETER_ADMIN_LISTEN)"
-        ),
-    );
-    let odd = std::ffi::OsString::from_vec(vec![0xff]);
-    let output = program().args(PROXY.split(' ')).env("PODMETER_POD", odd).output();
-    assert_refused(
-        &output.unwrap(),
-        "PODMETER_POD is not valid UTF-8 text; set it to text, or unset it",
-    );
-}
-
-#[test]
-fn a_bad_file_is_named_with_the_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("podmeter.yaml");
-    let shown = format!("--config is {path:?}");
-    let refuse = |sentence: &str| {
-        let output = podmeter(&format!("{PROXY} --config {}", path.display()));
-        assert_refused(&output, &format!("{shown}, {sentence}"));
-    };
-    refuse("which could not be read: No such file or directory (os error 2)");
-    for (text, sentence) in [
-        (
-            "\nstats_listen: 1\n",
-            "but its line 2 has the key \"stats_listen\", which is no setting of the proxy; did \
-             you mean stats-listen?",
-        ),
-        (
-            "wrokers: 1\n",
-            "but its line 1 has the key \"wrokers\", which is no setting of the proxy; did you \
-             mean workers?",
-        ),
-        (
-            "config: other.yaml\n",
-            "but its line 1 has the key \"config\", which is no setting of the proxy; podmeter \
-             proxy --help names them",
-        ),
-        (
-            "workers: 1\nworkers: 2\n",
-            "but its line 2 cannot be read: the key \"workers\" is there twice; give it once",
-        ),
-        (
-            "workers: 1\n---\nworkers: 2\n",
-            "but its line 3 cannot be read: a second document begins; keep all settings in one",
-        ),
-        (
-            "- workers\n",
-            "but its line 1 cannot be read: settings are written as KEY: VALUE, such as \
-             stats-listen: 15090",
-        ),
-        (
-            "workers: [1]\n",
-            "but its line 1 cannot be read: one text or number belongs here, not a list or a \
-             mapping",
-        ),
-        (
-            "pod: a\nforward: {8080: 8081}\n",
-            "but its line 2 cannot be read: one text or a list of texts belongs here; put quotes \
-             around each text",
-        ),
-        (
-            "service: 1.10\n",
-            "but its line 1 cannot be read: one text or a list of texts belongs here; put quotes \
-             around each text",
-        ),
-    ] {
-        std::fs::write(&path, text).unwrap();
-        refuse(sentence);
-    }
-    let bounds =
-        "dialect: mine\ncustom-dialects:\n  mine:\n  - {family: a, kind: histogram, buckets: ";
-    for (infinite, why) in [
-        (".inf", "the bucket without a bound is always there; leave it out"),
-        ("+.Inf", "the bucket without a bound is always there; leave it out"),
-        (".nan", "\".nan\" is no bound"),
-        ("1e999", "the bucket without a bound is always there; leave it out"),
-    ] {
-        std::fs::write(&path, format!("{bounds}[1, {infinite}]}}\n")).unwrap();
-        let output = podmeter(&format!("{PROXY} --config {}", path.display()));
-        let sentence = format!("the key custom-dialects.mine.a.buckets cannot be used: {why}");
-        assert_refused(&output, &sentence);
-    }
-    std::fs::write(&path, "#".repeat(2 << 20)).unwrap();
-    refuse("which is longer than 1MiB; name a file of podmeter's settings");
-    std::fs::write(&path, [0xff]).unwrap();
-    refuse("which could not be read: stream did not contain valid UTF-8");
-}
-
-#[test]
 fn help_and_version_are_answers_on_standard_output() {
     for line in ["--help", "proxy --help", "proxy -h", "--version", "proxy --version"] {
         let output = podmeter(line);
@@ -406,83 +258,6 @@ fn help_and_version_are_answers_on_standard_output() {
     }
     let version = String::from_utf8(podmeter("--version").stdout).unwrap();
     assert_eq!(version, format!("podmeter {}\n", env!("CARGO_PKG_VERSION")));
-}
-
-#[test]
-fn what_interception_takes_is_named_too() {
-    for (setting, value, expected) in [
-        (
-            "inbound-listen",
-            "127.0.0.1",
-            "an address and port such as 0.0.0.0:15099, a port alone, or off",
-        ),
-        ("inbound-mode", "nat", "redirect or tproxy"),
-        (
-            "outbound-listen",
-            "on",
-            "an address and port such as 127.0.0.1:15099, a port alone, or off",
-        ),
-        ("probes", "off", "apart or requests"),
-    ] {
-        assert_refused(
-            &podmeter(&format!("{PROXY} --{setting}={value}")),
-            &format!("--{setting} is {value:?}, but it takes {expected}"),
-        );
-    }
-}
-
-#[test]
-fn a_redirection_that_cannot_be_is_refused_before_anything_is_changed() {
-    let ports = "ports from 1 to 65535 and ranges such as 6000-6010";
-    let networks = "networks such as 10.0.0.0/8, fd00::/8 or 192.0.2.7";
-    for (flag, value, expected) in [
-        ("include-inbound-ports", "80-79", ports),
-        ("exclude-inbound-ports", "none", ports),
-        ("include-outbound-ports", "0", ports),
-        ("exclude-outbound-cidrs", "10.0.0.0/33", networks),
-        ("include-outbound-cidrs", "fd00::/129", networks),
-        ("include-outbound-cidrs", "10.0.0/8", networks),
-        ("include-outbound-cidrs", "10.0.0.0/-1", networks),
-        ("proxy-uid", "root", "numbers such as 1337"),
-        ("proxy-gid", "4294967295", "numbers such as 1337"),
-        ("inbound-port", "0", "a port from 1 to 65535"),
-        ("outbound-port", "http", "a port from 1 to 65535"),
-        ("mode", "nat", "redirect or tproxy"),
-        ("backend", "ebpf", "auto, nftables or iptables"),
-        (
-            "exclude-interfaces",
-            "eth0;reboot",
-            "names of interfaces such as net1: at most 15 letters, digits, -, _ and .",
-        ),
-    ] {
-        let line = format!("redirect apply --redirect-outbound --{flag}={value}");
-        let sentence = format!("--{flag} is {value:?}, but it takes {expected}");
-        assert_refused(&podmeter(&line), &sentence);
-    }
-    for (line, sentence) in [
-        (
-            "redirect apply --include-inbound-ports none",
-            "--include-inbound-ports and the rest leave nothing to redirect; name a port of the \
-             app, or add --redirect-outbound",
-        ),
-        (
-            "redirect apply --exclude-outbound-ports 443",
-            "--exclude-outbound-ports is given without --redirect-outbound, so it does nothing; add \
-             that, or drop it",
-        ),
-        (
-            "redirect apply --redirect-outbound --inbound-port 15001",
-            "--inbound-port and --outbound-port are both 15001, but the proxy listens on one for each; \
-             give each its own",
-        ),
-    ] {
-        assert_refused(&podmeter(line), sentence);
-    }
-    let many: Vec<String> = (1..=300).map(|n| (n * 2).to_string()).collect();
-    assert_refused(
-        &podmeter(&format!("redirect apply --exclude-inbound-ports {}", many.join(","))),
-        "--exclude-inbound-ports has more than 256 items; join them into ranges or networks",
-    );
 }
 
 #[test]
@@ -515,7 +290,7 @@ fn a_bad_name_for_envoys_families_is_told_what_there_is() {
 #[test]
 fn the_help_names_every_setting_with_its_variable_under_a_heading() {
     let help = String::from_utf8(podmeter("proxy --help").stdout).unwrap();
-    let documented = include_str!("../docs/configuration.md");
+    let documented = include_str!("../../docs/configuration.md");
     let rows: Vec<&str> = documented.lines().filter(|line| line.starts_with("| `--")).collect();
     assert_eq!(rows.len(), 44);
     for row in rows {
