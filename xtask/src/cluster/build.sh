@@ -32,14 +32,15 @@ described=$(grep -rl '+k8s:openapi-gen=' --include='*.go' staging/src/k8s.io pkg
     | sed -E 's#^staging/src/#k8s.io/kubernetes/vendor/#; s#^(pkg|cmd)/#k8s.io/kubernetes/\1/#' | paste -sd,)
 "$folder/bin/openapi-gen" -O zz_generated.openapi -i "$described" -p k8s.io/kubernetes/pkg/generated/openapi \
     -h hack/boilerplate/boilerplate.generatego.txt --output-base "$folder/go/src" -r /dev/null > /dev/null 2>&1
-version=k8s.io/kubernetes/vendor/k8s.io/component-base/version
-flags="-s -w -X $version.gitVersion=v1.20.2 -X $version.gitMajor=1 -X $version.gitMinor=20"
+# Which version it is, the archive leaves to its own build, too.
+sed -i 's/"v0\.0\.0-master+[^"]*"/"v1.20.2"/' staging/src/k8s.io/component-base/version/base.go \
+    staging/src/k8s.io/client-go/pkg/version/base.go
 for program in $programs; do
     echo "    $program"
     # The kubelet alone calls C.
     if [ "$program" = kubelet ]; then CGO_ENABLED=1; else CGO_ENABLED=0; fi
     export CGO_ENABLED
-    go build -ldflags "$flags" -o "$folder/bin/$program" "./cmd/$program"
+    go build -ldflags "-s -w" -o "$folder/bin/$program" "./cmd/$program"
 done
 rm -rf "$folder/kubernetes.tar.gz" "$folder/go" "$folder/cache"
 touch "$folder/bin/complete"
